@@ -113,6 +113,50 @@ const mapperOf = (
 export const inClear = ({ events, about }: Pick<Decision, "events" | "about">): StoredEvents =>
   about === undefined ? events : { about, events }
 
+/** The texts and keys of a row that is written: noted first, then replaced in the same order. */
+const makeWriting = (
+  { stream, nonce }: Decision,
+  watcher: Uri | null,
+  keyOf: (person: string) => PersonKey,
+) => {
+  const sealing = makeSealing(nonce)
+  const by: string[] = []
+  let owner: PersonKey | null = null
+  const own = (): PersonKey => (owner ??= keyOf(stream))
+  const keyFor = (person: Uri | null): PersonKey => keyOf(person ?? watcher ?? stream)
+  /** Of a key among those of the row. */
+  const placeOf = ({ id }: PersonKey): string => {
+    const place = by.indexOf(id)
+    return String(place < 0 ? by.push(id) - 1 : place)
+  }
+  const owners = (text: string, kind: Kind): string => {
+    sealing.note(own(), "", kind, text)
+    return text
+  }
+  const others = (text: string, person: Uri | null, kind: Kind): string => {
+    const key = keyFor(person)
+    sealing.note(key, placeOf(key), kind, text)
+    return text
+  }
+  const ownersNext = (): string => sealing.next("")
+  const othersNext = (_: string, person: Uri | null): string => sealing.next(placeOf(keyFor(person)))
+  return {
+    own,
+    seal: sealing.seal,
+    keys: (): Pick<Envelope, "of" | "by"> => ({
+      ...(owner === null ? {} : { of: owner.id }),
+      ...(by.length === 0 ? {} : { by }),
+    }),
+    isClear: (): boolean => owner === null && by.length === 0,
+    note: { owners, others },
+    next: { owners: ownersNext, others: othersNext },
+    /** Notes a text of whoever sent the request. */
+    noteRequesters: (text: string, kind: Kind): string =>
+      watcher === null ? owners(text, kind) : others(text, watcher, kind),
+    requestersNext: (): string => (watcher === null ? ownersNext() : othersNext("", watcher)),
+  }
+}
+
 /**
  * The decision as it is stored.
  *
@@ -124,34 +168,18 @@ export const encryptDecision = (
   watcher: Uri | null,
   keyOf: (person: string) => PersonKey,
 ): { readonly origin: string; readonly stored: StoredEvents } => {
-  const { stream, origin, nonce } = decision
+  const { stream, origin, about } = decision
   if (!isPerson(stream)) return { origin, stored: inClear(decision) }
-  const sealing = makeSealing(nonce)
-  let owner: PersonKey | null = null
-  const own = (): PersonKey => (owner ??= keyOf(stream))
-  const by: string[] = []
-  /** Of a person's key among those of the row. */
-  const placeOf = ({ id }: PersonKey): string => {
-    const place = by.indexOf(id)
-    return String(place < 0 ? by.push(id) - 1 : place)
-  }
-  const ownersText = (text: string, kind: Kind): string => {
-    sealing.note(own(), "", kind, text)
-    return text
-  }
-  const othersText = (text: string, person: Uri | null, kind: Kind): string => {
-    const key = keyOf(person ?? watcher ?? stream)
-    sealing.note(key, placeOf(key), kind, text)
-    return text
-  }
+  const writing = makeWriting(decision, watcher, keyOf)
+  const { own, note, next } = writing
   const isSealedOrigin = isPersonalOrigin(origin) || isMistakable(origin)
-  if (isSealedOrigin && watcher === null) ownersText(packOrigin(origin), "origin")
-  else if (isSealedOrigin) othersText(packOrigin(origin), watcher, "origin")
-  const noted = mapperOf(ownersText, othersText, {
+  if (isSealedOrigin) writing.noteRequesters(packOrigin(origin), "origin")
+  if (about !== undefined) aboutAsTexts(about, writing.noteRequesters)
+  const noted = mapperOf(note.owners, note.others, {
     body: (body) => {
       if (body.dropped === undefined) own()
       if (body.dropped === undefined && body.parameters !== undefined)
-        ownersText(body.parameters, "parameters")
+        note.owners(body.parameters, "parameters")
       return body
     },
     header: (header) => {
@@ -159,35 +187,21 @@ export const encryptDecision = (
       return header
     },
   })
-  const requesters = (text: string, kind: Kind): string =>
-    watcher === null ? ownersText(text, kind) : othersText(text, watcher, kind)
-  if (decision.about !== undefined) aboutAsTexts(decision.about, requesters)
   for (const event of decision.events) mapPersonalFields(event, noted)
-  // what the steps above found out about keys
-  const key = owner as PersonKey | null
-  if (key === null && by.length === 0) return { origin, stored: inClear(decision) }
-  sealing.seal()
-  const ownersNext = (): string => sealing.next("")
-  const othersNext = (_: string, person: Uri | null): string =>
-    sealing.next(placeOf(keyOf(person ?? watcher ?? stream)))
-  const sealedOrigin = !isSealedOrigin ? origin : watcher === null ? ownersNext() : othersNext("", watcher)
-  const requestersNext = (): string => (watcher === null ? ownersNext() : othersNext("", watcher))
-  const replaced = mapperOf(ownersNext, othersNext, {
+  if (writing.isClear()) return { origin, stored: inClear(decision) }
+  writing.seal()
+  const replaced = mapperOf(next.owners, next.others, {
     body: (body, field) => {
       if (body.dropped !== undefined) return body
-      const { parameters } = body
-      return {
-        ...body,
-        ...(parameters === undefined ? {} : { parameters: ownersNext() }),
-        text: encrypt(key!, field, body.text),
-      }
+      const parameters = body.parameters === undefined ? {} : { parameters: next.owners() }
+      return { ...body, ...parameters, text: encrypt(own(), field, body.text) }
     },
-    header: ([name, value]): Header => [name, encrypt(key!, `header ${name}`, value)],
+    header: ([name, value]): Header => [name, encrypt(own(), `header ${name}`, value)],
   })
+  const sealedOrigin = isSealedOrigin ? writing.requestersNext() : origin
   const envelope: Envelope = {
-    ...(key === null ? {} : { of: key.id }),
-    ...(by.length === 0 ? {} : { by }),
-    ...(decision.about === undefined ? {} : { about: aboutAsTexts(decision.about, requestersNext) }),
+    ...writing.keys(),
+    ...(about === undefined ? {} : { about: aboutAsTexts(about, writing.requestersNext) }),
     events: decision.events.map((event) => mapPersonalFields(event, replaced)),
   }
   return { origin: sealedOrigin, stored: envelope }

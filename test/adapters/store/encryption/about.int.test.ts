@@ -14,6 +14,7 @@ import type { About } from "../../../../src/domain/presentity/about.ts"
 import type { Decision } from "../../../../src/domain/presentity/events.ts"
 import type { Uri } from "../../../../src/domain/vocabulary.ts"
 import { decodeDecision, encodeDecision } from "../../../../src/encoding/decision-codec.ts"
+import { lineOf, readLine } from "../../../../src/explain/case/format.ts"
 import { startPostgres } from "../../../support/postgres.ts"
 import { verified } from "../../../support/projected.ts"
 
@@ -156,6 +157,13 @@ describe.skipIf(cluster === null)("what is known of a request", () => {
       assert.match(String(refused), /4 decisions up to position 4 hold sip:alice@example\.com in clear/)
     },
   )
+
+  it("is written to case files, and read from them", { tags: ["OPS-case"] }, () => {
+    for (const decision of written) {
+      const item = { _tag: "decision", recorded: { position: 1, decision }, digest: "" } as const
+      assert.deepEqual(readLine(lineOf(item), decision.stream).item, item)
+    }
+  })
 
   it(
     "is kept in the text of a decision, without parts that this version does not know",
