@@ -4,6 +4,9 @@
  *
  * Caches hang on values that never change (a body, a presentity's own tables), so they cannot go stale. What is kept there
  * follows from those values alone: no number that the log gives names a value, since two futures of one state give the same.
+ *
+ * What is kept for each presentity are texts: the rendered views. Documents take ten times as much, so only the last one that
+ * was read and the last one that was composed are kept, which is what one decision needs.
  */
 import type {
   EventPackage,
@@ -19,6 +22,7 @@ import type { Body, Header, PackageName, Uri } from "../vocabulary.ts"
 import { isAccepted } from "./media-types.ts"
 import { activeSubscriptions } from "./state.ts"
 import type { Publication, Publications, State, Subscription } from "./state.ts"
+import { digestOfBoth, viewHash } from "./view-digest.ts"
 
 export interface View {
   /** Null: nothing to show, the NOTIFY has no body. */
@@ -48,6 +52,7 @@ export const visibleView = (state: State, eventPackage: EventPackage, matched: s
   if (cached === null) return absentView(state.presentity, eventPackage)
   const rules = matched === null ? undefined : get(state.rules, eventPackage.name)
   if (matched === null || rules === undefined || eventPackage.rules?.filter === undefined) return cached.whole
+  cached.filtered ??= new WeakMap()
   let byMatch = cached.filtered.get(rules.body)
   if (byMatch === undefined) {
     byMatch = new Map()
@@ -55,7 +60,7 @@ export const visibleView = (state: State, eventPackage: EventPackage, matched: s
   }
   let view = byMatch.get(matched)
   if (view === undefined) {
-    view = filtered(state, eventPackage, cached.document, matched)
+    view = filtered(state, eventPackage, composedDocument(state, eventPackage, cached), matched)
     byMatch.set(matched, view)
   }
   return view
@@ -97,10 +102,18 @@ export const takenOf = (view: View, accept: readonly string[] | undefined): View
   return headers === undefined ? nothing : { body: null, headers, digest: digestOfBoth(null, headers) }
 }
 
-/** What is published now as one document, unfiltered; null when there is nothing to show. Once per change. */
+/** What is published now as one document, unfiltered; null when there is nothing to show. */
 export const currentDocument = (state: State, eventPackage: EventPackage): unknown => {
   const cached = composition(state, eventPackage)
-  return cached === null ? documentOf(state, eventPackage, []) : cached.document
+  return cached === null ? documentOf(state, eventPackage, []) : composedDocument(state, eventPackage, cached)
+}
+
+/** The document of a composition: as it was composed last, or composed again. */
+const composedDocument = (state: State, eventPackage: EventPackage, composition: Composed): unknown => {
+  if (lastComposed?.composition !== composition) {
+    lastComposed = { composition, document: documentOf(state, eventPackage, []) }
+  }
+  return lastComposed.document
 }
 
 const composition = (state: State, eventPackage: EventPackage): Composed | null => {
@@ -122,10 +135,9 @@ const composition = (state: State, eventPackage: EventPackage): Composed | null 
     cached = {
       presentity: state.presentity,
       ingredients,
-      document,
       whole: viewOf(eventPackage, document, newestHeaders(state, eventPackage)),
-      filtered: new WeakMap(),
     }
+    lastComposed = { composition: cached, document }
     ofPackage.set(key, cached)
   }
   return cached
@@ -277,48 +289,42 @@ export const offlineBody = (presentity: Uri, eventPackage: EventPackage): Body |
   return document === null ? null : bodyIn(eventPackage, document)
 }
 
-/** Reads a published body once, however often it is composed. */
+/** Reads a published body; the one that was read last is known. */
 export const parseBody = (eventPackage: EventPackage, body: Body): Parsed<unknown> => {
-  const cached = documents.get(body)
-  if (cached !== undefined && cached.eventPackage === eventPackage) return cached.parsed
-  const parsed = eventPackage.parse(body)
-  documents.set(body, { eventPackage, parsed })
-  return parsed
+  if (lastRead?.body !== body || lastRead.eventPackage !== eventPackage) {
+    lastRead = { body, eventPackage, parsed: eventPackage.parse(body) }
+  }
+  return lastRead.parsed
 }
 
-/** Reads the headers of a publication without body once; null for a package that does not. */
+/** Reads the headers of a publication without body; null for a package that does not. */
 export const parseHeaders = (
   eventPackage: EventPackage,
   headers: readonly Header[],
-): Parsed<unknown> | null => {
-  if (eventPackage.parseHeaders === undefined) return null
-  const cached = headerDocuments.get(headers)
-  if (cached !== undefined && cached.eventPackage === eventPackage) return cached.parsed
-  const parsed = eventPackage.parseHeaders(headers)
-  headerDocuments.set(headers, { eventPackage, parsed })
-  return parsed
-}
+): Parsed<unknown> | null => eventPackage.parseHeaders?.(headers) ?? null
 
 interface Composed {
   readonly presentity: Uri
   readonly ingredients: Ingredients
-  readonly document: unknown
   readonly whole: View
-  /** By the document of the rules, never by its version, which two futures of one state share; then by ordinals of those that match. */
-  readonly filtered: WeakMap<Body, Map<string, View>>
+  /**
+   * By the document of the rules, never by its version, which two futures of one state share; then by ordinals of those that
+   * match. Absent: rules were not asked.
+   */
+  filtered?: WeakMap<Body, Map<string, View>>
   /** By media types that watchers take; absent: all take all. */
   accepted?: Map<string, View>
 }
 
 const composed = new WeakMap<EventPackage, WeakMap<Ingredient, Composed>>()
-const documents = new WeakMap<
-  Body,
-  { readonly eventPackage: EventPackage; readonly parsed: Parsed<unknown> }
->()
-const headerDocuments = new WeakMap<
-  readonly Header[],
-  { readonly eventPackage: EventPackage; readonly parsed: Parsed<unknown> }
->()
+/** The body read last: a decision reads what it is given, and composes it. */
+let lastRead: {
+  readonly body: Body
+  readonly eventPackage: EventPackage
+  readonly parsed: Parsed<unknown>
+} | null = null
+/** The document composed last: watchers under several sets of rules are shown parts of one. */
+let lastComposed: { readonly composition: Composed; readonly document: unknown } | null = null
 const rulesDocuments = new WeakMap<Body, { readonly by: PackageRules; readonly rules: unknown }>()
 
 /** Who may see nothing of a document sees what everybody sees of somebody absent: nothing tells the two apart. */
@@ -368,14 +374,6 @@ const newestHeaders = (state: State, eventPackage: EventPackage): readonly Heade
   return newest?.headers ?? []
 }
 
-/** The same for the same body and headers, whatever was asked to be shown. */
-export const digestOfBoth = (body: Body | null, headers: readonly Header[]): string =>
-  digest(
-    [...headers.map(([name, value]) => `${name}: ${value}`), "", body === null ? "" : viewHash(body)].join(
-      "\n",
-    ),
-  )
-
 const sourcesOf = (
   eventPackage: EventPackage,
   publications: Iterable<Publication>,
@@ -388,25 +386,3 @@ const sourcesOf = (
       const parsed = headers === undefined ? null : parseHeaders(eventPackage, headers)
       return parsed?._tag === "Parsed" ? [{ key, document: parsed.document }] : []
     })
-
-/** The media type counts: the same bytes may mean something else as another type. */
-export const viewHash = ({ contentType, parameters = "", text }: Body): string =>
-  digest(`${contentType};${parameters}\n${text}`)
-
-/**
- * 53 bits of the text, in base 36: enough to see that a view changed, not a proof of anything.
- *
- * Two independent 32-bit multiplicative hashes over UTF-16 units. O(length).
- */
-export const digest = (text: string): string => {
-  let one = 0x9e3779b1
-  let other = 0x85ebca6b
-  for (let index = 0; index < text.length; index++) {
-    const unit = text.charCodeAt(index)
-    one = Math.imul(one ^ unit, 0x27d4eb2f)
-    other = Math.imul(other ^ unit, 0x165667b1)
-  }
-  one = Math.imul(one ^ (one >>> 15), 0x2c1b3c6d) ^ other
-  other = Math.imul(other ^ (other >>> 13), 0x297a2d39) ^ (one >>> 16)
-  return ((other >>> 0) * 0x200000 + (one >>> 11)).toString(36)
-}
