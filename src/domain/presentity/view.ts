@@ -19,6 +19,7 @@ import { privacyOf, shownWatcher } from "../privacy.ts"
 import { get, has, values } from "../table.ts"
 import { isHeaderValue } from "../vocabulary.ts"
 import type { Body, Header, PackageName, Uri } from "../vocabulary.ts"
+import { rememberingLast } from "./last-answer.ts"
 import { isAccepted } from "./media-types.ts"
 import { activeSubscriptions } from "./state.ts"
 import type { Publication, Publications, State, Subscription } from "./state.ts"
@@ -52,23 +53,30 @@ export const visibleView = (state: State, eventPackage: EventPackage, matched: s
   if (cached === null) return absentView(state.presentity, eventPackage)
   const rules = matched === null ? undefined : get(state.rules, eventPackage.name)
   if (matched === null || rules === undefined || eventPackage.rules?.filter === undefined) return cached.whole
+  return filteredOnce(cached, rules.body, matched, () =>
+    filtered(state, eventPackage, composedDocument(state, eventPackage, cached), matched),
+  )
+}
+
+/** @param key names what rules let through, and to whom */
+const filteredOnce = (cached: Composed, rules: Body, key: string, filter: () => View): View => {
   cached.filtered ??= new WeakMap()
-  let byMatch = cached.filtered.get(rules.body)
-  if (byMatch === undefined) {
-    byMatch = new Map()
-    cached.filtered.set(rules.body, byMatch)
+  let byKey = cached.filtered.get(rules)
+  if (byKey === undefined) {
+    byKey = new Map()
+    cached.filtered.set(rules, byKey)
   }
-  let view = byMatch.get(matched)
+  let view = byKey.get(key)
   if (view === undefined) {
-    view = filtered(state, eventPackage, composedDocument(state, eventPackage, cached), matched)
-    byMatch.set(matched, view)
+    view = filter()
+    byKey.set(key, view)
   }
   return view
 }
 
 /**
  * The same for a watcher that takes some media types only: of what is published in one of these, and nothing where none is
- * (RFC 3856 §6.7). Once per change and set of types, where rules hide nothing.
+ * (RFC 3856 §6.7). Once per change, set of types and distinct set of rules.
  */
 export const acceptableView = (
   state: State,
@@ -78,18 +86,17 @@ export const acceptableView = (
 ): View => {
   const cached = composition(state, eventPackage)
   if (cached === null) return takenOf(absentView(state.presentity, eventPackage), accept)
-  const made = (): View => {
-    const document = documentOf(state, eventPackage, [], accept)
-    const whole = viewOf(eventPackage, document, newestHeaders(state, eventPackage))
-    return takenOf(isFiltered ? filtered(state, eventPackage, document, matched) : whole, accept)
-  }
-  const isFiltered =
-    matched !== null && has(state.rules, eventPackage.name) && eventPackage.rules?.filter !== undefined
-  if (isFiltered) return made()
+  const document = (): unknown => documentOf(state, eventPackage, [], accept)
+  const rules = matched === null ? undefined : get(state.rules, eventPackage.name)
   const key = accept.join()
+  if (matched !== null && rules !== undefined && eventPackage.rules?.filter !== undefined) {
+    return filteredOnce(cached, rules.body, `${matched} ${key}`, () =>
+      takenOf(filtered(state, eventPackage, document(), matched), accept),
+    )
+  }
   const known = cached.accepted?.get(key)
   if (known !== undefined) return known
-  const view = made()
+  const view = takenOf(viewOf(eventPackage, document(), newestHeaders(state, eventPackage)), accept)
   cached.accepted ??= new Map()
   cached.accepted.set(key, view)
   return view
@@ -116,7 +123,8 @@ const composedDocument = (state: State, eventPackage: EventPackage, composition:
   return lastComposed.document
 }
 
-const composition = (state: State, eventPackage: EventPackage): Composed | null => {
+/** Asked for each watcher, and looked up once for all. Null: nothing that it would hang on. */
+const composition = rememberingLast((state: State, eventPackage: EventPackage): Composed | null => {
   const ingredients = ingredientsOf(state, eventPackage)
   const key = ingredients.find((one) => one !== undefined)
   if (key === undefined) return null
@@ -141,7 +149,7 @@ const composition = (state: State, eventPackage: EventPackage): Composed | null 
     ofPackage.set(key, cached)
   }
   return cached
-}
+})
 
 /**
  * All that a composition depends on besides the package and whose it is, in a fixed order. A body would not do: several
@@ -223,9 +231,13 @@ export const counts = ({ status, polite }: Subscription): boolean => status === 
 const noArguments: Arguments = []
 const argumentsBy = new WeakMap<State["subscriptions"], Map<PackageName, Arguments>>()
 
-/** What someone sees who may see nothing, or of somebody who published nothing: one and the same (RFC 5025 §3.2.1). */
-export const absentView = (presentity: Uri, eventPackage: EventPackage): View =>
-  viewOf(eventPackage, eventPackage.compose({ presentity, documents: [], ended: [] }))
+/**
+ * What someone sees who may see nothing, or of somebody who published nothing: one and the same (RFC 5025 §3.2.1). One body
+ * for all watchers in turn.
+ */
+export const absentView = rememberingLast((presentity: Uri, eventPackage: EventPackage): View =>
+  viewOf(eventPackage, eventPackage.compose({ presentity, documents: [], ended: [] })),
+)
 
 /**
  * What is published now, together with the ended form of publications that ended in this decision.
@@ -283,19 +295,19 @@ export const parseRules = (by: PackageRules, body: Body): unknown => {
 const ordinalsOf = (matched: string): readonly number[] =>
   matched === "" ? [] : matched.split(",").map(Number)
 
-/** The absent form as a document, for a watcher that would otherwise keep what it was last shown (RFC 3856 §6.8). */
-export const offlineBody = (presentity: Uri, eventPackage: EventPackage): Body | null => {
+/**
+ * The absent form as a document, for a watcher that would otherwise keep what it was last shown (RFC 3856 §6.8). One body for
+ * all watchers in turn.
+ */
+export const offlineBody = rememberingLast((presentity: Uri, eventPackage: EventPackage): Body | null => {
   const document = eventPackage.offline(presentity)
   return document === null ? null : bodyIn(eventPackage, document)
-}
+})
 
-/** Reads a published body; the one that was read last is known. */
-export const parseBody = (eventPackage: EventPackage, body: Body): Parsed<unknown> => {
-  if (lastRead?.body !== body || lastRead.eventPackage !== eventPackage) {
-    lastRead = { body, eventPackage, parsed: eventPackage.parse(body) }
-  }
-  return lastRead.parsed
-}
+/** Reads a published body; the one that was read last is known: a decision checks what it is given, and composes it. */
+export const parseBody = rememberingLast((eventPackage: EventPackage, body: Body): Parsed<unknown> =>
+  eventPackage.parse(body),
+)
 
 /** Reads the headers of a publication without body; null for a package that does not. */
 export const parseHeaders = (
@@ -309,7 +321,7 @@ interface Composed {
   readonly whole: View
   /**
    * By the document of the rules, never by its version, which two futures of one state share; then by ordinals of those that
-   * match. Absent: rules were not asked.
+   * match and the types that the watcher takes, if it does not take all. Absent: rules were not asked.
    */
   filtered?: WeakMap<Body, Map<string, View>>
   /** By media types that watchers take; absent: all take all. */
@@ -317,12 +329,6 @@ interface Composed {
 }
 
 const composed = new WeakMap<EventPackage, WeakMap<Ingredient, Composed>>()
-/** The body read last: a decision reads what it is given, and composes it. */
-let lastRead: {
-  readonly body: Body
-  readonly eventPackage: EventPackage
-  readonly parsed: Parsed<unknown>
-} | null = null
 /** The document composed last: watchers under several sets of rules are shown parts of one. */
 let lastComposed: { readonly composition: Composed; readonly document: unknown } | null = null
 const rulesDocuments = new WeakMap<Body, { readonly by: PackageRules; readonly rules: unknown }>()
