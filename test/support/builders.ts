@@ -11,7 +11,7 @@ import type {
 } from "../../src/domain/presentity/commands.ts"
 import type { Event, SubscriptionCreated } from "../../src/domain/presentity/events.ts"
 import type { TerminationReason } from "../../src/domain/presentity/intents.ts"
-import { viewHash } from "../../src/domain/presentity/view.ts"
+import { viewHash } from "../../src/domain/presentity/view-digest.ts"
 import { dialogKey } from "../../src/domain/vocabulary.ts"
 import type {
   Body,

@@ -6,7 +6,7 @@ import { createHash, randomBytes } from "node:crypto"
 import fc from "fast-check"
 import { describe, it } from "vitest"
 import { sha256Hex as sha256 } from "../../src/adapters/store/integrity/sha256.ts"
-import { viewHash } from "../../src/domain/presentity/view.ts"
+import { viewHash } from "../../src/domain/presentity/view-digest.ts"
 import { digestsOf, likelyAddresses, likelyDocuments, makeHaystack } from "./dictionary.ts"
 
 const person = "sip:alice.winterbourne@example.test"

@@ -5,7 +5,8 @@
 import { hash } from "node:crypto"
 import { xmlCodec } from "../../src/adapters/xml/codec.ts"
 import { presence as makePresence } from "../../src/domain/packages/pidf.ts"
-import { absentView, digest, viewHash, digestOfBoth } from "../../src/domain/presentity/view.ts"
+import { digest, digestOfBoth, viewHash } from "../../src/domain/presentity/view-digest.ts"
+import { absentView } from "../../src/domain/presentity/view.ts"
 import type { Body, Uri } from "../../src/domain/vocabulary.ts"
 
 const pidfType = "application/pidf+xml"

@@ -10,10 +10,7 @@ import type { Address } from "./address-headers.ts"
 import type { Transport } from "./transports/transport.ts"
 
 /** What the package makes of one value; null when it does not take it for an address. */
-const readWithPackage = ({
-  untagged,
-  tag,
-}: Address): Pick<Address, "uri" | "tag" | "parameters"> | null => {
+const readWithPackage = ({ untagged, tag }: Address): Pick<Address, "uri" | "tag" | "parameters"> | null => {
   // it wants a whole message, so it is given the smallest one that there is, with the value as its To
   const value = tag === null ? untagged : `${untagged};tag=${tag}`
   const parsed = sip.parse(`X sip:x SIP/2.0\r\nTo: ${value}\r\n\r\n`)?.headers.to

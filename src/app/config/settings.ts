@@ -297,6 +297,12 @@ const packages = {
     ["single-pass", "fast-xml-parser"],
     "what reads published XML documents: the server's own reader, or the slower npm package that it is tested against; both give the same",
   ),
+  xml_cache: int<number>(
+    131_072,
+    0,
+    1_073_741_824,
+    "octets of memory for what was read from the XML documents read last; 0: they are read again each time",
+  ),
   empty_message_summary: flag(
     true,
     "message-summary without a publication says that no messages wait, instead of having no body",

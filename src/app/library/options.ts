@@ -2,6 +2,7 @@
  * Options of presence within a program, and their defaults.
  */
 import { parserCodec, xmlCodec } from "../../adapters/xml/codec.ts"
+import { remembering } from "../../adapters/xml/remember.ts"
 import { bundledWith } from "../../domain/packages/bundled.ts"
 import type { BundledName } from "../../domain/packages/bundled.ts"
 import type { EventPackage, Packages } from "../../domain/packages/event-package.ts"
@@ -84,7 +85,7 @@ export type EventName<Name extends string> =
 
 export const packagesOf = (options: PresenceOptions): Packages =>
   makeRegistry(
-    options.packages?.map(checkedPackage) ?? bundledWith({}, xmlCodec, parserCodec),
+    options.packages?.map(checkedPackage) ?? bundledWith({}, remembering(xmlCodec), parserCodec),
     (name) => watcherInfo(name),
     commonRules(),
   )

@@ -4,6 +4,7 @@
  * Runs in a browser as well: nothing here needs Node.
  */
 import { parserCodec, xmlCodec } from "../../adapters/xml/codec.ts"
+import { remembering } from "../../adapters/xml/remember.ts"
 import * as conferences from "../../domain/packages/conference.ts"
 import * as dialogs from "../../domain/packages/dialog-info.ts"
 import * as sharedLines from "../../domain/packages/dialog-sla.ts"
@@ -16,7 +17,10 @@ import * as registrations from "../../domain/packages/reg.ts"
 import * as watchers from "../../domain/packages/watcher-info.ts"
 import type { PackageName } from "../../domain/vocabulary.ts"
 
-/** Options whose codec may be left out; it is `xmlCodec` then. */
+/** Of all packages that are made without a codec of their own. */
+const documentCodec = remembering(xmlCodec)
+
+/** Options of which the codec may be left out: then one that reads as `xmlCodec` does and keeps what it read last. */
 type WithCodec<Options extends { readonly xml: XmlCodec }> = Omit<Options, "xml"> &
   Partial<Pick<Options, "xml">>
 
@@ -31,27 +35,27 @@ export type WatcherInfoOptions = WithCodec<watchers.WatcherInfoOptions>
 export const presence = (options: PresenceOptions = {}): EventPackage<pidf.Pidf, "presence"> =>
   pidf.presence({
     ...options,
-    xml: options.xml ?? xmlCodec,
+    xml: options.xml ?? documentCodec,
     rulesXml: options.rulesXml ?? options.xml ?? parserCodec,
   })
 
 /** `dialog` (RFC 4235). */
 export const dialogInfo = (options: DialogInfoOptions = {}): EventPackage<dialogs.DialogInfo, "dialog"> =>
-  dialogs.dialogInfo({ ...options, xml: options.xml ?? xmlCodec })
+  dialogs.dialogInfo({ ...options, xml: options.xml ?? documentCodec })
 
 /** `dialog;sla`: a line that several phones share. */
 export const sharedLine = (options: SharedLineOptions = {}): EventPackage<dialogs.DialogInfo, "dialog;sla"> =>
-  sharedLines.sharedLine({ ...options, xml: options.xml ?? xmlCodec })
+  sharedLines.sharedLine({ ...options, xml: options.xml ?? documentCodec })
 
 /** `reg` (RFC 3680). */
 export const reg = (options: RegOptions = {}): EventPackage<registrations.RegInfo, "reg"> =>
-  registrations.reg({ ...options, xml: options.xml ?? xmlCodec })
+  registrations.reg({ ...options, xml: options.xml ?? documentCodec })
 
 /** `conference` (RFC 4575). */
 export const conference = (
   options: ConferenceOptions = {},
 ): EventPackage<conferences.ConferenceInfo, "conference"> =>
-  conferences.conference({ ...options, xml: options.xml ?? xmlCodec })
+  conferences.conference({ ...options, xml: options.xml ?? documentCodec })
 
 /**
  * Authorization documents for packages without rules of their own: RFC 4745 and the sub-handling of RFC 5025, without
@@ -64,7 +68,7 @@ export const commonRules = (options: rules.RulesOptions & { readonly xml?: XmlCo
 
 /** The watchers of a package (RFC 3857). Suitable as the second argument of `makeRegistry`. */
 export const watcherInfo = (watched: PackageName, options: WatcherInfoOptions = {}): EventPackage<never> =>
-  watchers.watcherInfo(watched, { ...options, xml: options.xml ?? xmlCodec })
+  watchers.watcherInfo(watched, { ...options, xml: options.xml ?? documentCodec })
 
 export { callInfo } from "../../domain/packages/call-info.ts"
 export { lineSeize } from "../../domain/packages/line-seize.ts"

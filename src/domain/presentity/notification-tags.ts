@@ -7,7 +7,7 @@
 import type { EventPackage } from "../packages/event-package.ts"
 import type { Body, Header, SubscriptionNo } from "../vocabulary.ts"
 import type { Subscription } from "./state.ts"
-import { viewHash, digestOfBoth } from "./view.ts"
+import { digestOfBoth, viewHash } from "./view-digest.ts"
 import type { View } from "./view.ts"
 
 /** The tag of a document that is the same for all watchers with the same view; `n` alone for no document. */

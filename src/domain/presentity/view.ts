@@ -4,6 +4,9 @@
  *
  * Caches hang on values that never change (a body, a presentity's own tables), so they cannot go stale. What is kept there
  * follows from those values alone: no number that the log gives names a value, since two futures of one state give the same.
+ *
+ * What is kept for each presentity are texts: the rendered views. Documents take ten times as much, so only the last one that
+ * was read and the last one that was composed are kept, which is what one decision needs.
  */
 import type {
   EventPackage,
@@ -16,9 +19,11 @@ import { privacyOf, shownWatcher } from "../privacy.ts"
 import { get, has, values } from "../table.ts"
 import { isHeaderValue } from "../vocabulary.ts"
 import type { Body, Header, PackageName, Uri } from "../vocabulary.ts"
+import { rememberingLast } from "./last-answer.ts"
 import { isAccepted } from "./media-types.ts"
 import { activeSubscriptions } from "./state.ts"
 import type { Publication, Publications, State, Subscription } from "./state.ts"
+import { digestOfBoth, viewHash } from "./view-digest.ts"
 
 export interface View {
   /** Null: nothing to show, the NOTIFY has no body. */
@@ -48,22 +53,30 @@ export const visibleView = (state: State, eventPackage: EventPackage, matched: s
   if (cached === null) return absentView(state.presentity, eventPackage)
   const rules = matched === null ? undefined : get(state.rules, eventPackage.name)
   if (matched === null || rules === undefined || eventPackage.rules?.filter === undefined) return cached.whole
-  let byMatch = cached.filtered.get(rules.body)
-  if (byMatch === undefined) {
-    byMatch = new Map()
-    cached.filtered.set(rules.body, byMatch)
+  return filteredOnce(cached, rules.body, matched, () =>
+    filtered(state, eventPackage, composedDocument(state, eventPackage, cached), matched),
+  )
+}
+
+/** @param key names what rules let through, and to whom */
+const filteredOnce = (cached: Composed, rules: Body, key: string, filter: () => View): View => {
+  cached.filtered ??= new WeakMap()
+  let byKey = cached.filtered.get(rules)
+  if (byKey === undefined) {
+    byKey = new Map()
+    cached.filtered.set(rules, byKey)
   }
-  let view = byMatch.get(matched)
+  let view = byKey.get(key)
   if (view === undefined) {
-    view = filtered(state, eventPackage, cached.document, matched)
-    byMatch.set(matched, view)
+    view = filter()
+    byKey.set(key, view)
   }
   return view
 }
 
 /**
  * The same for a watcher that takes some media types only: of what is published in one of these, and nothing where none is
- * (RFC 3856 §6.7). Once per change and set of types, where rules hide nothing.
+ * (RFC 3856 §6.7). Once per change, set of types and distinct set of rules.
  */
 export const acceptableView = (
   state: State,
@@ -73,18 +86,17 @@ export const acceptableView = (
 ): View => {
   const cached = composition(state, eventPackage)
   if (cached === null) return takenOf(absentView(state.presentity, eventPackage), accept)
-  const made = (): View => {
-    const document = documentOf(state, eventPackage, [], accept)
-    const whole = viewOf(eventPackage, document, newestHeaders(state, eventPackage))
-    return takenOf(isFiltered ? filtered(state, eventPackage, document, matched) : whole, accept)
-  }
-  const isFiltered =
-    matched !== null && has(state.rules, eventPackage.name) && eventPackage.rules?.filter !== undefined
-  if (isFiltered) return made()
+  const document = (): unknown => documentOf(state, eventPackage, [], accept)
+  const rules = matched === null ? undefined : get(state.rules, eventPackage.name)
   const key = accept.join()
+  if (matched !== null && rules !== undefined && eventPackage.rules?.filter !== undefined) {
+    return filteredOnce(cached, rules.body, `${matched} ${key}`, () =>
+      takenOf(filtered(state, eventPackage, document(), matched), accept),
+    )
+  }
   const known = cached.accepted?.get(key)
   if (known !== undefined) return known
-  const view = made()
+  const view = takenOf(viewOf(eventPackage, document(), newestHeaders(state, eventPackage)), accept)
   cached.accepted ??= new Map()
   cached.accepted.set(key, view)
   return view
@@ -97,13 +109,22 @@ export const takenOf = (view: View, accept: readonly string[] | undefined): View
   return headers === undefined ? nothing : { body: null, headers, digest: digestOfBoth(null, headers) }
 }
 
-/** What is published now as one document, unfiltered; null when there is nothing to show. Once per change. */
+/** What is published now as one document, unfiltered; null when there is nothing to show. */
 export const currentDocument = (state: State, eventPackage: EventPackage): unknown => {
   const cached = composition(state, eventPackage)
-  return cached === null ? documentOf(state, eventPackage, []) : cached.document
+  return cached === null ? documentOf(state, eventPackage, []) : composedDocument(state, eventPackage, cached)
 }
 
-const composition = (state: State, eventPackage: EventPackage): Composed | null => {
+/** The document of a composition: as it was composed last, or composed again. */
+const composedDocument = (state: State, eventPackage: EventPackage, composition: Composed): unknown => {
+  if (lastComposed?.composition !== composition) {
+    lastComposed = { composition, document: documentOf(state, eventPackage, []) }
+  }
+  return lastComposed.document
+}
+
+/** Asked for each watcher, and looked up once for all. Null: nothing that it would hang on. */
+const composition = rememberingLast((state: State, eventPackage: EventPackage): Composed | null => {
   const ingredients = ingredientsOf(state, eventPackage)
   const key = ingredients.find((one) => one !== undefined)
   if (key === undefined) return null
@@ -122,14 +143,13 @@ const composition = (state: State, eventPackage: EventPackage): Composed | null 
     cached = {
       presentity: state.presentity,
       ingredients,
-      document,
       whole: viewOf(eventPackage, document, newestHeaders(state, eventPackage)),
-      filtered: new WeakMap(),
     }
+    lastComposed = { composition: cached, document }
     ofPackage.set(key, cached)
   }
   return cached
-}
+})
 
 /**
  * All that a composition depends on besides the package and whose it is, in a fixed order. A body would not do: several
@@ -211,9 +231,13 @@ export const counts = ({ status, polite }: Subscription): boolean => status === 
 const noArguments: Arguments = []
 const argumentsBy = new WeakMap<State["subscriptions"], Map<PackageName, Arguments>>()
 
-/** What someone sees who may see nothing, or of somebody who published nothing: one and the same (RFC 5025 §3.2.1). */
-export const absentView = (presentity: Uri, eventPackage: EventPackage): View =>
-  viewOf(eventPackage, eventPackage.compose({ presentity, documents: [], ended: [] }))
+/**
+ * What someone sees who may see nothing, or of somebody who published nothing: one and the same (RFC 5025 §3.2.1). One body
+ * for all watchers in turn.
+ */
+export const absentView = rememberingLast((presentity: Uri, eventPackage: EventPackage): View =>
+  viewOf(eventPackage, eventPackage.compose({ presentity, documents: [], ended: [] })),
+)
 
 /**
  * What is published now, together with the ended form of publications that ended in this decision.
@@ -271,54 +295,42 @@ export const parseRules = (by: PackageRules, body: Body): unknown => {
 const ordinalsOf = (matched: string): readonly number[] =>
   matched === "" ? [] : matched.split(",").map(Number)
 
-/** The absent form as a document, for a watcher that would otherwise keep what it was last shown (RFC 3856 §6.8). */
-export const offlineBody = (presentity: Uri, eventPackage: EventPackage): Body | null => {
+/**
+ * The absent form as a document, for a watcher that would otherwise keep what it was last shown (RFC 3856 §6.8). One body for
+ * all watchers in turn.
+ */
+export const offlineBody = rememberingLast((presentity: Uri, eventPackage: EventPackage): Body | null => {
   const document = eventPackage.offline(presentity)
   return document === null ? null : bodyIn(eventPackage, document)
-}
+})
 
-/** Reads a published body once, however often it is composed. */
-export const parseBody = (eventPackage: EventPackage, body: Body): Parsed<unknown> => {
-  const cached = documents.get(body)
-  if (cached !== undefined && cached.eventPackage === eventPackage) return cached.parsed
-  const parsed = eventPackage.parse(body)
-  documents.set(body, { eventPackage, parsed })
-  return parsed
-}
+/** Reads a published body; the one that was read last is known: a decision checks what it is given, and composes it. */
+export const parseBody = rememberingLast((eventPackage: EventPackage, body: Body): Parsed<unknown> =>
+  eventPackage.parse(body),
+)
 
-/** Reads the headers of a publication without body once; null for a package that does not. */
+/** Reads the headers of a publication without body; null for a package that does not. */
 export const parseHeaders = (
   eventPackage: EventPackage,
   headers: readonly Header[],
-): Parsed<unknown> | null => {
-  if (eventPackage.parseHeaders === undefined) return null
-  const cached = headerDocuments.get(headers)
-  if (cached !== undefined && cached.eventPackage === eventPackage) return cached.parsed
-  const parsed = eventPackage.parseHeaders(headers)
-  headerDocuments.set(headers, { eventPackage, parsed })
-  return parsed
-}
+): Parsed<unknown> | null => eventPackage.parseHeaders?.(headers) ?? null
 
 interface Composed {
   readonly presentity: Uri
   readonly ingredients: Ingredients
-  readonly document: unknown
   readonly whole: View
-  /** By the document of the rules, never by its version, which two futures of one state share; then by ordinals of those that match. */
-  readonly filtered: WeakMap<Body, Map<string, View>>
+  /**
+   * By the document of the rules, never by its version, which two futures of one state share; then by ordinals of those that
+   * match and the types that the watcher takes, if it does not take all. Absent: rules were not asked.
+   */
+  filtered?: WeakMap<Body, Map<string, View>>
   /** By media types that watchers take; absent: all take all. */
   accepted?: Map<string, View>
 }
 
 const composed = new WeakMap<EventPackage, WeakMap<Ingredient, Composed>>()
-const documents = new WeakMap<
-  Body,
-  { readonly eventPackage: EventPackage; readonly parsed: Parsed<unknown> }
->()
-const headerDocuments = new WeakMap<
-  readonly Header[],
-  { readonly eventPackage: EventPackage; readonly parsed: Parsed<unknown> }
->()
+/** The document composed last: watchers under several sets of rules are shown parts of one. */
+let lastComposed: { readonly composition: Composed; readonly document: unknown } | null = null
 const rulesDocuments = new WeakMap<Body, { readonly by: PackageRules; readonly rules: unknown }>()
 
 /** Who may see nothing of a document sees what everybody sees of somebody absent: nothing tells the two apart. */
@@ -368,14 +380,6 @@ const newestHeaders = (state: State, eventPackage: EventPackage): readonly Heade
   return newest?.headers ?? []
 }
 
-/** The same for the same body and headers, whatever was asked to be shown. */
-export const digestOfBoth = (body: Body | null, headers: readonly Header[]): string =>
-  digest(
-    [...headers.map(([name, value]) => `${name}: ${value}`), "", body === null ? "" : viewHash(body)].join(
-      "\n",
-    ),
-  )
-
 const sourcesOf = (
   eventPackage: EventPackage,
   publications: Iterable<Publication>,
@@ -388,25 +392,3 @@ const sourcesOf = (
       const parsed = headers === undefined ? null : parseHeaders(eventPackage, headers)
       return parsed?._tag === "Parsed" ? [{ key, document: parsed.document }] : []
     })
-
-/** The media type counts: the same bytes may mean something else as another type. */
-export const viewHash = ({ contentType, parameters = "", text }: Body): string =>
-  digest(`${contentType};${parameters}\n${text}`)
-
-/**
- * 53 bits of the text, in base 36: enough to see that a view changed, not a proof of anything.
- *
- * Two independent 32-bit multiplicative hashes over UTF-16 units. O(length).
- */
-export const digest = (text: string): string => {
-  let one = 0x9e3779b1
-  let other = 0x85ebca6b
-  for (let index = 0; index < text.length; index++) {
-    const unit = text.charCodeAt(index)
-    one = Math.imul(one ^ unit, 0x27d4eb2f)
-    other = Math.imul(other ^ unit, 0x165667b1)
-  }
-  one = Math.imul(one ^ (one >>> 15), 0x2c1b3c6d) ^ other
-  other = Math.imul(other ^ (other >>> 13), 0x297a2d39) ^ (one >>> 16)
-  return ((other >>> 0) * 0x200000 + (one >>> 11)).toString(36)
-}
