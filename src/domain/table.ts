@@ -51,7 +51,7 @@ export const isTable = (something: unknown): boolean => {
     const keys = something.filter((_, index) => index % 2 === 0)
     return (
       something.length % 2 === 0 &&
-      keys.every((one: unknown, index) => isKey(one) && (index === 0 || (keys[index - 1] as Key) < one))
+      keys.every((key: unknown, index) => isKey(key) && (index === 0 || (keys[index - 1] as Key) < key))
     )
   }
   if (typeof something !== "object" || something === null || !("children" in something)) return false
@@ -281,14 +281,14 @@ const mergedLeaf = (leaf: Leaf, added: Leaf): Leaf => {
 /** All values, by key. O(n). */
 export const values = <K extends Key, V>(table: Table<K, V>): readonly V[] => {
   const found: V[] = []
-  each(table, (one) => found.push(one))
+  each(table, (item) => found.push(item))
   return found
 }
 
 /** All entries, by key. O(n). */
 export const entries = <K extends Key, V>(table: Table<K, V>): readonly (readonly [K, V])[] => {
   const found: (readonly [K, V])[] = []
-  each(table, (one, at) => found.push([at, one]))
+  each(table, (item, at) => found.push([at, item]))
   return found
 }
 

@@ -4,6 +4,7 @@
  * A history is a list of steps that only point at things ("the second live entity-tag, or rather an old one"); playing
  * it turns each step into inputs that name them. Inputs can be replayed, rearranged and given to the engine.
  */
+import { strictEqual } from "node:assert/strict"
 import fc from "fast-check"
 import { makeMemoryLog } from "../../src/adapters/store/memory.ts"
 import type { MemoryLog } from "../../src/adapters/store/memory.ts"
@@ -90,6 +91,8 @@ export const onEngine = (of: World, inputs: readonly Input[], every = 1): Engine
       for (const one of engine.committed(log.append(batch.decisions).conflicts).release) send(one)
     }
   }
+  /** Whether NOTIFYs are under way is told alike in both ways: held, out and left. */
+  const told = (): void => strictEqual(engine.hasInFlight(), engine.oldestInFlight() !== null)
   let count = 0
   for (const input of inputs) {
     if (input._tag === "Treat") treated.set(input.watcher, input.handling)
@@ -98,7 +101,9 @@ export const onEngine = (of: World, inputs: readonly Input[], every = 1): Engine
       const { presentity, command, id } = input
       offer({ presentity, command, origin: "", ticket: id }, input.at)
     }
+    told()
     if (++count % every === 0) commit()
+    told()
   }
   commit()
   return { engine, log, answers, notifications }

@@ -28,11 +28,11 @@ export const empty: Shown = { body: null }
 /** What goes instead of a document that waits: what the package shows when there is nothing, if that may be sent. */
 export const stopgap = (
   after: State,
-  one: Subscription,
+  subscription: Subscription,
   { proof }: Dialog,
   eventPackage: EventPackage | null,
 ): Shown => {
-  if (eventPackage === null || one.status !== "active") return empty
+  if (eventPackage === null || subscription.status !== "active") return empty
   const nobody = eventPackage.watcherInfoOf === undefined ? null : eventPackage.watcherInfoOf
   const shown: Shown =
     nobody === null || eventPackage.renderWatchers === undefined
@@ -41,13 +41,13 @@ export const stopgap = (
           body: eventPackage.renderWatchers({
             resource: after.presentity,
             packageName: nobody,
-            version: one.notified,
+            version: subscription.notified,
             isFull: true,
             watchers: [],
           }),
         }
   const { headers } = shown
-  const body = takenBody(personal(shown.body, one, eventPackage), one)
+  const body = takenBody(personal(shown.body, subscription, eventPackage), subscription)
   const room = proof?._tag === "Unproven" ? proof.room : 0
   if (octetsOf(body, headers) > room) return empty
   return headers === undefined ? { body } : { body, headers }
@@ -119,18 +119,18 @@ const mayBeMissed: ReadonlySet<NotificationsIssued["cause"]> = new Set(["recover
 const withHeaders = (
   body: Body | null,
   after: State,
-  one: Subscription,
+  subscription: Subscription,
   eventPackage: EventPackage,
 ): Shown => {
-  const { headers } = viewFor(after, one, eventPackage)
+  const { headers } = viewFor(after, subscription, eventPackage)
   return headers === undefined ? { body } : { body, headers }
 }
 
-/** @param one as it was before this NOTIFY: it has been sent so many documents */
-const personal = (body: Body | null, one: Subscription, eventPackage: EventPackage): Body | null =>
+/** @param subscription as it was before this NOTIFY: it has been sent so many documents */
+const personal = (body: Body | null, subscription: Subscription, eventPackage: EventPackage): Body | null =>
   body === null || eventPackage.personalize === undefined
     ? body
-    : eventPackage.personalize(body, { watcher: one.watcher, version: one.notified })
+    : eventPackage.personalize(body, { watcher: subscription.watcher, version: subscription.notified })
 
 /**
  * The body that tells only what this decision changed, for watchers that were shown what was true before; null for any
@@ -150,65 +150,74 @@ const changes = (
     event.cause !== "change"
   )
     return null
-  const known = currentView(decidedOn, eventPackage).digest
+  const knownDigest = currentView(decidedOn, eventPackage).digest
   let body: Body | null | undefined
-  return (one) => {
-    const wasTold = one.shown === known && !one.spared && one.notified > 0
-    if (one.status !== "active" || one.polite || !wasTold || one.accept !== undefined) return null
+  return (subscription) => {
+    const wasTold = subscription.shown === knownDigest && !subscription.spared && subscription.notified > 0
+    if (
+      subscription.status !== "active" ||
+      subscription.polite ||
+      !wasTold ||
+      subscription.accept !== undefined
+    )
+      return null
     if (body === undefined) {
-      const was = currentDocument(decidedOn, eventPackage)
-      const is = documentOf(after, eventPackage, ended)
-      const change = was === null || is === null ? null : (eventPackage.difference?.(was, is) ?? null)
+      const known = currentDocument(decidedOn, eventPackage)
+      const present = documentOf(after, eventPackage, ended)
+      const change =
+        known === null || present === null ? null : (eventPackage.difference?.(known, present) ?? null)
       body = change === null ? null : eventPackage.render(change)
     }
     return body
   }
 }
 
-/** @param one as it was before this NOTIFY */
+/** @param subscription as it was before this NOTIFY */
 export const tagOf = (
-  one: Subscription,
+  subscription: Subscription,
   eventPackage: EventPackage,
   { body, headers }: Shown,
   shown: string,
 ): string =>
   isPersonal(eventPackage) && body !== null
-    ? tagOfPersonal(one.no, one.notified, shown)
+    ? tagOfPersonal(subscription.no, subscription.notified, shown)
     : tagOfBody(body, headers)
 
 /** What the last NOTIFY of a subscription shows. */
 export const lastOf = (
   after: State,
-  one: Subscription,
+  subscription: Subscription,
   eventPackage: EventPackage,
   ended: readonly Publication[] | undefined,
   at: Millis,
 ): Shown => {
-  if (eventPackage.watcherInfoOf === undefined || one.status !== "active") {
+  if (eventPackage.watcherInfoOf === undefined || subscription.status !== "active") {
     return withHeaders(
-      personal(lastBody(after, one, eventPackage, ended), one, eventPackage),
+      personal(lastBody(after, subscription, eventPackage, ended), subscription, eventPackage),
       after,
-      one,
+      subscription,
       eventPackage,
     )
   }
-  return { body: watchersBody(after, one, eventPackage, at, { isFull: true }) }
+  return { body: watchersBody(after, subscription, eventPackage, at, { isFull: true }) }
 }
 
 const lastBody = (
   after: State,
-  one: Subscription,
+  subscription: Subscription,
   eventPackage: EventPackage,
   ended: readonly Publication[] | undefined,
 ): Body | null => {
-  if (ended !== undefined && one.status === "active" && !one.polite) {
-    const { body } = partingView(after, eventPackage, ended, one)
+  if (ended !== undefined && subscription.status === "active" && !subscription.polite) {
+    const { body } = partingView(after, eventPackage, ended, subscription)
     if (body !== null) return body
   }
-  const view = viewFor(after, one, eventPackage)
-  if (view.body !== null || one.status !== "active" || one.toldIn === 0) return view.body
+  const view = viewFor(after, subscription, eventPackage)
+  if (view.body !== null || subscription.status !== "active" || subscription.toldIn === 0) return view.body
   // without a body its watcher would go on showing what it was sent before (RFC 3856 §6.8)
-  return one.shown === view.digest ? null : takenBody(offlineBody(after.presentity, eventPackage), one)
+  return subscription.shown === view.digest
+    ? null
+    : takenBody(offlineBody(after.presentity, eventPackage), subscription)
 }
 
 /** No body rather than one of a media type that the watcher does not take (RFC 3856 §6.7). */

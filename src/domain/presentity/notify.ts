@@ -247,15 +247,16 @@ const isTreatedAlike = (left: Subscription, right: Subscription): boolean =>
 export const redeliver = (state: State, command: Redeliver, context: Context): Outcome => {
   const events: Event[] = []
   const late = [...values(state.subscriptions)].filter(
-    (one) =>
-      (command.only === undefined ? one.issuedAt >= command.since : command.only.includes(one.no)) &&
-      isServedHere(one),
+    (subscription) =>
+      (command.only === undefined
+        ? subscription.issuedAt >= command.since
+        : command.only.includes(subscription.no)) && isServedHere(subscription),
   )
-  for (const one of late.sort(byNo)) {
-    const eventPackage = context.packages.find(one.packageName)
+  for (const subscription of late.sort(byNo)) {
+    const eventPackage = context.packages.find(subscription.packageName)
     if (eventPackage === null) continue
-    const notify = notifyOne(one, viewFor(state, one, eventPackage), "recovery")
-    events.push(one.dormant ? bodiless(notify) : notify)
+    const notify = notifyOne(subscription, viewFor(state, subscription, eventPackage), "recovery")
+    events.push(subscription.dormant ? bodiless(notify) : notify)
   }
   return done(events)
 }
@@ -274,7 +275,7 @@ const issued = (
     _tag: "NotificationsIssued",
     packageName,
     to: left >= told.length ? told : "active",
-    except: toldSet === null ? [] : active.filter((one) => !toldSet.has(one.no)).map((one) => one.no),
+    except: toldSet === null ? [] : active.filter(({ no }) => !toldSet.has(no)).map(({ no }) => no),
     suppressed,
     shown,
     cause: "change",
