@@ -1,7 +1,7 @@
-import type { DecisionContext } from "../../domain/history/findings.ts"
 /**
  * The settings and rules that influenced what a watcher was sent.
  */
+import type { DecisionContext } from "../../domain/history/findings.ts"
 import type { Knowledge } from "../../domain/history/ledger.ts"
 import type { Case, ExplainedAuthorization } from "../../domain/history/why.ts"
 import type { Limits } from "../../domain/presentity/context.ts"
