@@ -140,7 +140,7 @@ export const isDecidable = (before: State, decision: Pick<Decision, "stream" | "
 const isDropped = (body: Body | null): boolean => body?.dropped !== undefined
 
 /** What was known when a decision was made, besides the state. */
-export interface Circumstances {
+export interface DecisionInputs {
   readonly authorize: Authorize
   /** Subscriptions whose last NOTIFY was under way. */
   readonly inFlight: ReadonlySet<SubscriptionNo>
@@ -153,7 +153,7 @@ export const contextFor = (
   state: State,
   decision: Pick<Decision, "at" | "nonce" | "events">,
   { packages, limits }: ReconstructionContext,
-  { authorize, inFlight, isUnread = unreadBehind(state, decision) }: Circumstances,
+  { authorize, inFlight, isUnread = unreadBehind(state, decision) }: DecisionInputs,
 ): Context => ({
   now: decision.at,
   nonce: decision.nonce,

@@ -1,7 +1,7 @@
-import type { Finding } from "../../domain/history/findings.ts"
 /**
  * In words: the outcomes of NOTIFYs, how subscriptions ended, and the findings about a watcher.
  */
+import type { Finding } from "../../domain/history/findings.ts"
 import { deliveryOf } from "../../domain/history/ledger.ts"
 import type { Ending, Knowledge, Sent } from "../../domain/history/ledger.ts"
 import { failureInWords } from "../event-text.ts"
