@@ -148,7 +148,7 @@ const hexWith = ({ permuted }: Cipher, text: string): string =>
     .split(":")
     .map((group, index, groups) => {
       if (!/^[0-9a-fA-F]+$/.test(group)) return group
-      const digits = [...group].map((char) => Number.parseInt(char, 16))
+      const digits = Array.from(group, (char) => Number.parseInt(char, 16))
       const tweak = `hex|${groups.slice(0, index).join(":").toLowerCase()}`
       return permuted(
         digits,

@@ -16,7 +16,7 @@ import { compileCache } from "../../support/compile-cache.ts"
 import { patienceMillis } from "../../support/condition.ts"
 import { ofTests } from "../../support/reaper.ts"
 
-const main = commandFile()
+const bundle = commandFile()
 
 export interface Ended {
   readonly code: number | null
@@ -38,6 +38,8 @@ export interface Running {
 
 export interface RunOptions {
   readonly input?: string
+  /** The file that is run; absent: the bundle of the command (`support/command-file.ts`). */
+  readonly main?: string
   readonly env?: Readonly<Record<string, string>>
 }
 
@@ -45,7 +47,10 @@ export interface RunOptions {
 export const patient = { timeout: 2 * patienceMillis }
 
 /** Starts `presently` with these arguments in an environment without settings. */
-export const start = (args: readonly string[], { input = "", env = {} }: RunOptions = {}): Running => {
+export const start = (
+  args: readonly string[],
+  { input = "", main = bundle, env = {} }: RunOptions = {},
+): Running => {
   const clean = Object.entries(process.env).filter(
     ([name]) => !name.startsWith("PRESENTLY_") && name !== "DATABASE_URL" && name !== "NODE_OPTIONS",
   )
