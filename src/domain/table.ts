@@ -9,7 +9,10 @@ import * as Option from "effect/Option"
 
 export type Table<K extends string | number, V> = HashMap.HashMap<K, V>
 
-export const emptyTable = <K extends string | number, V>(): Table<K, V> => HashMap.empty()
+/** One for all: a presentity has ten tables, and most of them stay empty. */
+export const emptyTable = <K extends string | number, V>(): Table<K, V> => noEntries
+
+const noEntries: Table<never, never> = HashMap.empty()
 
 /** The value at `key`, or undefined. O(log₃₂ n). */
 export const get = <K extends string | number, V>(table: Table<K, V>, key: K): V | undefined =>
