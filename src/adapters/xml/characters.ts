@@ -32,7 +32,7 @@ const asciiClass = new Uint8Array(128)
 for (const letter of "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_") {
   asciiClass[letter.charCodeAt(0)] = start
 }
-for (const other of "0123456789-.") asciiClass[other.charCodeAt(0)] = inside
+for (const character of "0123456789-.") asciiClass[character.charCodeAt(0)] = inside
 
 /** The pairs of bounds of name-start characters above ASCII. */
 const startRanges: readonly (readonly [number, number])[] = [

@@ -73,7 +73,7 @@ const ownNames = (documents: readonly Source<Pidf>[], idCollision: IdCollision):
   const names = new Set<string>()
   for (const { key, document } of documents) {
     for (const kind of identifiedKinds)
-      for (const one of document[kind]) names.add(ownName(idOf(one), key, idCollision))
+      for (const node of document[kind]) names.add(ownName(idOf(node), key, idCollision))
   }
   return names
 }
@@ -104,15 +104,15 @@ const staying = (
 ): readonly Element[] => {
   const { idCollision, given, renamed } = naming
   const kept: Element[] = []
-  for (const one of list) {
-    const own = ownName(idOf(one), key, idCollision)
+  for (const node of list) {
+    const own = ownName(idOf(node), key, idCollision)
     const holder = given.get(own)
     if (holder === undefined) {
       given.set(own, kind)
-      kept.push(withId(one, own))
+      kept.push(withId(node, own))
     } else if (idCollision === "rename" || (holder !== kind && !renamed.has(`${kind} ${own}`))) {
       renamed.add(`${kind} ${own}`)
-      kept.push(withId(one, give(`${own}.${key}`, kind, naming)))
+      kept.push(withId(node, give(`${own}.${key}`, kind, naming)))
     }
   }
   return kept
@@ -131,7 +131,7 @@ const ownName = (id: string, key: string, idCollision: IdCollision): string =>
 
 /** Gives away the name, or the first of `name.2`, `name.3` … that nothing has or would like to have. */
 const give = (name: string, kind: IdentifiedKind, { given, counts, wanted }: Naming): string => {
-  const isTaken = (one: string): boolean => given.has(one) || wanted().has(one)
+  const isTaken = (id: string): boolean => given.has(id) || wanted().has(id)
   const free = isTaken(name) ? freeName(name, isTaken, counts) : name
   given.set(free, kind)
   return free
@@ -195,7 +195,7 @@ export const rootAttributes = (
 ): readonly Attribute[] => {
   const byName = new Map<string, Attribute>()
   for (const { document } of documents) {
-    for (const one of document.attributes) byName.set(`${one.name} ${one.namespace}`, one)
+    for (const item of document.attributes) byName.set(`${item.name} ${item.namespace}`, item)
   }
   return [...byName.values()]
 }

@@ -27,10 +27,10 @@ export const identifiedKinds = ["tuples", "persons", "devices"] as const
 export type IdentifiedKind = (typeof identifiedKinds)[number]
 export type Lists = Pick<Pidf, IdentifiedKind | "notes" | "others">
 
-export const idOf = (of: Element): string => attribute(of, "id") ?? ""
+export const idOf = (node: Element): string => attribute(node, "id") ?? ""
 
-export const withId = (of: Element, id: string): Element =>
-  idOf(of) === id ? of : withAttribute(of, "id", id)
+export const withId = (node: Element, id: string): Element =>
+  idOf(node) === id ? node : withAttribute(node, "id", id)
 
 /** The first free of `id.2`, `id.3` …; `counts` remembers where each id has got to, so that n names cost O(n). */
 export const freeName = (

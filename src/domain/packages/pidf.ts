@@ -1,8 +1,8 @@
 /**
  * The `presence` package: PIDF documents (RFC 3863) with the data model's persons and devices (RFC 4479).
  *
- * A document is kept as sorted lists of elements, each as it was published: what this file does not know it carries
- * along (RFC 3863 §4.2.3). Values are not judged; only what composing needs is asked for, a root, an entity and ids.
+ * A document is a number of sorted lists of elements, each as it was published: unknown elements are carried along
+ * (RFC 3863 §4.2.3). Values are not checked; only what composing needs is required: the root, its entity, and ids.
  * Composing itself is in `pidf-compose.ts`.
  */
 import type { Body } from "../vocabulary.ts"
@@ -60,12 +60,12 @@ export const presence = (options: PresenceOptions): EventPackage<Pidf, "presence
       return compose(generateOfflineBody ? input : { ...input, ended: [] }, idCollision)
     },
     render: (document) => render(document, xml),
-    // whoever wants ended publications to leave nothing behind wants that for late watchers as well
+    // where ended publications leave nothing behind, late watchers see nothing of them either
     offline: (presentity) => (generateOfflineBody || notifyOfflineBody ? offline(presentity) : null),
   }
 }
 
-/** @source RFC 3863 §4.1; how little is asked for follows RFC 4479 §5. */
+/** @source RFC 3863 §4.1; that so little is required follows RFC 4479 §5. */
 const parse = (body: Body, xml: XmlCodec): Parsed<Pidf> => {
   const read = xml.parse(body.text)
   if (read._tag === "Malformed") return unreadable(read.why)
@@ -79,8 +79,8 @@ const parse = (body: Body, xml: XmlCodec): Parsed<Pidf> => {
   const children = inheriting(root)
   const identified = uniquelyIdentified(children)
   if (typeof identified === "string") return unreadable(identified)
-  const isEntity = (one: Attribute): boolean => one.name === "entity" && one.namespace === ""
-  const isKept = (one: Attribute): boolean => !isEntity(one) && one.namespace !== xmlNamespace
+  const isKept = ({ namespace, name }: Attribute): boolean =>
+    namespace !== xmlNamespace && !(namespace === "" && name === "entity")
   return {
     _tag: "Parsed",
     document: { entity, attributes: root.attributes.filter(isKept), ...sorted(identified) },
@@ -97,24 +97,24 @@ const isOneLine = (text: string): boolean => {
   return true
 }
 
-const withNamespace = (of: Element, from: string, to: string): Element => ({
-  ...of,
-  namespace: of.namespace === from ? to : of.namespace,
-  attributes: of.attributes.map((one) => (one.namespace === from ? { ...one, namespace: to } : one)),
-  children: of.children.map((node) => (node._tag === "Element" ? withNamespace(node, from, to) : node)),
+const withNamespace = (element: Element, from: string, to: string): Element => ({
+  ...element,
+  namespace: element.namespace === from ? to : element.namespace,
+  attributes: element.attributes.map((item) => (item.namespace === from ? { ...item, namespace: to } : item)),
+  children: element.children.map((node) => (node._tag === "Element" ? withNamespace(node, from, to) : node)),
 })
 
 /**
  * The root's child elements, each with the `xml:lang` (or `xml:space`, `xml:base`) it had by inheritance: in a composed
- * document the root is nobody's, so what it says about its children moves to them.
+ * document the root belongs to no publication, so what it says about its children moves to them.
  */
 const inheriting = (root: Element): readonly Element[] => {
   const elements = root.children.filter((node) => node._tag === "Element")
   const inherited = root.attributes.filter(({ namespace }) => namespace === xmlNamespace)
   if (inherited.length === 0) return elements
-  return elements.map((one) => {
-    const missing = inherited.filter(({ name }) => attribute(one, name, xmlNamespace) === null)
-    return missing.length === 0 ? one : { ...one, attributes: [...one.attributes, ...missing] }
+  return elements.map((element) => {
+    const missing = inherited.filter(({ name }) => attribute(element, name, xmlNamespace) === null)
+    return missing.length === 0 ? element : { ...element, attributes: [...element.attributes, ...missing] }
   })
 }
 
@@ -131,14 +131,14 @@ const kindOf = ({ namespace, name }: Element): Kind => {
   return "others"
 }
 
-const needsId = (of: Element): boolean => {
-  const kind = kindOf(of)
+const needsId = (element: Element): boolean => {
+  const kind = kindOf(element)
   return kind !== "notes" && kind !== "others"
 }
 
 const sorted = (elements: readonly Element[]): Lists => {
   const lists: Record<Kind, Element[]> = { tuples: [], notes: [], persons: [], devices: [], others: [] }
-  for (const one of elements) lists[kindOf(one)].push(one)
+  for (const element of elements) lists[kindOf(element)].push(element)
   return lists
 }
 
@@ -151,23 +151,23 @@ const sorted = (elements: readonly Element[]): Lists => {
 const uniquelyIdentified = (elements: readonly Element[]): readonly Element[] | string => {
   const written = new Set<string>()
   let repeated = false
-  for (const one of elements) {
-    if (!needsId(one)) continue
-    const id = idOf(one)
-    if (id === "") return `<${one.name}> without id`
+  for (const element of elements) {
+    if (!needsId(element)) continue
+    const id = idOf(element)
+    if (id === "") return `<${element.name}> without id`
     repeated ||= written.has(id)
     written.add(id)
   }
   if (!repeated) return elements
   const given = new Set<string>()
   const counts = new Map<string, number>()
-  return elements.map((one) => {
-    if (!needsId(one)) return one
-    const id = idOf(one)
+  return elements.map((element) => {
+    if (!needsId(element)) return element
+    const id = idOf(element)
     const name = given.has(id) ? freeName(id, (name) => written.has(name), counts) : id
     given.add(name)
     written.add(name)
-    return withId(one, name)
+    return withId(element, name)
   })
 }
 

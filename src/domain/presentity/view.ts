@@ -1,6 +1,6 @@
 /**
- * What a watcher sees of a package: hard state and all live publications composed, rendered once per change and for all
- * alike.
+ * What a watcher sees of a package: hard state and all live publications composed into one document, rendered once per change
+ * for all watchers that see the same.
  *
  * Caches hang on values that never change (a body, a presentity's own tables), so they cannot go stale. What is kept there
  * follows from those values alone: no number that the log gives names a value, since two futures of one state give the same.
@@ -36,7 +36,7 @@ export interface View {
 
 export const nothing: View = { body: null, digest: "-" }
 
-/** What a watcher is shown who is not decided on: no document, which is not to say that nobody is there. */
+/** What a pending watcher is shown: no document, which differs from the document of somebody absent. */
 export const undecided: View = { body: null, digest: "?" }
 
 /** What is published now, unfiltered. O(publications of the package), once per change. */
@@ -46,7 +46,7 @@ export const currentView = (state: State, eventPackage: EventPackage): View =>
 /**
  * What is published now, as far as the rules that match let it through. Once per change and distinct set of rules.
  *
- * @param matched ordinals of those rules in the present document; null when rules were not asked
+ * @param matched ordinals of the matching rules in the present document; null when rules were not asked
  */
 export const visibleView = (state: State, eventPackage: EventPackage, matched: string | null): View => {
   const cached = composition(state, eventPackage)
@@ -126,7 +126,7 @@ const composedDocument = (state: State, eventPackage: EventPackage, composition:
 /** Asked for each watcher, and looked up once for all. Null: nothing that it would hang on. */
 const composition = rememberingLast((state: State, eventPackage: EventPackage): Composed | null => {
   const ingredients = ingredientsOf(state, eventPackage)
-  const key = ingredients.find((one) => one !== undefined)
+  const key = ingredients.find((ingredient) => ingredient !== undefined)
   if (key === undefined) return null
   let ofPackage = composed.get(eventPackage)
   if (ofPackage === undefined) {
@@ -137,7 +137,7 @@ const composition = rememberingLast((state: State, eventPackage: EventPackage): 
   if (
     cached === undefined ||
     cached.presentity !== state.presentity ||
-    cached.ingredients.some((one, index) => one !== ingredients[index])
+    cached.ingredients.some((ingredient, index) => ingredient !== ingredients[index])
   ) {
     const document = documentOf(state, eventPackage, [])
     cached = {
@@ -171,7 +171,7 @@ const ingredientsOf = (state: State, eventPackage: EventPackage): Ingredients =>
   return [...own, get(state.publications, name), hardStateOf(state, name)]
 }
 
-/** The whole table, when it says anything of the package. */
+/** The whole table, if it has an entry for the package. */
 const hardStateOf = (state: State, packageName: PackageName): State["hardState"] | undefined =>
   has(state.hardState, packageName) ? state.hardState : undefined
 
@@ -200,8 +200,8 @@ export const documentOf = (
       ...(subscriptions.length === 0 ? {} : { subscriptions }),
     })
   if (eventPackage.mixes === undefined) return own()
-  const others = publishedDocuments(state, eventPackage.mixes.from)
-  return eventPackage.mixes.blend(isSilent ? null : own(), others, presentity) ?? own()
+  const mixed = publishedDocuments(state, eventPackage.mixes.from)
+  return eventPackage.mixes.blend(isSilent ? null : own(), mixed, presentity) ?? own()
 }
 
 /**
@@ -219,13 +219,17 @@ export const liveArguments = (state: State, packageName: PackageName | undefined
   if (known === undefined) {
     known = activeSubscriptions(state, packageName)
       .filter(counts)
-      .map((one) => ({ watcher: shownWatcher(one), argument: one.argument ?? null, ...privacyOf(one) }))
+      .map((subscription) => ({
+        watcher: shownWatcher(subscription),
+        argument: subscription.argument ?? null,
+        ...privacyOf(subscription),
+      }))
     byPackage.set(packageName, known)
   }
   return known
 }
 
-/** Whether what a subscription asks for has any effect: not for those who only believe that they see something. */
+/** Whether the argument of a subscription counts: not while it is pending, nor when it is politely blocked. */
 export const counts = ({ status, polite }: Subscription): boolean => status === "active" && !polite
 
 const noArguments: Arguments = []
@@ -242,7 +246,7 @@ export const absentView = rememberingLast((presentity: Uri, eventPackage: EventP
 /**
  * What is published now, together with the ended form of publications that ended in this decision.
  *
- * The digest is that of `visibleView`: the ended form is said once and is not a state of its own.
+ * The digest is that of `visibleView`: the ended form is sent once and is not a state of its own.
  */
 export const partingView = (
   state: State,
@@ -273,22 +277,22 @@ const liveSources = (state: State, eventPackage: EventPackage): readonly Source<
   ]
 }
 
-/** No slot: those count from 1. */
+/** Not a slot: slots count from 1. */
 const hardStateKey = "0"
 
-/** A body that no longer parses is left out and hides nothing else. */
+/** A body that can no longer be read is left out; the others still compose. */
 const readable = (eventPackage: EventPackage, key: string, body: Body): readonly Source<unknown>[] => {
   const parsed = parseBody(eventPackage, body)
   return parsed._tag === "Parsed" ? [{ key, document: parsed.document }] : []
 }
 
 /** Reads an authorization document once; null when it cannot be read. */
-export const parseRules = (by: PackageRules, body: Body): unknown => {
+export const parseRules = (reader: PackageRules, body: Body): unknown => {
   const cached = rulesDocuments.get(body)
-  if (cached !== undefined && cached.by === by) return cached.rules
-  const read = by.read(body)
+  if (cached !== undefined && cached.reader === reader) return cached.rules
+  const read = reader.read(body)
   const rules = read._tag === "Parsed" ? read.rules : null
-  rulesDocuments.set(body, { by, rules })
+  rulesDocuments.set(body, { reader, rules })
   return rules
 }
 
@@ -331,9 +335,9 @@ interface Composed {
 const composed = new WeakMap<EventPackage, WeakMap<Ingredient, Composed>>()
 /** The document composed last: watchers under several sets of rules are shown parts of one. */
 let lastComposed: { readonly composition: Composed; readonly document: unknown } | null = null
-const rulesDocuments = new WeakMap<Body, { readonly by: PackageRules; readonly rules: unknown }>()
+const rulesDocuments = new WeakMap<Body, { readonly reader: PackageRules; readonly rules: unknown }>()
 
-/** Who may see nothing of a document sees what everybody sees of somebody absent: nothing tells the two apart. */
+/** A watcher that may see nothing of a document sees the same as of somebody absent, so that it cannot tell the two apart. */
 const filtered = (
   state: State,
   eventPackage: EventPackage,
@@ -354,11 +358,11 @@ const filtered = (
   return left === null ? absentView(state.presentity, eventPackage) : viewOf(eventPackage, left)
 }
 
-/** @param carried headers that no document says */
+/** @param carried headers that go along with every document */
 const viewOf = (eventPackage: EventPackage, document: unknown, carried: readonly Header[] = []): View => {
   const body = document === null ? null : bodyIn(eventPackage, document)
-  const said = document === null ? [] : (eventPackage.renderHeaders?.(document) ?? [])
-  const headers = [...said, ...carried].filter(([, value]) => isHeaderValue(value))
+  const rendered = document === null ? [] : (eventPackage.renderHeaders?.(document) ?? [])
+  const headers = [...rendered, ...carried].filter(([, value]) => isHeaderValue(value))
   if (headers.length === 0) return body === null ? nothing : { body, digest: viewHash(body) }
   return { body, headers, digest: digestOfBoth(body, headers) }
 }
@@ -366,7 +370,7 @@ const viewOf = (eventPackage: EventPackage, document: unknown, carried: readonly
 const bodyIn = (eventPackage: EventPackage, document: unknown): Body | null =>
   eventPackage.produces.length === 0 ? null : eventPackage.render(document)
 
-/** Of a package that does not read headers: those of the newest publication, which no rules can tell parts of. */
+/** For a package that does not read headers: those of the newest publication, as a whole or not at all. */
 const newestHeaders = (state: State, eventPackage: EventPackage): readonly Header[] => {
   const publications = get(state.publications, eventPackage.name)
   if (
@@ -376,7 +380,9 @@ const newestHeaders = (state: State, eventPackage: EventPackage): readonly Heade
   )
     return []
   let newest: Publication | null = null
-  for (const one of values(publications)) if (newest === null || one.bodyFrom > newest.bodyFrom) newest = one
+  for (const publication of values(publications)) {
+    if (newest === null || publication.bodyFrom > newest.bodyFrom) newest = publication
+  }
   return newest?.headers ?? []
 }
 
@@ -385,7 +391,7 @@ const sourcesOf = (
   publications: Iterable<Publication>,
 ): readonly Source<unknown>[] =>
   [...publications]
-    .sort((one, other) => one.bodyFrom - other.bodyFrom)
+    .sort((left, right) => left.bodyFrom - right.bodyFrom)
     .flatMap(({ slot, body, headers }) => {
       const key = `${slot}`
       if (body !== null) return readable(eventPackage, key, body)
