@@ -13,12 +13,12 @@ describe("kill -9", () => {
   it.skipIf(postgresBinaries() === null)(
     "kill -9 of server, database and both under load loses nothing that was answered 2xx",
     { tags: ["3903-6-c", "L12", "L16"], timeout: 120_000 },
-    () => nothingIsLost("postgres", 3),
+    () => nothingIsLost("postgres", 2),
   )
 
   it(
     "kill -9 of a server with its embedded database, and of the next one while it recovers, loses nothing that was answered 2xx",
     { tags: ["3903-6-c", "L12", "L16"], timeout: 120_000 },
-    () => nothingIsLost("embedded", 3),
+    () => nothingIsLost("embedded", 2),
   )
 })

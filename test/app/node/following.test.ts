@@ -192,7 +192,7 @@ describe("who follows the log", () => {
           deepStrictEqual(life.sent.map(nameOf).sort(), issued.map(nameOf).sort(), "sent what was issued")
           await life.kill()
         }),
-        { numRuns: Number(process.env["PRESENTLY_TEST_RUNS"] ?? 25) },
+        { numRuns: Number(process.env["PRESENTLY_TEST_RUNS"] ?? 10) },
       )
     },
   )
