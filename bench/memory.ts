@@ -103,7 +103,7 @@ const ask = (presentity: Uri, command: Command): void => {
 }
 
 const heapUsed = (): number => {
-  for (let pass = 0; pass < 4; pass++) void gc()
+  for (let pass = 0; pass < 4; pass++) gc()
   return process.memoryUsage().heapUsed
 }
 

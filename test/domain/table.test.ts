@@ -18,7 +18,7 @@ describe("tables", () => {
       setAll(empty, []),
     ]
     deepStrictEqual(
-      tables.map((table) => [...entries(table)].sort()),
+      tables.map((table) => [...entries(table)].sort(([left], [right]) => (left < right ? -1 : 1))),
       [
         [["a", 1]],
         [["b", 2]],
