@@ -14,6 +14,8 @@ RUN npm run build
 
 FROM node:24-slim
 ENV NODE_ENV=production
+# short collections of garbage: docs/operating.md, "Pauses"
+ENV NODE_OPTIONS=--max-semi-space-size=8
 WORKDIR /opt/presently
 COPY package.json LICENSE ./
 COPY bin ./bin

@@ -4,6 +4,7 @@
 import { PgClient } from "@effect/sql-pg"
 import { Effect, Redacted } from "effect"
 import type { Layer } from "effect"
+import { ownConnection, sharedConnection } from "../src/adapters/store/postgres/append-connection.ts"
 import { embeddedClient } from "../src/adapters/store/postgres/embedded.ts"
 import { makePostgresStore, sessionSettings } from "../src/adapters/store/postgres/event-store.ts"
 import { makePartitions, migrate } from "../src/adapters/store/postgres/migrations.ts"
@@ -21,7 +22,7 @@ const database: Layer.Layer<PgClient.PgClient, unknown> =
         startupParameters: sessionSettings,
       })
 
-const text = `<presence xmlns="urn:ietf:params:xml:ns:pdf">${"x".repeat(500)}</presence>`
+const text = `<presence xmlns="urn:ietf:params:xml:ns:pidf">${"x".repeat(500)}</presence>`
 const decision = (stream: Uri, version: number): Decision => ({
   stream,
   version,
@@ -44,6 +45,8 @@ const decision = (stream: Uri, version: number): Decision => ({
 await Effect.runPromise(
   Effect.gen(function* () {
     const sql = yield* PgClient.PgClient
+    // as a server has it
+    const appends = url === undefined ? sharedConnection(sql) : ownConnection(sql, yield* Effect.scope)
     yield* migrate
     yield* makePartitions(new Date())
     // in clear and encrypted in turn
@@ -51,7 +54,7 @@ await Effect.runPromise(
       [one, false] as const,
       [one, true] as const,
     ])) {
-      const store = makePostgresStore(sql, { erasable })
+      const store = makePostgresStore(sql, { erasable, appends })
       const streams = Array.from(
         { length: size },
         (_, index) => `sip:b${process.pid}-${size}-${erasable}-${index}@x` as Uri,

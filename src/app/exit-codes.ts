@@ -1,9 +1,8 @@
 /**
- * The numbers that a command ends with (the names are those of sysexits). An error that ends a command carries its number as
- * `exitCode`.
+ * The exit codes of commands, named as in sysexits. An error that ends a command carries its code as `exitCode`.
  */
 export const exitCodes = {
-  /** A finding: the thing waited for did not come, a difference was found. */
+  /** A finding: what the command waited for did not happen, or a difference was found. */
   finding: 1,
   /** The server refused the request. */
   refused: 2,
@@ -14,7 +13,7 @@ export const exitCodes = {
   software: 70,
   /** A file or socket of this machine could not be used. */
   io: 74,
-  /** The token is missing, unknown, or of too small a scope. */
+  /** The token is missing, unknown, or has too small a scope. */
   notAllowed: 77,
   config: 78,
   interrupted: 130,

@@ -1,5 +1,5 @@
 /**
- * `presently`: presence inside a program of one's own, or a whole server started from one.
+ * `presently`: presence inside a program, or a whole server started from one.
  *
  * Importing it loads neither sockets, databases nor the command line: `postgresStore`, `embeddedStore` and `Server.start` load
  * what they need when they are used.
@@ -47,7 +47,7 @@ export type {
   SubscribeRule,
 } from "./config/request-policy-rules.ts"
 
-// ports: services of Effect that a program may provide, or ask
+// ports: Effect services that a program may provide or use
 export { EventStore, StoreUnavailable } from "../ports/event-store.ts"
 export type {
   Appended,
@@ -67,7 +67,7 @@ export type { Operations, ExposedRow, FeedItem as PresenceEvent } from "../ports
 export type { Refused as OperationRefused } from "../ports/operation-refused.ts"
 export type { Differences, HistoryQueries, SentPage, Why } from "../ports/history-queries.ts"
 
-// the domain's words
+// types of the domain
 export type { PresencePublish } from "../domain/projections/published.ts"
 export type { Decision, Event } from "../domain/presentity/events.ts"
 export type { Authorize, Limits } from "../domain/presentity/context.ts"

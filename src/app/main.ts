@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * The command line: a command is run, and an error becomes one line and an exit code.
+ * The command line: runs a command, and turns an error into one line and an exit code.
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
@@ -10,7 +10,7 @@ import { presently } from "./cli/commands.ts"
 import { exitCodeOf, lineOf } from "./cli/exit.ts"
 import { version } from "./version.ts"
 
-// Whoever reads our output may have seen enough: `presently watch … | head -1`.
+// The reader of our output may close it early: `presently watch … | head -1`.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code === "EPIPE") process.exit(0)
 })

@@ -1,13 +1,13 @@
 /**
- * Nonces: what tells one decision, and one entity-tag, from every other.
+ * Nonces, which distinguish one decision, and one entity-tag, from every other.
  */
 import { randomFillSync } from "node:crypto"
 
-/** Every entity-tag has one, and every row of the log has two or three: more octets would cost space and serve nobody. */
+/** Every entity-tag contains one, and every row of the log two or three: more octets would cost space without any use. */
 const nonceOctets = 12
 
 /**
- * Gives 96 bits of the system's generator as a token of 16 characters; the generator is asked for 256 of them at a time.
+ * 96 bits from the system's generator as a token of 16 characters; the generator is asked for 256 of them at a time.
  *
  * A nonce never begins with a hyphen, because entity-tags are given on command lines too.
  */

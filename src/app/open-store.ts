@@ -1,5 +1,5 @@
 /**
- * The store of a server, opened by somebody else to look at it, beside a running server where the database allows that.
+ * Opens the store of a server for other programs to read, beside the running server where the database allows that.
  */
 import { existsSync } from "node:fs"
 import { join } from "node:path"
@@ -20,7 +20,7 @@ import { masked } from "./config/masked-url.ts"
 import { errorMessage } from "./error-message.ts"
 import { version } from "./version.ts"
 
-/** The store is not there, does not answer, or is not ours. */
+/** The store does not exist, does not answer, or is not ours. */
 export class StoreUnusable extends Data.TaggedError("StoreUnusable")<{
   readonly store: string
   readonly why: string
@@ -48,7 +48,7 @@ export const tableNamesOf = (config: Config): TableNames => ({
 export const storeNameOf = (config: Config): string =>
   config.database_url === null ? `embedded PostgreSQL in ${config.data}` : databaseNameOf(config.database_url)
 
-/** A database in words: without user and password. */
+/** A database in words, without user and password. */
 export const databaseNameOf = (url: string): string => `PostgreSQL at ${addressOf(url)}`
 
 /** Where it is, without user and password. */
@@ -61,14 +61,14 @@ export const databaseSetting = ({ database_url, data, sources }: Config): string
     : `database_url = ${addressOf(database_url)} (${sources.database_url})`
 
 /**
- * Opens it as it is: nothing is made or brought up to date.
+ * Opens it as it is: nothing is created or brought up to date.
  *
- * Statements here look at whole tables, so the connection has none of a server's settings for its session.
+ * Statements here read whole tables, so the connection has none of a server's session settings.
  */
 export const openStore = Effect.fnUntraced(function* (
   config: Config,
   command: string,
-  /** Whether what is too wide of an embedded database's folder is left as it is. */
+  /** Whether permissions of an embedded database's folder that are too wide are left as they are. */
   looksOnly = false,
 ) {
   const { database_url: url, data } = config
@@ -110,7 +110,7 @@ export const withXcapTables = <A, E>(database: Layer.Layer<A | Layer.Services<ty
   Layer.provideMerge(layerXcapTables, database)
 
 /**
- * Gets the log for a command that writes to it: while it is at work, nobody else can.
+ * Takes the log for a command that writes to it: meanwhile no other program can.
  *
  * Fails with LogIsTaken, and StoreUnusable.
  */
@@ -127,7 +127,7 @@ export const holdStore = Effect.fnUntraced(function* (
       setting: databaseSetting(config),
       lease: config.writer_lease,
       fix: stopIt,
-      // the layout is looked at before
+      // the layout is checked before
       keepsLayout: true,
     })
     .pipe(
@@ -154,9 +154,9 @@ export const requireLog = Effect.fnUntraced(function* ({ name, log, tables }: Op
 })
 
 /**
- * One piece of work on a log, from opening its store.
+ * Runs one task on a log, from opening its store.
  *
- * @param isOwn failures that say themselves what is wrong; any other is that the store cannot be used
+ * @param isOwn failures that explain themselves; any other becomes StoreUnusable
  */
 export const onLog = <A, E, R, Own extends E>(
   config: Config,
@@ -177,7 +177,7 @@ export const onLog = <A, E, R, Own extends E>(
     )
   })
 
-/** What is asked of the store is asked of its newest layout. */
+/** The queries assume the newest layout. */
 const requireLayout = Effect.fnUntraced(function* (name: string, { layout }: LogAdmin["Service"]) {
   const done = yield* layout.done.pipe(
     Effect.mapError((cause) => new StoreUnusable({ store: name, why: errorMessage(cause) })),

@@ -1,4 +1,6 @@
-/** The version in package.json; `src/app` and `dist/app` are equally deep. */
+/**
+ * The version in package.json; `src/app` and `dist/app` are equally deep in the package.
+ */
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
 

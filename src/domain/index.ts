@@ -1,5 +1,5 @@
 /**
- * `presently/domain`: the pure core, for whoever wants to decide, fold and check by themselves.
+ * `presently/domain`: the pure core, for programs that decide, fold and check on their own.
  */
 export { decide } from "./presentity/decide.ts"
 export { evolve, fold } from "./presentity/evolve.ts"
@@ -20,6 +20,9 @@ export type { Watching } from "./presentity/watching.ts"
 export type { Outcome } from "./presentity/decision.ts"
 export type * from "./presentity/commands.ts"
 export type * from "./presentity/events.ts"
+export type * from "./presentity/publication-events.ts"
+export type * from "./presentity/retention-events.ts"
+export type * from "./presentity/target-events.ts"
 export type * from "./presentity/intents.ts"
 export type { Dialog, Publication, State, Subscription } from "./presentity/state.ts"
 export type { Snapshot } from "./presentity/snapshot.ts"

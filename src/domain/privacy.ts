@@ -1,27 +1,28 @@
 /**
- * Who a watcher is to other watchers: itself, or nobody when it asked for privacy or nobody said who it is.
+ * How a watcher appears to other watchers: under its own address, or anonymous if it asked for privacy or has no
+ * identity.
  *
- * Rules, verdicts, ownership and the operator's lists go by the true address; only what others are shown goes by this.
+ * Rules, verdicts, ownership and the operator's lists use the true address; only what is shown to others uses this one.
  *
  * @source RFC 3323 §4.1.1.3 (the anonymous URI), RFC 3325 §7 and §9.3 (`Privacy: id`)
  */
 import { domainOf } from "./uris.ts"
 import type { Uri } from "./vocabulary.ts"
 
-/** The address of whoever is not to be known, or is not known. */
+/** The address shown for a watcher that asked for privacy or has no identity. */
 export const anonymous = "sip:anonymous@anonymous.invalid" as Uri
 
-/** Whether a URI names nobody, in whatever spelling. */
+/** Whether a URI is the anonymous one, in any spelling. */
 export const isAnonymous = (uri: string): boolean => domainOf(uri) === "anonymous.invalid"
 
-/** Who asked not to be named to others; absent: it may be. */
+/** The watcher asked that its identity be withheld from others. Absent: it may be shown. */
 export interface Private {
   readonly private?: true
 }
 
-/** What other watchers are told of the address of a watcher. */
-export const shownWatcher = (one: Private & { readonly watcher: Uri }): Uri =>
-  one.private === true ? anonymous : one.watcher
+/** The address of a watcher as shown to other watchers. */
+export const shownWatcher = (subject: Private & { readonly watcher: Uri }): Uri =>
+  subject.private === true ? anonymous : subject.watcher
 
-/** The mark itself, to be spread into what inherits it. */
-export const privacyOf = (one: Private): Private => (one.private === true ? { private: true } : {})
+/** The mark itself, to be spread into records that inherit it. */
+export const privacyOf = (subject: Private): Private => (subject.private === true ? { private: true } : {})

@@ -1,20 +1,22 @@
 /**
- * URIs and domains: one spelling for each, and when two are the same.
+ * URIs and domains: their canonical spelling, and when two are equivalent.
  *
- * Total: rules and documents are written by people and programs of all kinds, so nothing is refused here; what is no URI
- * is compared as it stands. What may be sent on the wire is judged where it is read (`adapters/sip/uri.ts`).
+ * The functions are total: rules and documents come from people and programs of all kinds, so nothing is refused here,
+ * and what is no URI is compared as it stands. What may be sent on the wire is checked where it is parsed
+ * (`adapters/sip/uri.ts`).
  *
- * Two spellings, because two questions are asked. Who somebody is, is `addressOfRecord`: one presentity whether sip, sips
- * or pres, at whatever port. Whether two URIs are the same is `canonicalUri` and `sameUri`: everything counts there, the
- * scheme above all, since rules never equate schemes, not even sip and sips (RFC 5025 §3.1.1.2).
+ * There are two spellings for two questions. `addressOfRecord` identifies a presentity or watcher, which is the same
+ * for sip, sips and pres and for every port. `canonicalUri` and `sameUri` decide whether two URIs are equivalent: there
+ * everything counts, above all the scheme, because rules never equate schemes, not even sip and sips (RFC 5025
+ * §3.1.1.2).
  */
 import type { Uri } from "./vocabulary.ts"
 
-/** A URI that has been read, as far as it says who somebody is. */
+/** A parsed URI, as far as it identifies somebody. */
 export type Address =
   | {
       readonly scheme: "sip" | "sips" | "pres"
-      /** Without needless escapes; null when there is none. */
+      /** Without unnecessary escapes; null: there is none. */
       readonly user: string | null
       readonly host: string
     }
@@ -25,27 +27,27 @@ export type Address =
     }
 
 /**
- * The one spelling by which a presentity or watcher is known: `sip:user@host` or a telephone number, without port,
- * password, parameters and headers.
+ * The spelling that identifies a presentity or watcher: `sip:user@host` or a telephone number, without port, password,
+ * parameters and headers.
  *
  * @source RFC 3856 §5
  */
-export const addressOfRecord = (of: Address): Uri => {
-  if (of.scheme === "tel") return of.text as Uri
-  const host = canonicalHost(of.host)
-  return (of.user === null ? `sip:${host}` : `sip:${of.user}@${host}`) as Uri
+export const addressOfRecord = (address: Address): Uri => {
+  if (address.scheme === "tel") return address.text as Uri
+  const host = canonicalHost(address.host)
+  return (address.user === null ? `sip:${host}` : `sip:${address.user}@${host}`) as Uri
 }
 
-/** Schemes whose rest is `[user@]host` with port, parameters and headers. */
+/** Schemes that are followed by `[user@]host` with port, parameters and headers. */
 const addressSchemes = ["sip", "sips", "pres", "im", "mailto", "xmpp"]
 
 const schemePattern = /^[A-Za-z][A-Za-z0-9+.-]*(?=:)/
 
-/** What stands before the first colon, as written; null when that is no scheme. */
+/** The scheme as written; null: the text has none. */
 export const schemeOf = (uri: string): string | null => schemePattern.exec(uri)?.[0] ?? null
 
 /**
- * A URI's one spelling; parameters and headers are kept, in order. Total, and stable when repeated.
+ * The canonical spelling of a URI; parameters and headers are kept, in order. Total and idempotent.
  *
  * @source RFC 3261 §19.1.4 (sip), RFC 3966 §4 (tel), RFC 8141 §3.1 (urn), RFC 3986 §6.2.2 (all)
  */
@@ -71,12 +73,12 @@ const canonicalUrn = (rest: string): string => {
   if (colon === -1) return `urn:${rest.toLowerCase()}`
   const kind = rest.slice(0, colon).toLowerCase()
   const name = withPlainEscapes(rest.slice(colon + 1))
-  // RFC 9562 §4: hexadecimal digits of either case are one UUID.
+  // RFC 9562 §4: the case of hexadecimal digits in a UUID has no meaning.
   return `urn:${kind}:${kind === "uuid" ? name.toLowerCase() : name}`
 }
 
 const canonicalAddress = (scheme: string, rest: string): string => {
-  // The only unescaped `@` a URI can hold ends the user part.
+  // The only unescaped `@` in a URI ends the user part.
   const sign = rest.indexOf("@")
   const user = sign === -1 ? "" : `${withPlainEscapes(rest.slice(0, sign))}@`
   const [, hostPort = "", parameters = "", headers = ""] =
@@ -89,18 +91,18 @@ const canonicalAddress = (scheme: string, rest: string): string => {
   const fields = inOrder(headers.slice(1).split("&").map(withPlainEscapes))
   return [
     `${scheme}:${user}${place}`,
-    ...each.map((one) => `;${one}`),
+    ...each.map((parameter) => `;${parameter}`),
     fields.length === 0 ? "" : `?${fields.join("&")}`,
   ].join("")
 }
 
 const inOrder = (parts: readonly string[]): readonly string[] =>
   parts
-    .map((one) => one.trim())
+    .map((part) => part.trim())
     .filter(Boolean)
     .sort()
 
-/** Names and values have no case in RFC 3261 §19.1.4; a GRUU's `gr` is a name of somebody's choice (RFC 5627 §3). */
+/** Names and values are case-insensitive in RFC 3261 §19.1.4; the value of `gr` in a GRUU is not (RFC 5627 §3). */
 const canonicalParameter = (text: string): string => {
   const plain = withPlainEscapes(text)
   const equals = plain.indexOf("=")
@@ -110,7 +112,10 @@ const canonicalParameter = (text: string): string => {
   return `${name}=${name === "gr" ? value : value.toLowerCase()}`
 }
 
-/** Escapes that need not be are undone, others have capitals (RFC 3986 §6.2.2). A stray `%` leaves all as it stands. */
+/**
+ * Unnecessary escapes are decoded, others written in capitals (RFC 3986 §6.2.2). A stray `%` leaves the whole text
+ * unchanged.
+ */
 export const withPlainEscapes = (text: string): string =>
   text.includes("%") && !/%(?![0-9A-Fa-f]{2})/.test(text)
     ? text.replace(/%[0-9A-Fa-f]{2}/g, (escape) => {
@@ -119,7 +124,9 @@ export const withPlainEscapes = (text: string): string =>
       })
     : text
 
-/** Parameters that both URIs have or neither: those of RFC 3261 §19.1.4, and the one that makes a GRUU. */
+/**
+ * Parameters that must be present in both URIs or in neither: those of RFC 3261 §19.1.4, and `gr`, which makes a GRUU.
+ */
 const telling = ["user", "ttl", "method", "maddr", "transport", "gr"]
 
 /**
@@ -129,13 +136,15 @@ const telling = ["user", "ttl", "method", "maddr", "transport", "gr"]
  */
 export const sameUri = (left: string, right: string): boolean => {
   if (left === right) return true
-  // Only a parameter can be ignored, and only in an address.
+  // Only parameters can be ignored, and only addresses have them.
   if (!left.includes(";") && !right.includes(";")) return false
   if (!addressSchemes.includes(schemeOf(left) ?? "")) return false
-  const [one, other] = [partsOf(left), partsOf(right)]
-  if (one.base !== other.base || one.headers !== other.headers) return false
-  if (telling.some((name) => one.parameters.has(name) !== other.parameters.has(name))) return false
-  return [...one.parameters].every(([name, value]) => (other.parameters.get(name) ?? value) === value)
+  const [leftParts, rightParts] = [partsOf(left), partsOf(right)]
+  if (leftParts.base !== rightParts.base || leftParts.headers !== rightParts.headers) return false
+  if (telling.some((name) => leftParts.parameters.has(name) !== rightParts.parameters.has(name))) return false
+  return [...leftParts.parameters].every(
+    ([name, value]) => (rightParts.parameters.get(name) ?? value) === value,
+  )
 }
 
 interface Parts {
@@ -145,21 +154,21 @@ interface Parts {
 }
 
 const partsOf = (canonical: string): Parts => {
-  // A user part may hold semicolons and question marks of its own.
+  // A user part may contain semicolons and question marks of its own.
   const host = canonical.indexOf("@") + 1
   const [, base = "", parameters = "", headers = ""] =
     /^([^;?]*)(;[^?]*)?(\?.*)?$/s.exec(canonical.slice(host)) ?? []
   const pairs = parameters
     .slice(1)
     .split(";")
-    .map((one): [string, string] => {
-      const equals = one.indexOf("=")
-      return equals === -1 ? [one, ""] : [one.slice(0, equals), one.slice(equals)]
+    .map((pair): [string, string] => {
+      const equals = pair.indexOf("=")
+      return equals === -1 ? [pair, ""] : [pair.slice(0, equals), pair.slice(equals)]
     })
   return { base: canonical.slice(0, host) + base, parameters: new Map(pairs), headers }
 }
 
-/** The canonical domain of a canonical URI; null when it has none, as a telephone number. */
+/** The canonical domain of a canonical URI; null: it has none, for example a telephone number. */
 export const domainOf = (uri: string): string | null => {
   const scheme = schemeOf(uri)
   if (scheme === null || !addressSchemes.includes(scheme)) return null
@@ -167,17 +176,17 @@ export const domainOf = (uri: string): string | null => {
   return canonicalDomain(rest.replace(/[;?].*$/s, "").replace(/:[0-9]*$/, ""))
 }
 
-/** A host's one spelling, whatever it is. */
+/** The canonical spelling of any host. */
 export const canonicalHost = (host: string): string => canonicalDomain(host) ?? host.toLowerCase()
 
 /**
- * A domain's one spelling: per label without escapes, in ASCII and lower case.
+ * The canonical spelling of a domain: each label without escapes, in ASCII and lower case.
  *
- * Mapping a label is NFKC and lower case, then Punycode: what RFC 3490 §4.1 does, but for the few letters that IDNA 2008
- * made distinct (`ß` is no longer `ss`): today these are different owners' domains. Unassigned characters and
- * bidirectional rules are not looked at: a domain that cannot be registered is nobody's.
+ * A label is mapped with NFKC and to lower case, then to Punycode, as in RFC 3490 §4.1, except for the few letters that
+ * IDNA 2008 made distinct (`ß` is no longer `ss`), which today may belong to different owners. Unassigned characters
+ * and the rules on bidirectional text are not checked: a domain that cannot be registered belongs to nobody.
  *
- * @returns null when a label has no ASCII form or there is an empty one
+ * @returns null if a label has no ASCII form or is empty
  */
 export const canonicalDomain = (domain: string): string | null => {
   const trimmed = domain.trim()
@@ -189,26 +198,29 @@ export const canonicalDomain = (domain: string): string | null => {
   return labels.includes(null) ? null : labels.join(".")
 }
 
-/** The common case, where nothing is to be done. */
+/** The common case, which needs no conversion. */
 const isPlainDomain = /^[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*$/
 
-/** RFC 3490 §3.1: all of them separate labels. */
+/** RFC 3490 §3.1: each of these characters separates labels. */
 const dots = /[.\u3002\uff0e\uff61]/
 
 const canonicalLabel = (written: string): string | null => {
   const text = unescaped(written)
   if (text === null) return null
-  // One by one: as a whole, a capital sigma would become one of two letters.
+  // Letter by letter: in a whole word a capital sigma would become one of two letters.
   const lower = Array.from(text.normalize("NFKC"), (letter) => letter.toLowerCase()).join("")
   const plain = lower.normalize("NFKC")
   const ascii = isAscii(plain) ? plain : inPunycode(plain)
-  // Nothing else is in a host name (RFC 3490 §4.1 step 3), least of all what would end one inside a URI.
+  // A host name contains nothing else (RFC 3490 §4.1 step 3), above all no character that would end it inside a URI.
   return isPlainLabel.test(ascii) ? ascii : null
 }
 
-/** Each letter takes at least one character: what cannot fit is not tried, since trying costs the square of its length. */
+/**
+ * Each letter takes at least one character. A label that cannot fit is not converted, because the cost is quadratic in
+ * its length.
+ */
 const inPunycode = (text: string): string => {
-  const points = Array.from(text, (one) => one.codePointAt(0) ?? 0)
+  const points = Array.from(text, (character) => character.codePointAt(0) ?? 0)
   return points.length > 63 ? "" : `xn--${punycode(points)}`
 }
 
@@ -250,7 +262,7 @@ const punycode = (points: readonly number[]): string => {
   return text
 }
 
-/** RFC 3492 §3.3: digits to base 36, least significant first, whose weights depend on `bias`. */
+/** RFC 3492 §3.3: digits to base 36, least significant first, with weights that depend on `bias`. */
 const variableLength = (value: number, bias: number): string => {
   let [rest, text] = [value, ""]
   for (let base = 36; ; base += 36) {
@@ -262,7 +274,7 @@ const variableLength = (value: number, bias: number): string => {
   }
 }
 
-/** Punycode counts letters before digits. */
+/** In Punycode, letters come before digits. */
 const punycodeDigit = (digit: string): string =>
   "abcdefghijklmnopqrstuvwxyz0123456789".charAt(Number.parseInt(digit, 36))
 
@@ -275,7 +287,7 @@ const adapted = (delta: number, count: number, isFirst: boolean): number => {
   return bias + Math.floor((36 * rest) / (rest + 38))
 }
 
-/** @source RFC 5952 §4, but for IPv4 inside: that stays hexadecimal; null for what is no address in brackets */
+/** @source RFC 5952 §4, except that an embedded IPv4 address stays hexadecimal; null: not an address in brackets */
 const canonicalIpv6 = (host: string): string | null => {
   const groups = ipv6Groups(host)
   if (groups === null) return null
@@ -298,7 +310,7 @@ const ipv6Groups = (host: string): readonly string[] | null => {
   return all.map((group) => group.replace(/^0+(?=.)/, ""))
 }
 
-/** An IPv4 address as two groups; what is none stays, to be found out. */
+/** An IPv4 address as two groups; any other text is returned unchanged and rejected later. */
 const hexadecimal = (text: string): string => {
   const bytes = text.split(".")
   if (

@@ -1,7 +1,7 @@
 /**
- * The words everything else is said in: identifiers, instants, bodies, dialogs, watchers.
+ * The vocabulary of the domain: identifiers, instants, bodies, dialogs, watchers.
  *
- * Only shapes that more than one room uses belong here. No behaviour except the making of keys and small checks.
+ * Only shapes that several folders use belong here, with no behaviour except making keys and small checks.
  */
 
 declare const brand: unique symbol
@@ -11,50 +11,58 @@ type Branded<T, Name extends string> = T & { readonly [brand]: Name }
 export type Uri = Branded<string, "Uri">
 /** A SIP-ETag value: a token, compared byte by byte (RFC 3903 §12). */
 export type EntityTag = Branded<string, "EntityTag">
-/** An event package name as it stands in the Event header, with registered parameters (`presence`, `dialog;sla`). */
+/** An event package name as in the Event header, with registered parameters (`presence`, `dialog;sla`). */
 export type PackageName = string
-/** Names a subscription inside its presentity: the version of the decision that created it, so never used again. */
+/**
+ * Identifies a subscription within its presentity: the version of the decision that created it, so it is never reused.
+ */
 export type SubscriptionNo = number
-/** Names a dialog inside its presentity: the number of the subscription that created it. */
+/** Identifies a dialog within its presentity: the number of the subscription that created it. */
 export type DialogNo = number
-/** A place in the log: the number of one decision over all streams; 0 is before the first. */
+/** A place in the log: the number of a decision over all streams; 0 is before the first. */
 export type Position = number
-/** Milliseconds since 1970-01-01T00:00:00Z, in the log's time. */
+/** Milliseconds since 1970-01-01T00:00:00Z, in the chronology of the log. */
 export type Millis = number
 /** Whole seconds, as on the wire. */
 export type Seconds = number
 
-/** A document as it travels: its media type in lower case without parameters, and its text. */
+/** A document as transferred: its media type in lower case without parameters, and its text. */
 export interface Body {
   readonly contentType: string
-  /** Of the media type, as written and without `charset` (`boundary=xyz`); absent: none. */
+  /** Parameters of the media type, as written and without `charset` (`boundary=xyz`). Absent: none. */
   readonly parameters?: string
   readonly text: string
-  /** The SHA-256, in hex, of a text that retention has dropped from the log; the text is empty then. Absent: it has not. */
+  /**
+   * The SHA-256, in hex, of a text that retention has dropped from the log; the text is then empty. Absent: not
+   * dropped.
+   */
   readonly dropped?: string
 }
 
-/** A header that belongs to what is published: its name as packages write it (`Call-Info`), and its value on one line. */
+/**
+ * A header that belongs to a publication: its name as spelt by the package (`Call-Info`), and its value on one line.
+ */
 export type Header = readonly [name: string, value: string]
 
 /**
- * Whether a value can stand in a header line and be read back: one line, octets that are no controls (RFC 3261 §25.1).
+ * Whether a value can stand in a header line and be parsed again: one line of octets without control characters (RFC
+ * 3261 §25.1).
  *
- * Text above U+00FF has no octet of its own: cut down to one it could end the line.
+ * Text above U+00FF has no octet of its own; truncated to one octet it could end the line.
  */
 export const isHeaderValue = (text: string): boolean =>
   /^[\t\x20-\x7e\x80-\xff]+$/.test(text) && !/^[\t ]|[\t ]$/.test(text)
 
 /**
- * What the notifier must remember to send requests inside a dialog.
+ * What is needed to send requests inside a dialog.
  *
- * @source RFC 3261 §12.1.1; `flow` and `source` are ours.
+ * @source RFC 3261 §12.1.1; `flow`, `source` and `room` are additions
  */
 export interface DialogStart {
   readonly callId: string
   /** Our tag: To tag of the 2xx, From tag of every NOTIFY. */
   readonly localTag: string
-  /** The watcher's From tag; empty when it sent none (RFC 2543). */
+  /** The watcher's From tag; empty if it sent none (RFC 2543). */
   readonly remoteTag: string
   /** To of the SUBSCRIBE without its tag, as written: From of every NOTIFY. */
   readonly localUri: string
@@ -68,44 +76,45 @@ export interface DialogStart {
   readonly remoteCseq: number
   /** The URI in our Contact. */
   readonly localContact: string
-  /** The socket the SUBSCRIBE came in on: `udp:192.0.2.10:5060`. */
+  /** The socket on which the SUBSCRIBE arrived: `udp:192.0.2.10:5060`. */
   readonly flow: string
-  /** Where the SUBSCRIBE came from: `192.0.2.20:5060`. */
+  /** The source address of the SUBSCRIBE: `192.0.2.20:5060`. */
   readonly source: string
   /**
-   * Nothing has shown yet that NOTIFYs are wanted where they would go: until a NOTIFY is answered 2xx from there a document
-   * of at most so many octets may be sent. Over a stream (`flow`) that is true of where NOTIFYs go once the connection is
-   * gone. Absent: it is proven.
+   * The target of NOTIFYs is not proven: until a NOTIFY is answered 2xx from there, a document of at most this many
+   * octets may be sent. Over a stream (`flow`) this applies to the target used once the connection is gone. Absent: the
+   * target is proven.
    */
   readonly room?: number
 }
 
-/** What is known of where the NOTIFYs of a dialog go, unless all of it is proven. */
+/** What is known of the target of a dialog's NOTIFYs, unless all of it is proven. */
 export type Proof =
-  /** It has not answered a NOTIFY yet. */
+  /** The target has not answered a NOTIFY yet. */
   | {
       readonly _tag: "Unproven"
       /** Octets of a document that may still be sent. */
       readonly room: number
-      /** Answers to NOTIFYs up to this CSeq came from somewhere else. */
+      /** Responses to NOTIFYs up to this CSeq came from another target. */
       readonly since: number
-      /** A NOTIFY got no answer: nothing more is sent until the watcher is heard of. */
+      /** A NOTIFY had no response: nothing more is sent until the watcher sends a request. */
       readonly spent?: true
     }
-  /** The connection that the SUBSCRIBE came over is proven, and nothing else; `room`: as in `DialogStart`. */
+  /** Only the connection over which the SUBSCRIBE arrived is proven; `room`: as in `DialogStart`. */
   | { readonly _tag: "Connection"; readonly room: number }
-  /** A name, as long as it leads to one of these: `udp:192.0.2.20:5060`, the newest last. */
+  /** The next hop is a name, proven while it resolves to one of these: `udp:192.0.2.20:5060`, the newest last. */
   | { readonly _tag: "Addresses"; readonly addresses: readonly string[] }
 
-/** Names one dialog for the whole server. */
+/** Identifies one dialog for the whole server. */
 export type DialogKey = Branded<string, "DialogKey">
 
-/** @source RFC 3261 §12: Call-ID, local tag, remote tag; no header value can hold the separator. */
+/** @source RFC 3261 §12: Call-ID, local tag, remote tag; no header value can contain the separator. */
 export const dialogKey = (callId: string, localTag: string, remoteTag: string): DialogKey =>
-  `${callId}\n${localTag}\n${remoteTag}` as DialogKey
+  // in one piece: a template leaves its parts beside the whole once it is a key of a Map
+  [callId, localTag, remoteTag].join("\n") as DialogKey
 
 /**
- * How often a watcher wants to be notified, in NOTIFYs per second; null: no wish.
+ * How often a watcher wants to be notified, in NOTIFYs per second; null: not stated.
  *
  * @source RFC 6446 §5 (`max-rate`), §6 (`min-rate`), §7 (`adaptive-min-rate`)
  */
@@ -115,19 +124,19 @@ export interface Rates {
   readonly adaptiveMin: number | null
 }
 
-/** How the rules want one watcher treated (RFC 5025 §3.2.1). */
+/** How the rules treat a watcher (RFC 5025 §3.2.1). */
 export type SubHandling = "block" | "confirm" | "polite-block" | "allow"
 
 /**
- * Who may watch a package. `owner`: the presentity itself and those listed with it; `domain`: every identity of its domain;
- * `everybody`; `rules`: whom its authorization document lets in (RFC 4745).
+ * Who may watch a package. `owner`: the presentity itself and the owners listed with it; `domain`: every identity of
+ * its domain; `everybody`; `rules`: those whom its authorization document admits (RFC 4745).
  */
 export type WatchPolicy = "owner" | "domain" | "everybody" | "rules"
 
-/** What of the settings decided on a watcher: the policy of its package, or the list of members of a line. */
+/** Which part of the settings decided on a watcher: the policy of its package, or the list of members of a line. */
 export type WatchWord = WatchPolicy | "members"
 
-/** Stops when something that cannot be, is: a defect of ours, not of a peer. */
+/** Throws if a condition is broken that must always hold: a defect of this program, not of a peer. */
 export const invariant: (condition: boolean, what: string) => asserts condition = (condition, what) => {
   if (!condition) throw new Error(`invariant broken: ${what}`)
 }

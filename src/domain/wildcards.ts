@@ -1,11 +1,12 @@
 /**
- * Shell wildcards over URIs: `*` any run of characters, `?` any one. Case counts, as in fnmatch without flags.
+ * Shell wildcards over URIs: `*` is any run of characters, `?` any single one. Case-sensitive, as in fnmatch without
+ * flags.
  *
- * O(pattern · text) at worst, without recursion: nobody stops a server with a pattern.
+ * O(pattern · text) at worst, without recursion, so that no pattern can stall a server.
  */
 export const matchesWildcard = (pattern: string, text: string): boolean => {
   let [at, from] = [0, 0]
-  // where the last `*` stood, and how much of the text it has taken
+  // the position of the last `*`, and how much of the text it has matched
   let [star, taken] = [-1, 0]
   while (at < text.length) {
     const wanted = pattern[from]

@@ -4,6 +4,7 @@
 import { Schema } from "effect"
 import type { Decision } from "../domain/presentity/events.ts"
 import type { Uri } from "../domain/vocabulary.ts"
+import { decodeAbout } from "./about-codec.ts"
 import { decodeEvents } from "./event-codec.ts"
 
 const StoredDecision = Schema.Struct({
@@ -14,6 +15,7 @@ const StoredDecision = Schema.Struct({
   origin: Schema.String,
   nonce: Schema.String,
   events: Schema.Array(Schema.Unknown),
+  about: Schema.optionalKey(Schema.Unknown),
 })
 
 const decode = Schema.decodeUnknownSync(StoredDecision)
@@ -34,7 +36,12 @@ export const encodeDecision = (decision: Decision): string => JSON.stringify(dec
  * @throws Error that says what does not fit
  */
 export const decodeDecision = (text: string): Decision => {
-  const { stream, events, ...decision } = decode(JSON.parse(text))
-  // a brand is compile-time only
-  return { stream: stream as Uri, ...decision, events: decodeEvents(events) }
+  const { stream, events, about, ...decision } = decode(JSON.parse(text))
+  return {
+    // a brand is compile-time only
+    stream: stream as Uri,
+    ...decision,
+    events: decodeEvents(events),
+    ...(about === undefined ? {} : { about: decodeAbout(about) }),
+  }
 }

@@ -3,10 +3,14 @@
  * to date first (`upcast.ts`).
  *
  * The schema repeats `domain/presentity/events.ts` for one purpose: a row that does not fit is refused here, with the name of
- * the field, instead of showing up later as a strange state. Rows are written by `JSON.stringify` of the events as they are.
+ * the field, instead of showing up later as a strange state. Rows are written by `JSON.stringify` of the events as they are, so
+ * nearly all of them are taken as they are, by checks that are compiled from the schema (`compiled-check.ts`); the schema decodes
+ * the others, and says what is wrong.
  */
 import { Schema } from "effect"
 import type { Event } from "../domain/presentity/events.ts"
+import { compileCheck } from "./compiled-check.ts"
+import type { Check } from "./compiled-check.ts"
 import { upcast } from "./upcast.ts"
 
 const Body = Schema.Struct({
@@ -229,7 +233,33 @@ export const eventFields = (): Readonly<Record<string, readonly string[]>> =>
 
 const decode = Schema.decodeUnknownSync(Schema.Array(StoredEvent))
 
-/** @throws Error that says what does not fit */
-export const decodeEvents = (json: unknown): readonly Event[] =>
+const checks: ReadonlyMap<unknown, Check | null> = new Map(
+  Object.entries(StoredEvent.cases).map(([tag, { ast }]) => [tag, compileCheck(ast)]),
+)
+
+/** Events for which there is no compiled check; they are decoded by their schema. */
+export const uncompiledEvents = (): readonly string[] =>
+  [...checks].flatMap(([tag, check]) => (check === null ? [String(tag)] : []))
+
+/** Whether all are events exactly as they are written today: nothing is to be brought up to date, left out or refused. */
+export const areTodays = (json: unknown): json is readonly Event[] => {
+  if (!Array.isArray(json)) return false
+  for (const event of json as readonly unknown[]) {
+    if (typeof event !== "object" || event === null) return false
+    if (checks.get((event as { readonly _tag?: unknown })._tag)?.(event) !== true) return false
+  }
+  return true
+}
+
+/**
+ * What `decodeEvents` gives, from the schema alone.
+ *
+ * @throws Error that says what does not fit
+ */
+export const decodeEventsBySchema = (json: unknown): readonly Event[] =>
   // brands are compile-time only; the schema has checked the rest
   decode(upcast(json)) as readonly unknown[] as readonly Event[]
+
+/** @throws Error that says what does not fit */
+export const decodeEvents = (json: unknown): readonly Event[] =>
+  areTodays(json) ? json : decodeEventsBySchema(json)

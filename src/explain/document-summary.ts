@@ -1,5 +1,5 @@
 /**
- * What documents say in a few words: the tuples of presence, the states of calls.
+ * The content of documents in a few words: the tuples of presence, the states of calls.
  */
 import { xmlCodec } from "../adapters/xml/codec.ts"
 import { dialogInfoNamespace } from "../domain/packages/dialog-info-document.ts"
@@ -8,25 +8,25 @@ import type { Element } from "../domain/packages/element.ts"
 import { pidfNamespace } from "../domain/packages/pidf.ts"
 import type { Body } from "../domain/vocabulary.ts"
 
-/** The part of a body that is looked at. */
+/** The part of a body that is examined. */
 type Content = Pick<Body, "contentType" | "text">
 
 export interface Tuple {
   readonly id: string
-  /** As written; null when the tuple has no basic status. */
+  /** As written; null: the tuple has no basic status. */
   readonly basic: string | null
   readonly notes: readonly string[]
 }
 
 export interface Summary {
   readonly tuples: readonly Tuple[]
-  /** Of the presentity as a whole. */
+  /** Notes about the presentity as a whole. */
   readonly notes: readonly string[]
 }
 
 const pidfType = "application/pidf+xml"
 
-/** Null for anything that is not a readable presence document. */
+/** Null for anything except a valid presence document. */
 export const summaryOf = (body: Content | null): Summary | null => {
   if (body === null || !body.contentType.toLowerCase().startsWith(pidfType)) return null
   const parsed = xmlCodec.parse(body.text)
@@ -47,14 +47,14 @@ const tupleOf = (tuple: Element): Tuple => {
   }
 }
 
-const notesOf = (of: Element): readonly string[] =>
-  childrenNamed(of, pidfNamespace, "note").map((note) => textOf(note).trim())
+const notesOf = (element: Element): readonly string[] =>
+  childrenNamed(element, pidfNamespace, "note").map((note) => textOf(note).trim())
 
-/** `open`: some tuple is; `closed`: there is a document, and none is. */
+/** `open`: some tuple is; `closed`: there is a document, and no tuple is open. */
 export const shows = (summary: Summary | null, basic: "open" | "closed"): boolean =>
   summary !== null && summary.tuples.some((tuple) => tuple.basic === "open") === (basic === "open")
 
-/** What a document shows in a few words: tuples of presence, the states of calls; null for any other. */
+/** The content of a document in a few words: tuples of presence, the states of calls; null for any other. */
 export const gistOf = (body: Content): string | null => {
   if (body.contentType.toLowerCase().startsWith("application/dialog-info+xml")) return callsOf(body)
   const summary = summaryOf(body)
@@ -77,7 +77,7 @@ const callsOf = ({ text }: Content): string | null => {
   return calls.length === 0 ? "no call" : calls.join(", ")
 }
 
-/** What a document says in a few words: tuples of presence, else its type and size. */
+/** The content of a document in a few words: tuples of presence, otherwise its type and size. */
 export const bodyInWords = (body: Body | null): string =>
   body === null
     ? "no body"
@@ -85,7 +85,7 @@ export const bodyInWords = (body: Body | null): string =>
       ? `${body.contentType}, dropped by retention`
       : (gistOf(body) ?? `${body.contentType}, ${new TextEncoder().encode(body.text).length} bytes`)
 
-/** A document in a few words. */
+/** The content of a document in a few words. */
 export const shownText = (body: Body | null): string => {
   if (body === null) return "no document"
   const summary = summaryOf(body)
@@ -97,7 +97,7 @@ export const shownText = (body: Body | null): string => {
     return [...tuples, ...notes].join(", ") || "an empty document"
   }
   const states = [...body.text.matchAll(/<(?:\w+:)?state>([\w-]+)<|\bstatus="([\w-]+)"/g)].map(
-    ([, one, other]) => one ?? other,
+    ([, stateElement, stateAttribute]) => stateElement ?? stateAttribute,
   )
   return `${body.contentType} of ${body.text.length}${states.length === 0 ? "" : ` (${states.slice(0, 8).join(" ")})`}`
 }

@@ -1,6 +1,6 @@
 /**
- * What each kind of event says, at two levels of detail: in full for a history, and in brief for the steps of a case, which
- * stand in one line each.
+ * The text of each kind of event at two levels of detail: in full for a history, and in brief for the steps of a case,
+ * which have one line each.
  */
 import { answersIn } from "../domain/presentity/delivery-acks.ts"
 import type { Event } from "../domain/presentity/events.ts"
@@ -11,18 +11,18 @@ import { spanInWords } from "./time-spans.ts"
 /** An instant, in milliseconds since 1970, as text. */
 export type Clock = (at: number) => string
 
-type WatcherName = (no: SubscriptionNo) => string
+type WatcherName = (id: SubscriptionNo) => string
 
 interface EventText<Of extends Event> {
-  /** Everything but the event's name. */
+  /** Everything except the event's name. */
   readonly full: (event: Of, clock: Clock) => string
-  /** With the event's name; empty where the NOTIFYs of the step say it already. */
+  /** With the event's name; empty if the NOTIFYs of the step already show it. */
   readonly brief: (event: Of, watcher: WatcherName) => string
 }
 
 type EventTexts = { readonly [Tag in Event["_tag"]]: EventText<Extract<Event, { readonly _tag: Tag }>> }
 
-/** Parts with two spaces between them, without the empty ones. */
+/** Joins the non-empty parts with two spaces. */
 export const words = (...parts: readonly string[]): string => parts.filter((part) => part !== "").join("  ")
 
 const short = (text: string): string => (text.length > 14 ? `${text.slice(0, 13)}…` : text)
@@ -36,7 +36,7 @@ const roomInWords = (room: number | null | undefined): string =>
       ? "at a proven address"
       : `at an address that has not answered yet (a document of up to ${room} octets may go there)`
 
-const standing = (one: {
+const standing = (subject: {
   readonly status: string
   readonly polite: boolean
   readonly forced?: true
@@ -45,11 +45,11 @@ const standing = (one: {
   readonly unread?: true
 }): string =>
   words(
-    one.polite ? "politely blocked" : one.status,
-    one.forced === true ? "by force_active" : "",
-    policyInWords(one),
-    one.unread === true ? "rules not read yet" : "",
-    one.matched === null ? "" : one.matched === "" ? "no rule matches" : `rules ${one.matched}`,
+    subject.polite ? "politely blocked" : subject.status,
+    subject.forced === true ? "by force_active" : "",
+    policyInWords(subject),
+    subject.unread === true ? "rules not read yet" : "",
+    subject.matched === null ? "" : subject.matched === "" ? "no rule matches" : `rules ${subject.matched}`,
   )
 
 const policyInWords = ({ policy }: { readonly policy?: WatchWord }): string =>
@@ -217,7 +217,7 @@ const texts: EventTexts = {
   NotificationsDeferred: {
     full: (event, clock) =>
       words(
-        event.to.map((no) => `#${no}`).join(" "),
+        event.to.map((id) => `#${id}`).join(" "),
         event.until === null ? "not held back any more" : `until ${clock(event.until)}`,
         event.undelivered ? "the last one was not taken" : "",
       ),
@@ -228,7 +228,7 @@ const texts: EventTexts = {
     full: (event) => `${event.of.length / 3}`,
     brief: (event, watcher) =>
       `${event._tag} ${answersIn(event, 0)
-        .map(({ no, cseq }) => `${watcher(no)} cseq ${cseq}`)
+        .map(({ no: id, cseq }) => `${watcher(id)} cseq ${cseq}`)
         .join(", ")}`,
   },
   ClockSetBack: {
@@ -268,8 +268,8 @@ export const formatEvent = (event: Event, clock: Clock): string =>
 /**
  * An event in brief, with its name.
  *
- * @param watcher the URI behind the number of a subscription
- * @returns empty for what the NOTIFYs of the same step say themselves
+ * @param watcher the URI of the watcher of a subscription, by its number
+ * @returns empty for events that the NOTIFYs of the same step show
  */
 export const briefEvent = (event: Event, watcher: WatcherName): string =>
   (texts[event._tag] as EventText<Event>).brief(event, watcher)

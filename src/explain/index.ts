@@ -1,9 +1,9 @@
 /**
- * `presently/explain`: what happened, in words and drawings. Reads case files that `presently export` wrote, tells their
- * steps, says why a watcher was told or was not, tries what would have been otherwise, and draws the SIP messages as a
- * ladder; with the same sentences as the command line.
+ * `presently/explain`: what happened, in words and drawings. Reads case files written by `presently export`, describes
+ * their steps, explains why a watcher was notified or was not, examines what would have happened otherwise, and draws
+ * the SIP messages as a ladder, with the same sentences as the command line.
  *
- * Runs in a browser as well: nothing here needs Node, the network, a clock or a file.
+ * It also runs in a browser: nothing here needs Node, the network, a clock or a file.
  *
  * @example
  * const items = [...readItems("alice.case", linesIn(text), pureSha256)]

@@ -1,5 +1,5 @@
 /**
- * Lengths of time in words.
+ * Durations in words.
  */
 
 /** `25 s`, `90 min`, `36 h`, `365 days`. */

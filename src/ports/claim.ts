@@ -1,53 +1,58 @@
 /**
- * The right to write to a log: one program has it at a time.
+ * The right to write to a log, which one program has at a time.
  *
- * A store that several programs can reach says with a `Claim` whether this program still has that right, and refuses it with
- * `LogIsTaken` when somebody else has it, or with `StoreUnfit` when the database cannot serve as a store at all.
+ * A store that several programs can reach uses a `Claim` to say whether this program still has that right. It refuses
+ * it with `LogIsTaken` if another program has it, or with `StoreUnfit` if the database cannot serve as a store at all.
  */
 import { Data } from "effect"
 import type { Effect } from "effect"
 import type { Millis } from "../domain/vocabulary.ts"
 
-/** The program that has a log, and alone may write to it. */
+/** The program that holds a log, the only one that may write to it. */
 export interface Holder {
   /** `presently serve` */
   readonly program: string
   readonly host: string
-  /** The process on that host; with `isSession` the backend of PostgreSQL. */
+  /** The process on that host; with `isSession` the PostgreSQL backend. */
   readonly pid: number
-  /** Only its session in the database is known: it is a server of a version that took no log. */
+  /** Only its database session is known: a server of a version that took no claim. */
   readonly isSession?: true
   readonly version: string
-  /** The instant since when it has the log. */
+  /** The instant since which it has held the log. */
   readonly since: Millis
-  /** How many times the log was taken so far; 0: never. */
+  /** How many times the log has been taken; 0: never. */
   readonly epoch: number
 }
 
 /** The right of one process to write to a log. */
 export interface Claim {
   /**
-   * Whether the process has that right beyond doubt at this moment. Otherwise nothing may be answered from memory, because somebody
-   * else may have written meanwhile. It costs a comparison of numbers.
+   * Whether the process certainly has that right at this moment. Otherwise nothing may be answered from memory, because
+   * another program may have written meanwhile. It costs a comparison of numbers.
    */
   readonly isSure: () => boolean
-  /** Who took the log away; null: nobody, as far as is known. There is no way back. */
+  /** The program that took the log away; null: none, as far as is known. A lost log is not regained. */
   readonly taken: () => LogIsTaken | null
 }
 
-/** The claim on a store that nobody else can write to. */
+/** The claim on a store to which no other program can write. */
 export const soleClaim: Claim = { isSure: () => true, taken: () => null }
 
-/** Why nothing is said from memory, for whoever is not to know who has the log: a phone, for instance. */
+/**
+ * The reason given to peers that must not learn who holds the log, such as phones, when nothing may be answered from
+ * memory.
+ */
 export const unsure = "somebody else may have the log by now"
 
-/** Why nothing may be said from memory, with who has the log where that is known; null: it is sure that nobody else has. */
+/**
+ * Why nothing may be answered from memory, with the holder of the log if known; null: this program certainly holds it.
+ */
 export const whyUnsure = (claim: Claim): string | null =>
   claim.isSure() ? null : (claim.taken()?.message ?? unsure)
 
-/** Somebody else has the log, or took it since: nothing can be written. */
+/** Another program holds the log, or has taken it since: nothing can be written. */
 export class LogIsTaken extends Data.TaggedError("LogIsTaken")<{
-  /** Where the log is, in words. */
+  /** A description of where the log is. */
   readonly store: string
   readonly holder: Holder
   /** What to do about it. */
@@ -67,7 +72,7 @@ export const holderText = ({ program, host, pid, version, since, isSession }: Ho
 
 /** The database cannot serve as a store, and waiting does not help. */
 export class StoreUnfit extends Data.TaggedError("StoreUnfit")<{
-  /** The setting with its value and source, or where the database is, in words. */
+  /** The setting with its value and source, or a description of where the database is. */
   readonly store: string
   readonly why: string
   readonly fix: string
@@ -78,28 +83,28 @@ export class StoreUnfit extends Data.TaggedError("StoreUnfit")<{
   }
 }
 
-/** What is told to whoever wants the log, or has it. */
+/** Notifications for a program that wants the log, or holds it. */
 export interface WriterEvents {
-  /** Somebody else has the log, and we wait. */
+  /** Another program holds the log, and this one waits. */
   readonly waiting: (holder: Holder) => Effect.Effect<void>
-  /** It is not sure any more that nobody else writes. */
+  /** It is no longer certain that this program alone writes. */
   readonly lapsed: (cause: unknown) => Effect.Effect<void>
-  /** It is sure again: nobody has. */
+  /** It is certain again: no other program has written. */
   readonly returned: Effect.Effect<void>
 }
 
-/** The log as a program got it, for as long as the scope lives in which it got it. */
+/** The log as obtained by a program, for the lifetime of the scope in which it was obtained. */
 export interface Writer {
   readonly holder: Holder
-  /** Fails when somebody else took the log. */
+  /** Fails when another program has taken the log. */
   readonly lost: Effect.Effect<never, LogIsTaken>
   readonly counters: Readonly<WriterCounters>
 }
 
 /** Counted from the start of the process. */
 export interface WriterCounters {
-  /** Times when it was not sure any more that nobody else writes. */
+  /** How often it was no longer certain that this program alone writes. */
   lapses: number
-  /** Writes that the fence kept out. */
+  /** Writes refused by the fence. */
   fenced: number
 }

@@ -1,8 +1,8 @@
 /**
- * What the application asks of a store of decisions: a service and its errors, without behaviour.
+ * What the application requires of a store of decisions: a service and its errors, without behaviour.
  *
- * The domain never calls them; the application does (`app/node/pump.ts`). What an event store promises is a list of cases that
- * every implementation passes: `storeContract` of `presently/testing`.
+ * The domain never calls it; the application does (`app/node/pump.ts`). The contract of an event store is a list of
+ * cases that every implementation passes: `storeContract` of `presently/testing`.
  */
 import { Context, Data } from "effect"
 import type { Effect } from "effect"
@@ -20,23 +20,24 @@ export interface Checkpoint {
   readonly at: Millis
 }
 
-/** Where decisions are kept. Its contract is `storeContract` of `presently/testing`, which every implementation passes. */
+/** Where decisions are stored. Every implementation passes `storeContract` of `presently/testing`. */
 export class EventStore extends Context.Service<
   EventStore,
   {
     /**
-     * Stores decisions, all of a stream or none, each stream only when it stands just before its first one.
+     * Stores decisions: for each stream all of them or none, and only if the stream stands directly before the first
+     * one.
      *
-     * Safe to repeat: decisions that an earlier attempt stored already count as stored (told by version and nonce).
+     * Safe to repeat: decisions already stored by an earlier attempt, recognized by version and nonce, count as stored.
      *
-     * @param requesters for each decision the watcher whose request it was; null, or absent: the presentity's own, or
-     *   nobody's. A store that encrypts what it keeps of a person needs it, and does not keep it.
+     * @param requesters for each decision the watcher that sent the request; null, or absent: the presentity itself, or
+     *   nobody. A store that encrypts personal data needs this, and does not store it.
      */
     readonly append: (
       decisions: readonly Decision[],
       requesters?: readonly (Uri | null)[],
     ) => Effect.Effect<Appended, StoreUnavailable>
-    /** Each stream's present state, in the order asked; a stream never seen is empty at version 0. */
+    /** The present state of each stream, in the requested order; an unknown stream is empty at version 0. */
     readonly load: (streams: readonly Uri[]) => Effect.Effect<readonly State[], StoreUnavailable>
     /** Decisions after a position in commit order, without gaps; fewer than `max` means the end. */
     readonly read: (
@@ -55,9 +56,9 @@ export class EventStore extends Context.Service<
       beforeVersion: number,
       max: number,
     ) => Effect.Effect<readonly RecordedDecision[], StoreUnavailable>
-    /** Keeps states of versions worth going back to (`isLandmark`), whole. Safe to repeat. */
+    /** Stores complete states at versions that are kept for good (`isLandmark`). Safe to repeat. */
     readonly saveLandmarks: (states: readonly State[]) => Effect.Effect<void, StoreUnavailable>
-    /** The newest landmark of a stream that was true at an instant; null: fold from the beginning. */
+    /** The newest landmark of a stream at or before an instant; null: fold from the beginning. */
     readonly landmarkAt: (stream: Uri, at: Millis) => Effect.Effect<State | null, StoreUnavailable>
     /** The newest landmark of a stream at or before a version; null: fold from the beginning. */
     readonly landmarkBefore: (stream: Uri, version: number) => Effect.Effect<State | null, StoreUnavailable>
@@ -67,41 +68,47 @@ export class EventStore extends Context.Service<
       beforeVersion: number,
       max: number,
     ) => Effect.Effect<readonly State[], StoreUnavailable>
-    /** Saves folded states; an empty one is kept as its version only. */
+    /** Stores folded states; of an empty one only the version is kept. */
     readonly saveSnapshots: (states: readonly State[]) => Effect.Effect<void, StoreUnavailable>
-    /** Saved states that have something alive, each once: those after the stream `after` in the store's own order (`""`: from the first); fewer than `max` means the end. */
+    /**
+     * Stored states with live records, each once: those after the stream `after` in the store's own order (`""`: from
+     * the first); fewer than `max` means the end.
+     */
     readonly snapshots: (after: string, max: number) => Effect.Effect<readonly State[], StoreUnavailable>
     readonly saveCheckpoint: (name: CheckpointName, at: Checkpoint) => Effect.Effect<void, StoreUnavailable>
     readonly checkpoint: (name: CheckpointName) => Effect.Effect<Checkpoint | null, StoreUnavailable>
     /**
-     * Streams of which a decision at or before a position is in the log and in no snapshot, each with the version of its snapshot
-     * (0: none), in the store's own order after `after` (`""`: from the first); fewer than `max` means the end. There are some only
-     * after a checkpoint went further than it should have. Absent: never any.
+     * Streams with a decision at or before a position that is in the log but in no snapshot, each with the version of
+     * its snapshot (0: none), in the store's own order after `after` (`""`: from the first); fewer than `max` means the
+     * end. They exist only after a checkpoint went further than it should have. Absent: never.
      */
     readonly behind?: (
       upTo: Position,
       after: string,
       max: number,
     ) => Effect.Effect<readonly { readonly stream: Uri; readonly version: number }[], StoreUnavailable>
-    /** Absent: nobody else can write there. */
+    /** Absent: no other program can write to the store. */
     readonly claim?: Claim
   }
 >()("presently/EventStore") {}
 
 /**
- * `tables`: snapshots and tables show everything up to here; `delivery`: no NOTIFY issued before `at` is pending; `answered`: no
- * NOTIFY of a decision up to `position` is.
+ * `tables`: snapshots and tables show everything up to here; `delivery`: no NOTIFY issued before `at` is pending;
+ * `answered`: no NOTIFY of a decision up to `position` is.
  */
 export type CheckpointName = "tables" | "delivery" | "answered"
 
 export interface Appended {
   /** Position of the newest decision stored by this append or before it. */
   readonly position: Position
-  /** Streams that stood elsewhere: nothing of them was stored. */
+  /** Streams that stood at another version: nothing of them was stored. */
   readonly conflicts: ReadonlySet<Uri>
 }
 
-/** The store did not answer, or said no for a reason that is not ours; what was asked may or may not have happened. */
+/**
+ * The store did not respond, or failed for a reason outside this program; the requested operation may or may not have
+ * happened.
+ */
 export class StoreUnavailable extends Data.TaggedError("StoreUnavailable")<{ readonly cause: unknown }> {
   override get message(): string {
     return "the event store is unavailable"

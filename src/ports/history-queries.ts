@@ -1,6 +1,6 @@
 /**
- * Questions about the past, which the application answers for the management port, the command line and programs, and the
- * shapes of the answers. `text` is what the command line prints.
+ * Questions about the past, which the application answers for the management port, the command line and programs, and
+ * the shapes of the answers. `text` is what the command line prints.
  */
 import { Schema } from "effect"
 import type { Effect } from "effect"
@@ -12,20 +12,20 @@ const Nullable = Schema.NullOr(Schema.String)
 
 /** One decision. */
 export const HistoryRow = Schema.Struct({
-  /** Its place in the log, and among those of its presentity. */
+  /** Its place in the log, and among the decisions of its presentity. */
   position: Schema.Int,
   version: Schema.Int,
   /** ISO 8601. */
   time: Text,
   /** The command that was decided. */
   cause: Text,
-  /** Who asked: transport, source, Call-ID and CSeq; empty for what the server decided by itself. */
+  /** Who sent the command: transport, source, Call-ID and CSeq. Empty for decisions of the server itself. */
   origin: Text,
   /** The Call-ID. */
   correlation: Nullable,
-  /** Versions of the decisions that it follows from. */
+  /** Versions of the decisions from which it follows. */
   caused_by: Schema.Array(Schema.Int),
-  /** As they are stored. */
+  /** As stored. */
   events: Schema.Array(Schema.Unknown),
   told: Schema.Array(
     Schema.Struct({
@@ -41,7 +41,7 @@ export const HistoryRow = Schema.Struct({
   untold: Schema.Array(
     Schema.Struct({ subscription: Schema.Int, watcher: Text, event: Text, finding: Schema.Unknown }),
   ),
-  /** The version that put the rules in force which were asked, by package. */
+  /** By package: the version that put the consulted rules in force. */
   rules: Schema.Record(Text, Schema.Int),
   text: Text,
 })
@@ -49,12 +49,12 @@ export const HistoryRow = Schema.Struct({
 export const HistoryPage = Schema.Struct({
   v: Version,
   items: Schema.Array(HistoryRow),
-  /** `before` of the page that comes before this one. */
+  /** `before` of the previous page. */
   next: Schema.NullOr(Schema.Int),
   text: Text,
 })
 
-/** One NOTIFY with exactly what was in it. */
+/** One NOTIFY with its exact content. */
 export const SentRow = Schema.Struct({
   position: Schema.Int,
   version: Schema.Int,
@@ -70,7 +70,7 @@ export const SentRow = Schema.Struct({
   body: Nullable,
   headers: Schema.Array(Schema.Tuple([Text, Text])),
   delivery: Schema.Literals(["answered", "failed", "unknown", "under way"]),
-  /** Of the response that was none of 2xx. */
+  /** The status of a response other than 2xx. */
   status: Schema.NullOr(Schema.Int),
   text: Text,
 })
@@ -110,7 +110,9 @@ export const Why = Schema.Struct({
   change: Schema.Unknown,
   cases: Schema.Array(Schema.Unknown),
   absence: Schema.Unknown,
-  /** Why the watcher is shown nothing since the change, or where there was none, at all; null: nothing keeps it from that. */
+  /**
+   * Why the watcher has been shown nothing since the change, or, without a change, at all; null: nothing prevents it.
+   */
   treatment: Schema.Unknown,
   sentence: Text,
   facts: Schema.Array(Text),
@@ -119,18 +121,18 @@ export const Why = Schema.Struct({
   text: Text,
 })
 
-/** NOTIFYs that a watcher was sent, oldest first; `next` is `before` of the page that comes before, null: this is the first. */
+/** The NOTIFYs sent to a watcher, oldest first; `next` is `before` of the previous page, null: this is the first. */
 export type SentPage = typeof SentPage.Type
-/** What is different between two instants, as facts and as `text`, a line for each. */
+/** The differences between two instants, as facts and as `text`, one line each. */
 export type Differences = typeof Differences.Type
-/** Why a watcher was told of a change, or was not: a `sentence`, the `facts` it rests on, and `advice` what to try. */
+/** Why a watcher was notified of a change, or was not: a `sentence`, the `facts` on which it rests, and `advice`. */
 export type Why = typeof Why.Type
 /** One decision. */
 export type HistoryRow = typeof HistoryRow.Type
-/** One NOTIFY with exactly what was in it. */
+/** One NOTIFY with its exact content. */
 export type SentRow = typeof SentRow.Type
 
-/** Names of time zones as IANA has them; UTC when left out. */
+/** A time zone by its IANA name; default: UTC. */
 interface Zoned {
   readonly tz?: string | undefined
 }
@@ -144,15 +146,18 @@ interface Window extends Zoned {
   readonly limit?: number | undefined
 }
 
-/** Questions about the past of presentities. They fail with Refused: 400 for arguments, 404 for names, 503 without a log. */
+/**
+ * Questions about the past of presentities. They fail with Refused: 400 for arguments, 404 for names, 503 without a
+ * log.
+ */
 export interface HistoryQueries {
-  /** Decisions about a presentity, the newest, oldest first. */
+  /** The newest decisions about a presentity, oldest first. */
   readonly history: (
     uri: string,
     wish: Window & {
       /** Only decisions after this version, oldest first. */
       readonly after?: number | undefined
-      /** Kinds of events, with commas between. */
+      /** Kinds of events, separated by commas. */
       readonly type?: string | undefined
       readonly causes?: boolean | undefined
     },
@@ -162,17 +167,17 @@ export interface HistoryQueries {
     uri: string,
     wish: Zoned & { readonly time: string },
   ) => Effect.Effect<typeof StateAt.Type, Refused>
-  /** What is different between two instants. */
+  /** The differences between two instants. */
   readonly diff: (
     uri: string,
     wish: Zoned & { readonly from: string; readonly to: string },
   ) => Effect.Effect<typeof Differences.Type, Refused>
-  /** Every NOTIFY that a watcher was sent, and what became of it. */
+  /** Every NOTIFY sent to a watcher, and its outcome. */
   readonly seen: (
     uri: string,
     wish: Window & { readonly watcher: string; readonly body?: boolean | undefined },
   ) => Effect.Effect<typeof SentPage.Type, Refused>
-  /** Why a watcher was told of a change, or was not. */
+  /** Why a watcher was notified of a change, or was not. */
   readonly why: (
     uri: string,
     wish: Zoned & {

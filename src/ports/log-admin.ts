@@ -1,6 +1,6 @@
 /**
- * What the care of a log needs of its store, beyond what deciding needs (`event-store.ts`): verifying and sealing it, retention,
- * erasure, the doctor, and what the store knows of time. A store in memory has none of this.
+ * What the administration of a log needs of its store, beyond what decisions need (`event-store.ts`): verification and
+ * seals, retention, erasure, the doctor, and the store's knowledge of time. A store in memory has none of this.
  */
 import { Context } from "effect"
 import type { Effect } from "effect"
@@ -16,9 +16,9 @@ type Asked<A> = Effect.Effect<A, StoreUnavailable>
 export class LogAdmin extends Context.Service<
   LogAdmin,
   {
-    /** The same log as an event store; it encrypts what is personal. */
+    /** The same log as an event store; it encrypts personal data. */
     readonly store: EventStore["Service"]
-    /** The same database's presence tables. */
+    /** The presence tables in the same database. */
     readonly tables: PresenceTables["Service"]
     readonly tableNames: TableNames
     readonly audit: LogAudit
@@ -28,28 +28,31 @@ export class LogAdmin extends Context.Service<
     readonly erasure: ErasureStore
     readonly witness: ClockWitness
     readonly layout: StoreLayout
-    /** The right to write to the log, as this program has it. */
+    /** This program's right to write to the log. */
     readonly claim: Claim
-    /** Who has the log now, whether or not that program is alive; null: nobody, it was handed back. */
+    /** The program that holds the log, whether or not it is running; null: nobody, the log was released. */
     readonly holder: Asked<Holder | null>
-    /** Does work that sees one moment of the database, whatever is written meanwhile; it may write nothing itself. */
+    /**
+     * Runs work that sees one consistent snapshot of the database, whatever is written meanwhile; the work itself must
+     * not write.
+     */
     readonly consistently: <A, E, R>(
       work: Effect.Effect<A, E, R>,
     ) => Effect.Effect<A, E | StoreUnavailable, R>
-    /** Does work in one transaction that no other writer of the tables gets between. */
+    /** Runs work in one transaction that excludes every other writer of the tables. */
     readonly exclusively: <A, E, R>(work: Effect.Effect<A, E, R>) => Effect.Effect<A, E | StoreUnavailable, R>
   }
 >()("presently/LogAdmin") {}
 
-/** What the clock of a machine said, so long after the start of the machine. */
+/** The reading of a machine's clock at a given time after the machine started. */
 export interface Beat {
-  /** Names one run of a machine. */
+  /** Identifies one run of a machine. */
   readonly boot: string
   readonly uptime: Millis
   readonly at: Millis
 }
 
-/** The clock went ahead, and nothing confirmed that. */
+/** The clock jumped forward without confirmation. */
 export interface Doubt {
   readonly at: Millis
   readonly by: Millis
@@ -57,15 +60,18 @@ export interface Doubt {
 
 export interface DatabaseClock {
   readonly at: Millis
-  /** Whether it may be the clock of this machine: the database is on this machine, or in this process. */
+  /** Whether the clock may be that of this machine, because the database runs on this machine or in this process. */
   readonly isLocal: boolean
 }
 
-/** What a store knows of time: its own clock, what it holds that is newest, and when it was last told what the clock said. */
+/**
+ * What a store knows of time: its own clock, the newest instant that it holds, and the last recorded reading of the
+ * server's clock.
+ */
 export interface ClockWitness {
-  /** The clock of the database. */
+  /** Reads the clock of the database. */
   readonly look: Asked<DatabaseClock>
-  /** Null: nothing has been told since the machine started, or ever. */
+  /** Null: no reading has been recorded since the machine started, or ever. */
   readonly lastBeat: Asked<Beat | null>
   readonly beat: (beat: Beat) => Asked<void>
   /** The instant of the newest decision or seal; 0: there is none. */
@@ -75,9 +81,9 @@ export interface ClockWitness {
   readonly clearDoubt: Asked<void>
 }
 
-/** The server of a database, and how it is set up. */
+/** The server of a database, and its configuration. */
 export interface DatabaseServer {
-  /** The version as a number, `150004`, and as its server says it. */
+  /** The version as a number, `150004`, and in the spelling of the server. */
   readonly number: number
   readonly version: string
   readonly clock: Millis
@@ -85,19 +91,19 @@ export interface DatabaseServer {
   readonly synchronousCommit: string
   readonly fsync: string
   readonly encoding: string
-  /** Whether this user may make tables. */
+  /** Whether this user may create tables. */
   readonly mayCreate: boolean
 }
 
-/** What stands in the database, and whose it is. */
+/** The contents of the database, and who owns them. */
 export interface StoreLayout {
   readonly server: Asked<DatabaseServer>
   /** The number of the newest migration of this version. */
   readonly newest: number
   /** The number of the newest migration that has run; 0: none. */
   readonly done: Asked<number>
-  /** Those of the names under which there is a table, in their order. */
+  /** Those of the names that are tables, in their order. */
   readonly present: (names: readonly string[]) => Asked<readonly string[]>
-  /** Names of presence tables that are written down as ours. */
+  /** Names of presence tables that are recorded as ours. */
   readonly owned: Asked<readonly string[]>
 }

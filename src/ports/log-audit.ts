@@ -1,8 +1,8 @@
 /**
- * What checking a log needs of its store: rows as they stand, whether they make sense or not, page by page.
+ * What checking a log requires of its store: rows as stored, whether valid or not, page by page.
  *
- * Positions and numbers of streams are `bigint` where a row may hold any number at all. Instants are milliseconds since 1970
- * unless a field says otherwise. Every effect fails with `StoreUnavailable` when the database does not answer.
+ * Positions and numbers of streams are `bigint` where a row may hold any number. Instants are milliseconds since 1970
+ * unless a field says otherwise. Every effect fails with `StoreUnavailable` if the database does not respond.
  */
 import type { Effect } from "effect"
 import type { Event } from "../domain/presentity/events.ts"
@@ -22,7 +22,7 @@ export interface Positions {
   readonly last: number
   /** The number of decisions between the two. */
   readonly lag: number
-  /** The highest position that was ever given to a decision: no checkpoint can be above it. */
+  /** The highest position ever given to a decision: no checkpoint can be above it. */
   readonly given: number
 }
 
@@ -41,17 +41,17 @@ export interface LoggedDecision {
   readonly stream: Uri
   readonly version: number
   readonly at: Millis
-  /** The events, or a text that says why they cannot be read. */
+  /** The events, or a text that says why they cannot be decoded. */
   readonly events: readonly Event[] | string
 }
 
-/** A stream, and what its snapshot says. */
+/** A stream, and the content of its snapshot. */
 export interface Head {
   readonly stream: Uri
   readonly version: number
   /** Null: there is no snapshot. */
   readonly snapshotVersion: number | null
-  /** The state as JSON; null: nothing was alive. */
+  /** The state as JSON; null: nothing was live. */
   readonly snapshot: unknown
 }
 
@@ -76,7 +76,7 @@ export interface Gap {
 export interface LogAudit {
   readonly positions: Asked<Positions>
   readonly times: Asked<LogTimes>
-  /** Streams whose decisions are not numbered one after the other up to their head. */
+  /** Streams whose decisions are not numbered consecutively up to their head. */
   readonly gaps: Asked<readonly Gap[]>
   /** Decisions after a position and up to another, in the order in which they were stored. */
   readonly decisions: (after: number, upTo: number) => Asked<readonly LoggedDecision[]>
@@ -88,12 +88,12 @@ export interface LogAudit {
   ) => Asked<readonly LoggedDecision[]>
   /** Streams after `after` by name, with their snapshots; an empty page is the end. */
   readonly heads: (after: string) => Asked<readonly Head[]>
-  /** Numbers of streams that have a snapshot and are not known otherwise. */
+  /** Numbers of streams that have a snapshot but are not known otherwise. */
   readonly orphans: Asked<readonly bigint[]>
   /** Rows of a presence table after an id, by id; an empty page is the end. */
   readonly rows: (table: TableName, after: number) => Asked<readonly FoundRow[]>
   readonly deleteRows: (table: TableName, ids: readonly number[]) => Asked<void>
-  /** Writes snapshots whatever stood there before, older or newer. */
+  /** Writes snapshots whatever version was stored before. */
   readonly putSnapshots: (states: readonly State[]) => Asked<void>
   readonly deleteSnapshots: (streams: readonly bigint[]) => Asked<void>
   /** The landmarks at the versions of these states, in their order, as JSON; null: there is none. */
@@ -119,7 +119,7 @@ export interface ChainRow {
   readonly cause: string
   readonly origin: string
   readonly nonce: string
-  /** The events as they are stored, byte for byte. */
+  /** The events as stored, byte for byte. */
   readonly events: string
   /** Null: the row is older than the chain. */
   readonly hash: Uint8Array | null
@@ -142,13 +142,13 @@ export interface ChainHead {
   }[]
 }
 
-/** Below every number that a row can hold. */
+/** Less than every number that a row can hold. */
 export const lowest = -(2n ** 63n)
 
 export interface LogChain {
-  /** The position of the newest row that may be without a hash. */
+  /** The position of the newest row that may lack a hash. */
   readonly begun: Asked<bigint>
-  /** Rows by stream and version; `after` is the last row of the page before, null asks for the first page. */
+  /** Rows by stream and version; `after` is the last row of the previous page, null requests the first page. */
   readonly rows: (after: ChainRow | null) => Asked<readonly ChainRow[]>
   /** Heads after a number, by number. */
   readonly heads: (after: bigint) => Asked<readonly ChainHead[]>
@@ -156,16 +156,19 @@ export interface LogChain {
 
 // ── seals ──
 
-/** A signed statement of what the log was up to a position. */
+/** A signed statement about the content of the log up to a position. */
 export interface Seal {
   /** The position of the newest decision that it covers. */
   readonly position: bigint
-  /** The position of the seal before; the first seal follows the last decision that was stored before there was a chain. */
+  /**
+   * The position of the previous seal; the first seal follows the last decision that was stored before the chain
+   * existed.
+   */
   readonly previous: bigint
   readonly at: Millis
   /** The number of decisions between the two. */
   readonly rows: bigint
-  /** The digest of the hashes of these decisions, on top of the digest of the seal before. */
+  /** The digest of the hashes of these decisions, on top of the digest of the previous seal. */
   readonly digest: Uint8Array
   readonly signature: Uint8Array
 }
@@ -182,8 +185,8 @@ export interface SealStore {
   readonly newest: Asked<Seal | null>
   /** Positions and hashes of decisions after a position, in the order of the log. */
   readonly hashes: (after: bigint) => Asked<readonly RowHash[]>
-  /** Stores a seal. Gives false when somebody else has sealed meanwhile, or has the log by now. */
+  /** Stores a seal. Returns false if another program has sealed meanwhile, or holds the log by now. */
   readonly add: (seal: Seal) => Asked<boolean>
-  /** Decisions with a hash after a position: how many there are, and when the oldest of them was made. */
+  /** The number of decisions with a hash after a position, and the instant of the oldest of them. */
   readonly unsealed: (after: bigint) => Asked<{ readonly count: number; readonly oldest: Millis | null }>
 }

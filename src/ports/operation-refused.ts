@@ -1,13 +1,13 @@
 /**
- * The answer to an operation that is not carried out.
+ * The error of an operation that is not carried out.
  */
 import { Data } from "effect"
 
 /**
- * An operation was understood and not carried out; nothing has changed.
+ * An operation was understood but not carried out; nothing has changed.
  *
- * `status` is the SIP or HTTP status that says the same, such as 404 for something that does not exist or 503 for a store
- * that does not answer. `why` is one line for people.
+ * `status` is the corresponding SIP or HTTP status, such as 404 for something that does not exist or 503 for a store
+ * that is unavailable. `why` is a message of one line.
  */
 export class Refused extends Data.TaggedError("Refused")<{
   readonly status: number

@@ -1,6 +1,6 @@
 /**
- * The operations that the application offers, whoever asks: the management port over HTTP and JSON-RPC, or a program. Rows
- * have the fields of the OpenSIPS presence module first, under its names; times in rows are seconds since 1970.
+ * The operations that the application offers to every caller: the management port over HTTP and JSON-RPC, or a program.
+ * Rows begin with the fields of the OpenSIPS presence module, under its names; times in rows are seconds since 1970.
  */
 import { Schema } from "effect"
 import type { Effect, Stream } from "effect"
@@ -45,30 +45,30 @@ export const SubscriptionRow = Schema.Struct({
   event_id: Schema.String,
 })
 
-/** Somebody who watches, or waits to be decided on (RFC 3857 §4.7.1). */
+/** A watcher with a subscription, or one that waits for a decision (RFC 3857 §4.7.1). */
 export const WatcherRow = Schema.Struct({
   watcher: Schema.String,
   event: Schema.String,
   status: Schema.Literals(["active", "pending", "waiting"]),
-  /** `polite-block`, `force_active`, `decided`: what its status comes from besides rules. */
+  /** `polite-block`, `force_active`, `decided`: what its status results from, besides rules. */
   reason: Schema.String,
-  /** It asked not to be named to other watchers (RFC 3325 §7): they see `sip:anonymous@anonymous.invalid`. */
+  /** The watcher asked for privacy (RFC 3325 §7): other watchers see `sip:anonymous@anonymous.invalid`. */
   private: Schema.optionalKey(Schema.Literal(true)),
   since: Schema.Int,
-  /** When its subscription ends, or nobody will have decided on it. */
+  /** When its subscription expires, or when it is given up without a decision. */
   expires: Schema.Int,
   callid: Schema.optionalKey(Schema.String),
   local_cseq: Schema.optionalKey(Schema.Int),
   contact: Schema.optionalKey(Schema.String),
-  /** Whether the last document it was sent is what it would be sent now. */
+  /** Whether the last document sent to it is the one that it would be sent now. */
   is_current: Schema.optionalKey(Schema.Boolean),
   /** When it was last sent a NOTIFY. */
   told: Schema.optionalKey(Schema.Int),
-  /** Until when the next one is held back. */
+  /** Until when the next NOTIFY is deferred. */
   held_until: Schema.optionalKey(Schema.Int),
 })
 
-/** The same with whom it watches. */
+/** The same with the presentity that it watches. */
 export const WatchingRow = Schema.Struct({ presentity: Schema.String, ...WatcherRow.fields })
 
 export const watchingStates = ["active", "pending", "waiting", "stale"] as const
@@ -86,16 +86,16 @@ export const ExposedRow = Schema.Struct({
 /** A document with its media type. */
 const Document = Schema.Struct({ contentType: Schema.String, body: Schema.String })
 
-/** All there is of one presentity. */
+/** Everything known about one presentity. */
 export const PresentityView = Schema.Struct({
   presentity: Schema.String,
-  /** Decisions on it so far. */
+  /** The number of decisions on it. */
   version: Schema.Int,
   packages: Schema.Array(
     Schema.Struct({
       event: Schema.String,
       publications: Schema.Array(PublicationRow),
-      /** What is shown of it, before any rule; null: nothing. */
+      /** The composed document, before any rule is applied; null: nothing is shown. */
       document: Schema.NullOr(Document),
       hard_state: Schema.Boolean,
       rules: Schema.Boolean,
@@ -111,11 +111,11 @@ export const PresentityView = Schema.Struct({
 export const SharingTag = Schema.Struct({
   tag: Schema.String,
   state: Schema.Literals(["active", "backup"]),
-  /** Rises whenever the tag changes hands. */
+  /** Rises with every switch of the tag. */
   epoch: Schema.Int,
 })
 
-/** A place that documents come from (rules, hard state), and what in it cannot be used. */
+/** A source of documents (rules, hard state), and the documents in it that cannot be used. */
 export const Source = Schema.Struct({
   kind: Schema.String,
   source: Schema.String,
@@ -124,11 +124,11 @@ export const Source = Schema.Struct({
   /** Why it cannot be read; null: it can. */
   why: Schema.NullOr(Schema.String),
   since: Schema.NullOr(Schema.String),
-  /** How many there are, usable or not. */
+  /** The number of documents, usable or not. */
   documents: Schema.Int,
   troubles: Schema.Array(
     Schema.Struct({
-      /** Null: nobody can say whose it is. */
+      /** Null: the presentity to which it belongs is unknown. */
       presentity: Schema.NullOr(Schema.String),
       event: Schema.NullOr(Schema.String),
       place: Schema.String,
@@ -138,45 +138,47 @@ export const Source = Schema.Struct({
   ),
 })
 
-/** The answer to a publication; lifetime in seconds, an empty entity-tag where it was removed. */
+/** The result of a publication: its lifetime in seconds, and its entity-tag, empty if it was removed. */
 export const Published = Schema.Struct({ entityTag: Schema.String, expires: Schema.Int })
 
 export const Repaired = Schema.Struct({
-  /** Where the log is, in words. */
+  /** A description of where the log is. */
   store: Schema.String,
-  /** What the tables show. */
+  /** The position up to which the tables show the log. */
   position: Schema.Int,
-  /** Read from the log. */
+  /** The number of decisions read from the log. */
   decisions: Schema.Int,
-  /** What was found, a line each; the first hundred. */
+  /** The findings, one line each; the first hundred. */
   found: Schema.Array(Schema.String),
-  /** Rows and snapshots rewritten. */
+  /** The number of rows and snapshots that were rewritten. */
   repaired: Schema.Int,
-  /** Differences that are left: of what the log itself cannot say any more. */
+  /** The number of remaining differences, which concern what the log itself no longer records. */
   left: Schema.Int,
   seconds: Schema.Number,
 })
 
 export const Erased = Schema.Struct({
-  /** What the person is called in the log from now on. */
+  /** The pseudonym of the person in the log from now on. */
   standIn: Schema.String,
-  /** Presentities in which something of the person was alive, and was ended. */
+  /** The number of presentities in which live records of the person were ended. */
   ended: Schema.Int,
-  /** Documents of others that name the person, and stay; the first thousand. */
+  /** Documents of others that name the person and remain; the first thousand. */
   mentions: Schema.Array(Schema.Struct({ stream: Schema.String, version: Schema.Int })),
   mentionsLeft: Schema.Int,
-  /** Decisions from before digests were encrypted, which hold digests of what watchers were shown, and stay; null: none. */
+  /**
+   * Decisions made before digests were encrypted, with digests of what watchers were shown, which remain; null: none.
+   */
   remains: Schema.NullOr(
     Schema.Struct({
       decisions: Schema.Int,
-      /** Milliseconds since 1970: of the oldest and the newest of them. */
+      /** Milliseconds since 1970, of the oldest and the newest of them. */
       from: Schema.Int,
       to: Schema.Int,
-      /** In the log, of the newest of them. */
+      /** The position of the newest of them. */
       position: Schema.Int,
     }),
   ),
-  /** What could not be made to go from the database's files, one line each. */
+  /** Data that could not be removed from the files of the database, one line each. */
   left: Schema.Array(Schema.String),
 })
 
@@ -192,12 +194,12 @@ export const WebhookView = Schema.Struct({
   state: Schema.Literals(["sending", "retrying", "stopped"]),
   /** Why it is not `sending`. */
   reason: Schema.NullOr(Schema.String),
-  /** Log position up to which it was told. */
+  /** The log position up to which messages have been delivered. */
   position: Schema.Int,
   behind: Schema.Int,
-  /** Messages taken since the start. */
+  /** Messages delivered since the start. */
   taken: Schema.Int,
-  /** Attempts in vain at the message that is its turn. */
+  /** Failed attempts to deliver the current message. */
   failures: Schema.Int,
   dead_letters: Schema.Int,
   created: Schema.Int,
@@ -208,7 +210,7 @@ export const DeadLetter = Schema.Struct({
   id: Schema.String,
   presentity: Schema.String,
   type: Schema.String,
-  /** As it was sent. */
+  /** As sent. */
   body: Schema.String,
   /** Milliseconds since 1970. */
   givenUpAt: Schema.Int,
@@ -220,9 +222,9 @@ export interface WebhookWish {
   readonly url: string
   readonly types: WebhookView["types"]
   readonly presentity: string | null
-  /** Null: a new one. */
+  /** Null: a new one is generated. */
   readonly secret: string | null
-  /** Log position after which it is told; null: from now on. */
+  /** The log position after which delivery begins; null: from now on. */
   readonly from: number | null
 }
 
@@ -235,11 +237,11 @@ export interface PublishWish {
   readonly expires: number | null
 }
 
-/** Which part of a list is asked for. Rows are in the order of their presentities' URIs. */
+/** The requested part of a list. Rows are in the order of the URIs of their presentities. */
 export interface Page {
-  /** The URI with which the page before ended (its `next`); empty: the first page. */
+  /** The URI with which the previous page ended (its `next`); empty: the first page. */
   readonly after: string
-  /** About how many rows; those of one presentity stay together. */
+  /** The approximate number of rows; those of one presentity stay together. */
   readonly limit: number
 }
 
@@ -249,7 +251,7 @@ export interface Paged<Row> {
   readonly next: string | null
 }
 
-/** Everything in one page. */
+/** The whole list as one page. */
 export const wholeList: Page = { after: "", limit: Number.POSITIVE_INFINITY }
 
 export type PublicationRow = typeof PublicationRow.Type
@@ -257,7 +259,7 @@ export type SubscriptionRow = typeof SubscriptionRow.Type
 export type WatcherRow = typeof WatcherRow.Type
 export type WatchingRow = typeof WatchingRow.Type
 export type WatchingState = (typeof watchingStates)[number]
-/** A live publication as the event E_PRESENCE_EXPOSED has it; `expires` is an instant in seconds since 1970. */
+/** A live publication as in the event E_PRESENCE_EXPOSED; `expires` is an instant in seconds since 1970. */
 export type ExposedRow = typeof ExposedRow.Type
 export type PresentityView = typeof PresentityView.Type
 export type WebhookView = typeof WebhookView.Type
@@ -269,8 +271,8 @@ export type SubHandling = typeof SubHandling.Type
 export type DocumentKind = "rules" | "hard-state"
 
 /**
- * Something that happened. `position` is null for all but the last of its decision, and for what is not in the log; `id`
- * names it once and for all, null: it is not in the log.
+ * An event of the feed. `position` is null for all but the last event of its decision, and for events that are not in
+ * the log. `id` identifies it permanently; null: it is not in the log.
  */
 export type FeedItem = { readonly position: number | null; readonly id: string | null } & (
   | { readonly type: "E_PRESENCE_PUBLISH"; readonly data: PresencePublish }
@@ -284,32 +286,32 @@ export interface FeedFilter {
 }
 
 /**
- * Everything that may be asked of a running server. `by` is what the log says of who asked. Refusals have the status that SIP
- * or HTTP has for them: 400 for arguments, 404 for what does not exist, 409 for what cannot be done as things are, 503 while
- * the store does not answer.
+ * The operations of a running server. `caller` is recorded in the log as the origin of the command. Refusals have the
+ * corresponding SIP or HTTP status: 400 for arguments, 404 for what does not exist, 409 for what is impossible in the
+ * present state, 503 while the store is unavailable.
  */
 export interface Operations {
   /** Live publications of a package; null: of every package. */
   readonly publications: (event: string | null, page: Page) => Paged<PublicationRow>
   /** Live subscriptions. `from` (the watcher) and `to` are shell wildcards over whole URIs; null: any. */
   readonly subscriptions: (from: string | null, to: string | null, page: Page) => Paged<SubscriptionRow>
-  /** All there is of one presentity, before any rule. */
+  /** Everything known about one presentity, before any rule is applied. */
   readonly presentity: (uri: string) => Effect.Effect<PresentityView, Refused>
-  /** Who watches a presentity, and who waits to be decided on. */
+  /** The watchers of a presentity, including those that wait for a decision. */
   readonly watchers: (uri: string, event: string | null) => Effect.Effect<readonly WatcherRow[], Refused>
-  /** Watchers of everybody; `stale`: active ones that have not been sent what is shown now. Null: all. */
+  /** Watchers of all presentities; `stale`: active ones that have not been sent the present document. Null: all. */
   readonly watching: (state: WatchingState | null, page: Page) => Paged<WatchingRow>
   readonly history: HistoryQueries
-  /** `rules`: everybody is judged again; `state`: everybody is told the present state. */
+  /** `rules`: the rules are evaluated again for all watchers; `state`: all are notified of the present state. */
   readonly refresh: (
-    by: string,
+    caller: string,
     uri: string,
     event: string,
     kind: "rules" | "state",
   ) => Effect.Effect<void, Refused>
-  /** Decides everything that has fallen due; nothing is ever left for it to do. */
+  /** Decides everything that is overdue; normally nothing is, because the server decides it in time. */
   readonly cleanup: Effect.Effect<{ readonly decided: number }>
-  /** Live publications of presentities that match; each one is also raised as E_PRESENCE_EXPOSED. */
+  /** Live publications of matching presentities; each one is also raised as E_PRESENCE_EXPOSED. */
   readonly expose: (
     event: string,
     matches: (presentity: string) => boolean,
@@ -320,62 +322,65 @@ export interface Operations {
     uri: string,
     event: string,
   ) => Effect.Effect<{ readonly contentType: string; readonly text: string } | null, Refused>
-  /** Puts rules or hard state in force, at once; null removes them. Refused with 409 where a source is the truth of them. */
+  /** Puts rules or hard state in force at once; null removes them. Refused with 409 if a source determines them. */
   readonly replaceDocument: (
-    by: string,
+    caller: string,
     kind: DocumentKind,
     uri: string,
     event: string,
     document: { readonly contentType: string | null; readonly text: string } | null,
   ) => Effect.Effect<void, Refused>
-  /** How a watcher would be treated, by `text` or, when that is null, by the rules in force. */
+  /** How a watcher would be treated by the rules in `text`, or, if that is null, by those in force. */
   readonly testRules: (
     uri: string,
     event: string,
     watcher: string,
     text: string | null,
   ) => Effect.Effect<{ readonly handling: string; readonly matched: readonly number[] }, Refused>
-  /** As PUBLISH: creates, modifies, refreshes or removes, by what is given (RFC 3903 §4). */
-  readonly publish: (by: string, wish: PublishWish) => Effect.Effect<typeof Published.Type, Refused>
-  /** Ends subscriptions, of one watcher or of all (null); each is told the reason (RFC 3265 §3.2.4). */
+  /** Like PUBLISH: creates, modifies, refreshes or removes, depending on the arguments (RFC 3903 §4). */
+  readonly publish: (caller: string, wish: PublishWish) => Effect.Effect<typeof Published.Type, Refused>
+  /** Ends subscriptions of one watcher or of all (null); the reason is sent to each (RFC 3265 §3.2.4). */
   readonly terminate: (
-    by: string,
+    caller: string,
     uri: string,
     event: string,
     watcher: string | null,
     reason: "deactivated" | "probation" | "noresource",
   ) => Effect.Effect<void, Refused>
-  /** Approves or denies one watcher, whatever the rules say; null takes the decision back. */
+  /** Approves or denies one watcher, whatever the rules say; null withdraws the decision. */
   readonly decide: (
-    by: string,
+    caller: string,
     uri: string,
     event: string,
     watcher: string,
     handling: SubHandling | null,
   ) => Effect.Effect<void, Refused>
-  /** Forgets a person for good; done to its end even when nobody waits for it any more. */
-  readonly erase: (by: string, uri: string) => Effect.Effect<typeof Erased.Type, Refused>
-  /** Rewrites rows and snapshots that are not what the log says, which goes on meanwhile; done to its end. */
+  /** Erases a person permanently; the erasure completes even if the caller no longer waits for it. */
+  readonly erase: (caller: string, uri: string) => Effect.Effect<typeof Erased.Type, Refused>
+  /** Rewrites rows and snapshots that differ from the log, while the server continues; completes in any case. */
   readonly repairTables: (fromStart: boolean) => Effect.Effect<typeof Repaired.Type, Refused>
-  /** Where rules and hard state come from, besides this port. */
+  /** The sources of rules and hard state, besides this port. */
   readonly sources: () => readonly Source[]
-  /** Sharing tags and what they are here. */
+  /** Sharing tags and their state on this server. */
   readonly sharingTags: () => readonly SharingTag[]
-  /** Makes a tag active or backup here. */
+  /** Makes a tag active or backup on this server. */
   readonly setSharingTag: (
-    by: string,
+    caller: string,
     tag: string,
     state: "active" | "backup",
   ) => Effect.Effect<SharingTag, Refused>
-  /** What happens from the log position `after` on, null: from now on; without end. */
+  /** The events after the log position `after`, null: from now on; the stream does not end. */
   readonly feed: (after: number | null, filter: FeedFilter) => Stream.Stream<FeedItem>
   readonly webhooks: {
     readonly list: () => readonly WebhookView[]
-    /** The one answer that holds the secret. */
-    readonly add: (by: string, wish: WebhookWish) => Effect.Effect<WebhookView & { secret: string }, Refused>
+    /** The only result that contains the secret. */
+    readonly add: (
+      caller: string,
+      wish: WebhookWish,
+    ) => Effect.Effect<WebhookView & { secret: string }, Refused>
     readonly remove: (id: string) => Effect.Effect<void, Refused>
     readonly deadLetters: (id: string) => Effect.Effect<readonly (typeof DeadLetter.Type)[], Refused>
-    /** Once more, now; it stays among the dead letters when it is not taken. */
+    /** Tries again now; the message remains among the dead letters if it is not accepted. */
     readonly redeliver: (id: string, letter: string) => Effect.Effect<void, Refused>
     readonly discard: (id: string, letter: string) => Effect.Effect<void, Refused>
   }
@@ -383,7 +388,7 @@ export interface Operations {
   readonly status: () => unknown
   readonly logLevel: () => string
   readonly setLogLevel: (level: LogLevel) => void
-  /** Reads files again; nothing is changed when anything is wrong with them. */
+  /** Reads the configuration files again; nothing changes if there is any fault in them. */
   readonly reload: Effect.Effect<
     { readonly changes: readonly string[]; readonly restart: readonly string[] },
     Refused

@@ -12,11 +12,12 @@ export class PresenceTables extends Context.Service<
   PresenceTables,
   {
     /**
-     * What `work` writes, here and in the event store, appears at once or not at all, and nobody else writes the tables
-     * meanwhile. Where nobody else can, as in the embedded database, it is the work as it is.
+     * Everything that `work` writes, here and in the event store, becomes visible at once or not at all, and no other
+     * program writes the tables meanwhile. Where no other program can, as in the embedded database, `work` runs
+     * unchanged.
      */
     readonly together: <A, E>(work: Effect.Effect<A, E>) => Effect.Effect<A, E | StoreUnavailable>
-    /** Brings the rows named by `keys` in line with the given states. Safe to repeat. */
+    /** Updates the rows identified by `keys` to match the given states. Safe to repeat. */
     readonly write: (changes: readonly TableChange[]) => Effect.Effect<void, StoreUnavailable>
   }
 >()("presently/PresenceTables") {}
@@ -26,7 +27,7 @@ export interface TableChange {
   readonly keys: readonly RowKey[]
 }
 
-/** What the three tables are called (the module's `presentity_table` and its like). */
+/** The names of the three tables (`presentity_table` and the like in the OpenSIPS module). */
 export interface TableNames {
   readonly presentity: string
   readonly activeWatchers: string

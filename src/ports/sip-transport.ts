@@ -1,7 +1,7 @@
 /**
- * SIP as the application sees it: requests come in, NOTIFYs go out, and the outcome of each comes back.
+ * SIP as the application sees it: requests come in, NOTIFYs go out, and the outcome of each NOTIFY comes back.
  *
- * A service, its error and the handler that it calls; no behaviour.
+ * A service, its error, and the handler that it calls; no behaviour.
  */
 import { Context, Data } from "effect"
 import type { Effect, Scope } from "effect"
@@ -9,53 +9,56 @@ import type { Answer, Command, DeliveryOutcome } from "../domain/presentity/comm
 import type { Notify } from "../domain/presentity/intents.ts"
 import type { SubscriptionNo, Uri } from "../domain/vocabulary.ts"
 
-/** One request on its way to the core. */
+/** A request passed to the core. */
 export interface Request {
-  /** Null for a request inside a dialog: the core knows which presentity the dialog belongs to. */
+  /** Null for a request inside a dialog: the core knows to which presentity the dialog belongs. */
   readonly presentity: Uri | null
   readonly command: Command
-  /** Who sent it, for the log: `udp:192.0.2.20:5060 <Call-ID> <CSeq>`. */
+  /** The sender, for the log: `udp:192.0.2.20:5060 <Call-ID> <CSeq>`. */
   readonly origin: string
-  /** Called exactly once, after the commit when there is something to commit. */
+  /** Called exactly once, after the commit if there is anything to commit. */
   readonly answer: (answer: Answer) => void
 }
 
 /** What a SIP stack needs from the application while it runs; every member is synchronous and returns at once. */
 export interface SipHandler {
   readonly submit: (request: Request) => void
-  /** How a NOTIFY ended; called exactly once for each one handed to `notify`. */
-  readonly delivered: (presentity: Uri, no: SubscriptionNo, cseq: number, outcome: DeliveryOutcome) => void
+  /** Reports the outcome of a NOTIFY; called exactly once for each one passed to `notify`. */
+  readonly delivered: (presentity: Uri, id: SubscriptionNo, cseq: number, outcome: DeliveryOutcome) => void
   /**
-   * Asked once for each new request outside a dialog: a value answers it 503 with that many seconds in Retry-After. Absent:
-   * there is always room.
+   * Asked once for each new request outside a dialog: a value answers it with 503 and that many seconds in Retry-After.
+   * Absent: no request is refused for overload.
    */
   readonly overload?: () => { readonly retryAfter: number } | null
-  /** Whether NOTIFYs may leave at this moment, also those that were sent before. Absent: they always may. */
+  /** Whether NOTIFYs may be sent at this moment, including retransmissions. Absent: always. */
   readonly maySend?: () => boolean
 }
 
-/** A socket could not be opened at an address such as `udp:192.0.2.10:5060`; the cause is that of the system. */
+/**
+ * A socket could not be opened at an address such as `udp:192.0.2.10:5060`; the cause is the error of the operating
+ * system.
+ */
 export class BindFailed extends Data.TaggedError("BindFailed")<{
   readonly address: string
   readonly cause: unknown
 }> {}
 
-/** SIP above transactions. */
+/** SIP above the transaction layer. */
 export class SipTransport extends Context.Service<
   SipTransport,
   {
     /** Opens the sockets and serves requests until the scope closes. Once for each stack. */
     readonly listen: (handler: SipHandler) => Effect.Effect<void, BindFailed, Scope.Scope>
-    /** Sends each NOTIFY; failure is an outcome, never an error. */
+    /** Sends each NOTIFY; a failure is an outcome, never an error. */
     readonly notify: (notifications: readonly Notify[]) => void
-    /** Listening addresses with real ports: `udp:127.0.0.1:5060`. Empty before `listen`. */
+    /** Listening addresses with their actual ports: `udp:127.0.0.1:5060`. Empty before `listen`. */
     readonly addresses: () => readonly string[]
-    /** What has been counted so far, and gauges; numbers that the stack goes on changing. */
+    /** Counters and gauges, which the stack continues to update. */
     readonly counters: SipCounters
   }
 >()("presently/SipTransport") {}
 
-/** Counts that only grow since the stack was made, except the gauges at the end. */
+/** Counters that only grow while the stack exists, except the gauges at the end. */
 export interface SipCounters {
   received: number
   sent: number
@@ -65,13 +68,13 @@ export interface SipCounters {
   merged: number
   refusedOverload: number
   challenges: number
-  /** SUBSCRIBEs of trusted peers that name nobody. */
+  /** SUBSCRIBEs from trusted peers without an identity. */
   peerUnnamed: number
-  /** PUBLISHes of trusted peers for somebody they do not speak for. */
+  /** PUBLISHes from trusted peers for a presentity that they may not represent. */
   peerRefused: number
-  /** Datagrams with the source of a trusted peer whose dialog would lead elsewhere. */
+  /** Datagrams with the source address of a trusted peer whose dialog would lead elsewhere. */
   peerDoubted: number
-  /** Requests of others where only trusted peers are served. */
+  /** Requests from other senders where only trusted peers are served. */
   strangersRefused: number
   /** By method and status: `PUBLISH 200`. */
   responses: Record<string, number>
@@ -81,20 +84,23 @@ export interface SipCounters {
   notifyRefused: number
   notifyTimedOut: number
   notifyUnreachable: number
-  /** NOTIFYs that were not sent because they would have gone where nothing is proven any more. */
+  /** NOTIFYs that were not sent because their target was no longer proven. */
   notifyUnproven: number
-  /** NOTIFYs with a document that were not answered in time and could not be repeated: the next goes without it. */
+  /** NOTIFYs with a document that had no response in time and could not be repeated: the next one goes without it. */
   notifyUnrepeated: number
-  /** NOTIFYs refused because too many octets were under way; because of those to the same address and port. */
+  /** NOTIFYs refused because too many octets were in transit, in total or to the same address and port. */
   notifyTooManyOctets: number
   notifyShareUsed: number
-  /** Contacts in answers to NOTIFYs that would have moved the remote target to where nothing is proven. */
+  /** Contacts in responses to NOTIFYs that would have moved the remote target to an unproven one. */
   targetsKept: number
-  /** NOTIFYs that had to wait until where they go has answered; those that found no room to wait, at all or for their target. */
+  /**
+   * NOTIFYs that had to wait for a response from their target; those for which the queue was full, in total or for
+   * their target.
+   */
   unprovenWaited: number
   unprovenDropped: number
   unprovenDroppedOfTarget: number
-  /** How often there was no room to remember a further dialog or address where nothing is proven. */
+  /** How often no further dialog or address with an unproven target could be remembered. */
   unprovenTargetsFull: number
   bigRequestsOverTcp: number
   bigRequestsFellBack: number

@@ -1,11 +1,12 @@
 /**
- * Events in the form in which a log keeps them: as they are, or with everything that is personal encrypted.
+ * Events as a log stores them: unchanged, or with all personal data encrypted.
  */
+import type { About } from "../domain/presentity/about.ts"
 import type { Event } from "../domain/presentity/events.ts"
 
-/** The key of a person. Whoever destroys it makes everything that was encrypted with it unreadable (crypto-shredding). */
+/** The key of a person. Destroying it makes everything encrypted with it unreadable (crypto-shredding). */
 export interface PersonKey {
-  /** A name that says nothing about the person: 24 hex digits, or 12 for keys of the first form. */
+  /** A name that reveals nothing about the person: 24 hex digits, or 12 for keys of the first form. */
   readonly id: string
   /** The canonical URI of the person. */
   readonly person: string
@@ -14,15 +15,20 @@ export interface PersonKey {
 }
 
 /**
- * Events with the ids of the keys that their personal fields are encrypted with.
+ * Events with the ids of the keys with which their personal fields are encrypted.
  *
- * `of` is the key of the presentity; `by` lists the keys of other persons in the order in which the events need them.
+ * `of` is the key of the presentity; `by` lists the keys of other persons in the order in which the row needs them. Without either
+ * nothing in it is encrypted.
  */
 export interface Envelope {
   readonly of?: string
   readonly by?: readonly string[]
+  readonly about?: StoredAbout
   readonly events: readonly Event[]
 }
 
-/** What the column `events` of a row holds. */
+/** What is known of the request. Where the row is encrypted, texts are, and `by` is the JSON of it as a text. */
+export type StoredAbout = Omit<About, "by"> & { readonly by?: About["by"] | string }
+
+/** The content of the column `events` of a row. */
 export type StoredEvents = readonly Event[] | Envelope

@@ -1,5 +1,5 @@
 /**
- * Where webhooks are kept: addresses, how far each has been told, and what it never took.
+ * Where webhooks are stored: their URLs, how far each has been delivered, and the messages that it never accepted.
  */
 import { Context } from "effect"
 import type { Effect } from "effect"
@@ -15,15 +15,15 @@ export interface Webhook {
   readonly presentity: string | null
   /** `whsec_` and the key in base64. */
   readonly secret: string
-  /** Everything up to here was taken, or is among the dead letters. */
+  /** All messages up to here were accepted, or are among the dead letters. */
   readonly position: Position
   readonly createdAt: Millis
   readonly createdBy: string
-  /** Why nothing is sent any more; null: it goes on. */
+  /** Why delivery has stopped; null: it continues. */
   readonly stopped: string | null
 }
 
-/** A message that was given up. */
+/** A message whose delivery was given up. */
 export interface DeadLetter {
   readonly id: string
   readonly presentity: string
@@ -40,7 +40,7 @@ export class WebhookStore extends Context.Service<
     /** Oldest first. */
     readonly list: Effect.Effect<readonly Webhook[], StoreUnavailable>
     readonly add: (webhook: Webhook) => Effect.Effect<void, StoreUnavailable>
-    /** False: there was none of that id. */
+    /** False: there was none with that id. */
     readonly remove: (id: string) => Effect.Effect<boolean, StoreUnavailable>
     readonly progress: (id: string, position: Position) => Effect.Effect<void, StoreUnavailable>
     readonly stop: (id: string, why: string) => Effect.Effect<void, StoreUnavailable>
@@ -52,5 +52,5 @@ export class WebhookStore extends Context.Service<
   }
 >()("presently/webhooks/WebhookStore") {}
 
-/** Dead letters kept of one webhook; older ones make room. What they said is in the log. */
+/** Dead letters kept for each webhook; the oldest are dropped first. Their content is also in the log. */
 export const deadLettersMax = 1000

@@ -9,6 +9,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
 import { asking } from "../support/admin.ts"
+import { commandFile } from "../support/command-file.ts"
 import { compileCache } from "../support/compile-cache.ts"
 import { holds, patienceMillis } from "../support/condition.ts"
 import { freePort } from "../support/postgres.ts"
@@ -140,7 +141,7 @@ describe.skipIf(!isInstalled("baresip") || baresipModules === undefined)("baresi
       const watching = run("baresip", ["-4", "-f", home, "-s", "-v"], { killAfter: "seen by baresip" })
       await somebodyWatches("sip:alice@127.0.0.1")
       const published = await run(process.execPath, [
-        join(import.meta.dirname, "../../src/app/main.ts"),
+        commandFile(),
         "publish",
         "--to",
         domain,

@@ -15,13 +15,14 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { setTimeout as pauseFor } from "node:timers/promises"
 import { parseArgs } from "node:util"
+import { commandFile } from "../support/command-file.ts"
 import { compileCache } from "../support/compile-cache.ts"
 import { freePort, startPostgres } from "../support/postgres.ts"
 import { ofTests } from "../support/reaper.ts"
 import { answer, openPhone, pidf, script, tuple } from "../support/sip-client.ts"
 import type { Phone, Script } from "../support/sip-client.ts"
 
-const main = join(import.meta.dirname, "../../src/app/main.ts")
+const main = commandFile()
 const libraries = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib"]
 export const faketime = (): string | null =>
   libraries.map((one) => join(one, "faketime/libfaketime.so.1")).find((one) => existsSync(one)) ?? null

@@ -14,7 +14,7 @@ import { presence as presencePackage } from "../../src/app/packages/index.ts"
 import { fold } from "../../src/domain/presentity/evolve.ts"
 import { initial } from "../../src/domain/presentity/state.ts"
 import type { State } from "../../src/domain/presentity/state.ts"
-import { size } from "../../src/domain/table.ts"
+import { get, size } from "../../src/domain/table.ts"
 import type { Uri } from "../../src/domain/vocabulary.ts"
 import { decodeEvents } from "../../src/encoding/event-codec.ts"
 
@@ -351,8 +351,7 @@ const torture = async (calls: number, seed: number, uncaught: readonly unknown[]
   for (const [of, published] of isPublished) {
     const state = states.get(of as Uri)
     const folded = ["x", "presence"].map((name) => {
-      const some =
-        state === undefined ? undefined : [...state.publications].find(([one]) => one === name)?.[1]
+      const some = state === undefined ? undefined : get(state.publications, name)
       return some !== undefined && size(some) > 0
     })
     assert.deepEqual(folded, published, of)

@@ -17,13 +17,14 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { setTimeout as pauseFor } from "node:timers/promises"
 import { parseArgs } from "node:util"
+import { commandFile } from "../support/command-file.ts"
 import { compileCache } from "../support/compile-cache.ts"
 import { freePort, startPostgres } from "../support/postgres.ts"
 import { ofTests } from "../support/reaper.ts"
 import { makeLoad } from "./load.ts"
 import type { Findings } from "./load.ts"
 
-const main = join(import.meta.dirname, "../../src/app/main.ts")
+const main = commandFile()
 
 export interface KillOptions {
   readonly store: "postgres" | "embedded"

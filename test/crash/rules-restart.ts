@@ -21,6 +21,8 @@ import { parseArgs } from "node:util"
 import { PgClient } from "@effect/sql-pg"
 import { Effect, Redacted } from "effect"
 import type { SettingName } from "../../src/app/config/settings.ts"
+import { commandFile } from "../support/command-file.ts"
+import { compileCache } from "../support/compile-cache.ts"
 import { freePort, startPostgres } from "../support/postgres.ts"
 import { ruleFor, ruleset } from "../support/rules-builders.ts"
 import { startPresence } from "../support/server.ts"
@@ -60,7 +62,7 @@ const others = 40
 const uri = (user: string): string => `sip:${user}@${domain}`
 const secret = "secret-"
 
-const main = join(import.meta.dirname, "../../src/app/main.ts")
+const main = commandFile()
 
 /** Small and the same everywhere (mulberry32). */
 const makeRandom = (seed: number) => {
@@ -264,6 +266,7 @@ const startThere = async (settings: Settings): Promise<Running> => {
   })
   const child: ChildProcess = spawn(process.execPath, [main, "serve", ...set, "--set", "log=json"], {
     stdio: ["ignore", "pipe", "inherit"],
+    env: { ...process.env, ...compileCache },
   })
   let said = ""
   await new Promise<void>((resolve, reject) => {

@@ -6,16 +6,16 @@
  */
 import { spawn } from "node:child_process"
 import { once } from "node:events"
-import { join } from "node:path"
 import { setTimeout as pauseFor } from "node:timers/promises"
 import { parseArgs } from "node:util"
 import type { Message } from "../../src/app/client/wire.ts"
+import { commandFile } from "../support/command-file.ts"
 import { compileCache } from "../support/compile-cache.ts"
 import { freePort } from "../support/postgres.ts"
 import { ofTests } from "../support/reaper.ts"
 import { answer, openPhone, pidf, script, tuple } from "../support/sip-client.ts"
 
-const main = join(import.meta.dirname, "../../src/app/main.ts")
+const main = commandFile()
 
 export interface StopOptions {
   readonly seconds: number

@@ -12,10 +12,10 @@ import { spawn } from "node:child_process"
 import type { ChildProcess } from "node:child_process"
 import { createSocket } from "node:dgram"
 import { once } from "node:events"
-import { join } from "node:path"
 import { setTimeout as pauseFor } from "node:timers/promises"
 import { parseArgs } from "node:util"
 import { on } from "../support/checked-store.ts"
+import { commandFile } from "../support/command-file.ts"
 import { compileCache } from "../support/compile-cache.ts"
 import { holds } from "../support/condition.ts"
 import { freePort, startPostgres } from "../support/postgres.ts"
@@ -24,7 +24,7 @@ import { ofTests } from "../support/reaper.ts"
 import { makeLoad } from "./load.ts"
 import type { Findings } from "./load.ts"
 
-const main = join(import.meta.dirname, "../../src/app/main.ts")
+const main = commandFile()
 
 export const actions = ["kill", "stop", "database", "kill and database", "start another"] as const
 export type Action = (typeof actions)[number]

@@ -5,7 +5,8 @@ import assert from "node:assert/strict"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { describe, it } from "vitest"
-import { isDecidable, recall } from "../../src/domain/history/recall.ts"
+import { isDecidable, reconstructCommand } from "../../src/domain/history/reconstruct-command.ts"
+import type { About } from "../../src/domain/presentity/about.ts"
 import { fold } from "../../src/domain/presentity/evolve.ts"
 import { freeze, thaw } from "../../src/domain/presentity/snapshot.ts"
 import type { Snapshot } from "../../src/domain/presentity/snapshot.ts"
@@ -67,9 +68,13 @@ describe("golden logs", () => {
     for (const { before, decision, position } of momentsOf(eventRows(newest), expected)) {
       if (!isDecidable(before, decision)) continue
       decided++
-      const recalled = recall(before, decision, worldOf(expected.world))
-      assert.ok(recalled !== null, `position ${position}`)
-      assert.deepEqual(recalled.outcome.events, decision.events, `position ${position} (${decision.cause})`)
+      const reconstructed = reconstructCommand(before, decision, worldOf(expected.world))
+      assert.ok(reconstructed !== null, `position ${position}`)
+      assert.deepEqual(
+        reconstructed.outcome.events,
+        decision.events,
+        `position ${position} (${decision.cause})`,
+      )
     }
     assert.ok(decided > 150, `only ${decided}`)
   })
@@ -102,6 +107,27 @@ describe("golden logs", () => {
       )
     }
   })
+
+  it(
+    "the newest holds every part of what may be known of a request, in full and by reference",
+    { tags: ["L03"] },
+    () => {
+      const abouts = eventRows(newest).flatMap(({ about }) => (about === undefined ? [] : [about]))
+      const parts = (about: About): string => Object.keys(about).sort().join()
+      const kinds = [...new Set(abouts.map(parts))].sort()
+      assert.deepEqual(kinds, ["by,command,epoch,node,profile,request", "by,epoch,node,profile,request"])
+      const whole = abouts.find(({ command }) => command !== undefined)
+      assert.deepEqual(whole?.by, {
+        account: "carol",
+        identity: "sip:carol@example.com",
+        from: "sip:carol@example.com",
+        userAgent: "phone/1.0",
+        source: "udp:192.0.2.9:5060",
+      })
+      assert.match(String(whole?.command), /^\{"index":\d+\}$/)
+      assert.match(String(whole?.request), /^digest-\d+$/)
+    },
+  )
 
   it("rows of an older shape are brought up to date, and only those", { tags: ["L03"] }, () => {
     const created = { _tag: "SubscriptionTerminated", no: 1, reason: "timeout", silent: false }

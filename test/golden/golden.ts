@@ -13,6 +13,7 @@ import { decodeRow } from "../../src/adapters/store/encryption/stored-row.ts"
 import { sha256Hex } from "../../src/adapters/store/integrity/sha256.ts"
 import { momentOf } from "../../src/domain/history/moments.ts"
 import type { DecisionStep } from "../../src/domain/history/moments.ts"
+import type { About } from "../../src/domain/presentity/about.ts"
 import type { Notify } from "../../src/domain/presentity/intents.ts"
 import { initial } from "../../src/domain/presentity/state.ts"
 import type { State } from "../../src/domain/presentity/state.ts"
@@ -33,6 +34,8 @@ export interface EventRow {
   readonly origin: string
   readonly nonce: string
   readonly events: unknown
+  /** Of rows that were read. */
+  readonly about?: About
 }
 
 export interface SnapshotRow {

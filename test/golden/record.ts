@@ -13,8 +13,11 @@ import { join } from "node:path"
 import { parseArgs } from "node:util"
 import { encryptDecision } from "../../src/adapters/store/encryption/encrypted-decision.ts"
 import { sha256Hex } from "../../src/adapters/store/integrity/sha256.ts"
+import type { About } from "../../src/domain/presentity/about.ts"
+import type { Decision } from "../../src/domain/presentity/events.ts"
 import { freeze } from "../../src/domain/presentity/snapshot.ts"
 import { isEmpty } from "../../src/domain/presentity/state.ts"
+import type { Uri } from "../../src/domain/vocabulary.ts"
 import { eventFields } from "../../src/encoding/event-codec.ts"
 import type { RecordedDecision } from "../../src/ports/event-store.ts"
 import type { PersonKey } from "../../src/ports/stored-events.ts"
@@ -27,6 +30,33 @@ const { values, positionals } = parseArgs({
   options: { expected: { type: "boolean", default: false }, shape: { type: "boolean", default: false } },
 })
 const [name] = positionals
+
+/** Every part that may be known of a request, in full and by reference. */
+const withAbout = (decision: Decision, index: number): Decision => {
+  if (index % 5 !== 0) return decision
+  const about: About =
+    index % 2 === 0
+      ? {
+          command: `{"index":${index}}`,
+          by: {
+            account: "carol",
+            identity: "sip:carol@example.com",
+            from: "sip:carol@example.com",
+            userAgent: "phone/1.0",
+            source: "udp:192.0.2.9:5060",
+          },
+          request: `digest-${index}`,
+          node: "north",
+          epoch: 3,
+          profile: '{"phone":"of carol"}',
+        }
+      : { by: 1, request: `digest-${index}`, node: "north", epoch: 3, profile: 1 }
+  return { ...decision, about }
+}
+
+/** Whose request it was; null: the presentity's own. */
+const requesterOf = ({ events }: Decision): Uri | null =>
+  events.flatMap((event) => (event._tag === "SubscriptionCreated" ? [event.watcher] : []))[0] ?? null
 
 const put = (file: string, text: string): void => writeFileSync(join(import.meta.dirname, file), text)
 const lines = (rows: readonly unknown[]): string => rows.map((row) => `${JSON.stringify(row)}\n`).join("")
@@ -61,7 +91,11 @@ if (name !== undefined) {
       return key
     }
     const stored = withRetention(played.log).map(({ decision }, index) => {
-      const { origin, stored: events } = encryptDecision(decision, null, keyOf)
+      const { origin, stored: events } = encryptDecision(
+        withAbout(decision, index),
+        requesterOf(decision),
+        keyOf,
+      )
       return { ...rows[index], origin, events: JSON.parse(JSON.stringify(events)) as unknown }
     })
     put(join(name, "events.jsonl"), lines(stored))

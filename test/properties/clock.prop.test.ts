@@ -12,7 +12,7 @@ import { makeDeadlines } from "../../src/domain/engine/deadlines.ts"
 import type { Release } from "../../src/domain/engine/engine.ts"
 import { makeEngine } from "../../src/domain/engine/make-engine.ts"
 import { momentOf } from "../../src/domain/history/moments.ts"
-import { recall } from "../../src/domain/history/recall.ts"
+import { reconstructCommand } from "../../src/domain/history/reconstruct-command.ts"
 import { makeOtherWorld } from "../../src/domain/history/what-if.ts"
 import { clockOf, lastClock } from "../../src/domain/presentity/clock.ts"
 import type { Answer, Command } from "../../src/domain/presentity/commands.ts"
@@ -203,9 +203,9 @@ describe("a clock that was wrong and is set right", () => {
               ok(decision.at >= before.decidedAt)
               ok(clockOf(decision) <= decision.at)
               const moment = momentOf(before, recorded, { packages: ruledPackages, limits })
-              const recalled = recall(before, decision, world)
+              const reconstructed = reconstructCommand(before, decision, world)
               deepStrictEqual(
-                recalled?.outcome.events,
+                reconstructed?.outcome.events,
                 decision.events,
                 `version ${decision.version} ${decision.cause}`,
               )

@@ -7,8 +7,8 @@ import fc from "fast-check"
 import { describe, it } from "vitest"
 import { momentOf } from "../../src/domain/history/moments.ts"
 import type { DecisionStep } from "../../src/domain/history/moments.ts"
-import type { ReconstructionContext } from "../../src/domain/history/recall-world.ts"
-import { recall } from "../../src/domain/history/recall.ts"
+import { reconstructCommand } from "../../src/domain/history/reconstruct-command.ts"
+import type { ReconstructionContext } from "../../src/domain/history/reconstruction-context.ts"
 import { makeOtherWorld } from "../../src/domain/history/what-if.ts"
 import type { Difference, SentNotify, Supposition } from "../../src/domain/history/what-if.ts"
 import { askTheRules } from "../../src/domain/presentity/context.ts"
@@ -44,7 +44,9 @@ const momentsOf = (run: Run): ReadonlyMap<Uri, readonly DecisionStep[]> =>
 
 /** Whether no decision needed a NOTIFY to be on its way: when those are answered is not in the log. */
 const isCalm = (moments: readonly DecisionStep[], world: ReconstructionContext): boolean =>
-  moments.every(({ before, decision }) => (recall(before, decision, world)?.inFlight.size ?? 1) === 0)
+  moments.every(
+    ({ before, decision }) => (reconstructCommand(before, decision, world)?.inFlight.size ?? 1) === 0,
+  )
 
 const differencesIn = (
   moments: readonly DecisionStep[],

@@ -9,6 +9,7 @@ import { xmlCodec } from "../../src/adapters/xml/codec.ts"
 import { element } from "../../src/domain/packages/element.ts"
 import type { Attribute, Element, Node } from "../../src/domain/packages/element.ts"
 import { watcherInfoNamespace } from "../../src/domain/packages/watcher-info.ts"
+import { freeze, thaw } from "../../src/domain/presentity/snapshot.ts"
 import type { State } from "../../src/domain/presentity/state.ts"
 import { get, values } from "../../src/domain/table.ts"
 import { alice } from "../support/builders.ts"
@@ -234,6 +235,21 @@ describe("documents of watcher information", () => {
       ok(read > 300, `only ${read} watchers`)
     },
   )
+
+  it("every state knows how many subscriptions to watcher information it has, however it came about", () => {
+    let most = 0
+    forEveryWatchedHistory((run) => {
+      for (const { after } of run.moments) {
+        const counted = values(after.subscriptions).filter(({ packageName }) =>
+          packageName.endsWith(".winfo"),
+        ).length
+        deepStrictEqual(after.winfoSubscriptions, counted)
+        deepStrictEqual(thaw(freeze(after)).winfoSubscriptions, counted)
+        most = Math.max(most, counted)
+      }
+    })
+    ok(most > 1, `at most ${most} at once`)
+  })
 
   it("when nothing moves any more, every receiver that took all knows who watches", { tags: ["L36"] }, () => {
     forEveryWatchedHistory((history) => {

@@ -524,7 +524,7 @@ describe("parameters of the packages", () => {
       if (count > 0) {
         assert.equal(
           notices[0],
-          `db_update_period = ${value} (flag --set): the tables are written at the stop and every 50,000 changes; ` +
+          `db_update_period = ${value} (flag --set): the tables are written at the stop and every db_update_decisions changes; ` +
             "subscriptions end at their own deadline all the same",
         )
       }

@@ -1,6 +1,6 @@
 /**
- * Steps of a history, at random: small universes that collide, durations at the edges, names aimed at what is there
- * with some lies among them. `resolve.ts` says what each step means where it happens.
+ * Random steps of a history: small universes with many collisions, durations at the edges, and names that mostly refer
+ * to existing things. `resolve.ts` determines what each step means where it happens.
  */
 import fc from "fast-check"
 import type { DeliveryOutcome } from "../../src/domain/presentity/commands.ts"
@@ -10,7 +10,7 @@ import { text } from "./stub-package.ts"
 const uris = (...names: readonly string[]): readonly Uri[] => names.map((name) => name as Uri)
 
 export const presentities = uris("sip:alice@example.com", "sip:bob@example.com")
-/** One is a presentity too, one is from elsewhere. */
+/** One of them is also a presentity, one is of another domain. */
 export const watchers = uris("sip:bob@example.com", "sip:carol@elsewhere.example", "sip:dave@example.com")
 
 export type Step =
@@ -44,13 +44,13 @@ export type Step =
       readonly _tag: "Resubscribe"
       readonly names: "live" | "closed" | "garbage"
       readonly which: number
-      /** A further subscription in the dialog instead of the one that is there. */
+      /** A further subscription in the dialog instead of the existing one. */
       readonly further: { readonly packageName: string | null; readonly eventId: string | null } | null
       readonly cseq: "next" | "skip" | "equal" | "lower"
       readonly expires: number | null
       readonly device: number | null
       readonly rates: Rates | null
-      /** What Suppress-If-Match says: nothing, anything, the tag of what it was sent last, or another. */
+      /** The value of Suppress-If-Match: absent, `*`, the tag of the last document sent, or another one. */
       readonly condition: "none" | "any" | "last" | "other"
       readonly impostor: boolean
     }
@@ -58,7 +58,7 @@ export type Step =
   /** Every NOTIFY under way arrives. */
   | { readonly _tag: "Arrive" }
   | { readonly _tag: "Advance"; readonly by: number }
-  /** To the nearest deadline, or so many milliseconds beside it. */
+  /** To the nearest deadline, or this many milliseconds beside it. */
   | { readonly _tag: "Aim"; readonly beside: number }
   | { readonly _tag: "Treat"; readonly watcher: number; readonly handling: SubHandling }
   | { readonly _tag: "Redeliver"; readonly presentity: number; readonly ago: number }
@@ -85,7 +85,7 @@ const anyPackage = weighted<string | null>(
 
 const anyEventId = weighted<string | null>([80, null], [5, ""], [5, "1"], [5, "A"], [5, "a"])
 
-/** The edges of 0, the minimum, the hour, the maximum and 32 bits, with enough of what lives and dies in a history. */
+/** The edges of 0, the minimum, the hour, the maximum and 32 bits, with many lifetimes that end within a history. */
 export const anyExpires = weighted<number | null>(
   [12, null],
   [8, 0],
@@ -129,7 +129,7 @@ const anyPublish: fc.Arbitrary<Step> = fc.record({
 
 const noRates: Rates = { max: null, min: null, adaptiveMin: null }
 
-/** Mostly none; else on either side of the package's own pace, alone and against each other. */
+/** Mostly none; otherwise on either side of the package's own interval, alone and combined. */
 const anyRates = weighted<Rates | null>(
   [20, null],
   [1, { ...noRates, max: 0.01 }],
@@ -261,7 +261,7 @@ export const anySteps: fc.Arbitrary<readonly Step[]> = fc.noBias(
   fc.array(anyStep, { maxLength: 40, size: "max" }),
 )
 
-// ── bodies: few, and the same objects each time, so that each is read once ──
+// ── bodies: few, and the same objects each time, so that each is parsed once ──
 
 const pidf = (inside: string): Body => ({
   contentType: "application/pidf+xml",

@@ -1,5 +1,5 @@
 /**
- * Source bundled for a browser, and run in one.
+ * Bundles sources for a browser, and runs them in one.
  */
 import { spawn, spawnSync } from "node:child_process"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
@@ -12,7 +12,7 @@ import { ofTests } from "./reaper.ts"
 
 const browsers = ["chromium", "chromium-headless-shell", "google-chrome"]
 
-/** The command of an installed Chromium; undefined: there is none. */
+/** The command of an installed Chromium; undefined: none is installed. */
 export const chromium = browsers.find((name) => spawnSync("which", [name]).status === 0)
 
 export const installBrowser = `no Chromium here: install one of ${browsers.join(", ")}`
@@ -20,7 +20,7 @@ export const installBrowser = `no Chromium here: install one of ${browsers.join(
 export interface Bundle {
   /** One minified script. */
   readonly code: string
-  /** Modules of Node that it asks for. */
+  /** Modules of Node that it imports. */
   readonly ofNode: readonly string[]
 }
 
@@ -35,7 +35,7 @@ export const bundled = async (entry: string): Promise<Bundle> => {
       root: folder,
       configFile: false,
       logLevel: "error",
-      // a page on disk may not load modules
+      // a page opened from disk may not load modules
       build: { write: false, rolldownOptions: { input, output: { format: "iife" } } },
       plugins: [
         {
@@ -47,7 +47,7 @@ export const bundled = async (entry: string): Promise<Bundle> => {
         },
       ],
     })
-    const [chunk, ...rest] = [built].flat().flatMap((one) => ("output" in one ? one.output : []))
+    const [chunk, ...rest] = [built].flat().flatMap((output) => ("output" in output ? output.output : []))
     if (chunk?.type !== "chunk" || rest.length > 0) throw new Error("it is not one script")
     return { code: chunk.code, ofNode }
   } finally {
@@ -55,7 +55,7 @@ export const bundled = async (entry: string): Promise<Bundle> => {
   }
 }
 
-/** Runs a script on an empty page, and reads what it left as the page's text. */
+/** Runs a script on an empty page, and returns the text that it left there. */
 export const textInBrowser = async (code: string): Promise<string> => {
   const folder = mkdtempSync(join(tmpdir(), "presently-page-"))
   try {
@@ -68,12 +68,12 @@ export const textInBrowser = async (code: string): Promise<string> => {
     const page = pathToFileURL(join(folder, "page.html")).href
     const flags = ["--headless", "--no-sandbox", "--disable-gpu", `--user-data-dir=${folder}/profile`]
     const child = ofTests(spawn(chromium!, [...flags, "--dump-dom", page], { stdio: "pipe" }))
-    let [said, complaints] = ["", ""]
-    child.stdout.setEncoding("utf8").on("data", (text: string) => void (said += text))
+    let [stdout, complaints] = ["", ""]
+    child.stdout.setEncoding("utf8").on("data", (text: string) => void (stdout += text))
     child.stderr.setEncoding("utf8").on("data", (text: string) => void (complaints += text))
     await new Promise((resolve) => child.on("close", resolve))
-    const [, text] = /<body>([\s\S]*)<\/body>/.exec(said) ?? []
-    if (text === undefined || text === "") throw new Error(`nothing is on the page: ${said}\n${complaints}`)
+    const [, text] = /<body>([\s\S]*)<\/body>/.exec(stdout) ?? []
+    if (text === undefined || text === "") throw new Error(`nothing is on the page: ${stdout}\n${complaints}`)
     return text
   } finally {
     rmSync(folder, { recursive: true, force: true, maxRetries: 5 })

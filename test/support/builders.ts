@@ -1,6 +1,6 @@
 /**
- * The words of the tests: commands, outcomes, events and facts, each with one obvious default per field, and clock text
- * of one day. `given.ts` makes sentences of them.
+ * The vocabulary of the tests: commands, outcomes, events and facts, each with an obvious default for every field, and
+ * clock times of one day. `given.ts` makes sentences of them.
  */
 import type {
   Command,
@@ -29,7 +29,7 @@ export const carol = "sip:carol@elsewhere.example" as Uri
 
 const midnight = Date.UTC(2026, 10, 20)
 
-/** `"10:00:30"` or `"10:00:30.500"` of the day all tests happen on. */
+/** `"10:00:30"` or `"10:00:30.500"` on the day of all tests. */
 export const at = (clock: string): Millis => {
   const [hours, minutes, seconds] = clock.split(":").map(Number)
   return midnight + ((hours ?? 0) * 60 + (minutes ?? 0)) * 60_000 + Math.round((seconds ?? 0) * 1000)
@@ -37,7 +37,7 @@ export const at = (clock: string): Millis => {
 
 const units = { ms: 1, s: 1000, min: 60_000, h: 3_600_000, d: 86_400_000 } as const
 
-/** `"5 s"`, `"1 h"` after 10:00:00, when everything in `given` happens unless it says otherwise. */
+/** `"5 s"`, `"1 h"` after 10:00:00, the time of everything in `given` unless stated otherwise. */
 export const after = (span: string): Millis => {
   const [count, unit] = span.split(" ")
   return at("10:00:00") + Number(count) * units[unit as keyof typeof units]
@@ -55,10 +55,10 @@ export const shownAs = (body: Shown): string =>
 
 // ── dialogs ──
 
-export const dialogOf = (no: number, over: Partial<DialogStart> = {}): DialogStart => ({
-  callId: `call-${no}`,
-  localTag: `local-${no}`,
-  remoteTag: `remote-${no}`,
+export const dialogOf = (id: number, over: Partial<DialogStart> = {}): DialogStart => ({
+  callId: `call-${id}`,
+  localTag: `local-${id}`,
+  remoteTag: `remote-${id}`,
   localUri: "<sip:alice@example.com>",
   remoteUri: "<sip:bob@example.com>",
   remoteTarget: "sip:bob@192.0.2.20",
@@ -70,7 +70,7 @@ export const dialogOf = (no: number, over: Partial<DialogStart> = {}): DialogSta
   ...over,
 })
 
-export const keyOf = (no: number) => dialogKey(`call-${no}`, `local-${no}`, `remote-${no}`)
+export const keyOf = (id: number) => dialogKey(`call-${id}`, `local-${id}`, `remote-${id}`)
 
 // ── commands ──
 
@@ -101,10 +101,10 @@ export const subscribe = (over: Partial<Subscribe> = {}): Subscribe => ({
   ...over,
 })
 
-/** SUBSCRIBE inside dialog `no`. */
-export const resubscribe = (no: number, over: Partial<Resubscribe> = {}): Resubscribe => ({
+/** SUBSCRIBE inside the dialog with this number. */
+export const resubscribe = (id: number, over: Partial<Resubscribe> = {}): Resubscribe => ({
   _tag: "Resubscribe",
-  dialog: keyOf(no),
+  dialog: keyOf(id),
   packageName: "stub",
   eventId: null,
   watcher: bob,
@@ -126,9 +126,9 @@ export const setHardState = (body: Body | null, packageName = "stub"): Command =
 export const fallDue: Command = { _tag: "FallDue" }
 export const redeliver = (since: Millis): Command => ({ _tag: "Redeliver", since })
 
-export const delivery = (no: SubscriptionNo, cseq: number, outcome: DeliveryOutcome): Command => ({
+export const delivery = (id: SubscriptionNo, cseq: number, outcome: DeliveryOutcome): Command => ({
   _tag: "ReportDelivery",
-  no,
+  no: id,
   cseq,
   outcome,
 })
@@ -206,9 +206,9 @@ export const hardStateReplaced = (body: Body | null, packageName = "stub"): Even
   body,
 })
 
-export const subscriptionCreated = (no: number, over: Partial<SubscriptionCreated> = {}): Event => ({
+export const subscriptionCreated = (id: number, over: Partial<SubscriptionCreated> = {}): Event => ({
   _tag: "SubscriptionCreated",
-  no,
+  no: id,
   packageName: "stub",
   eventId: null,
   watcher: bob,
@@ -217,28 +217,28 @@ export const subscriptionCreated = (no: number, over: Partial<SubscriptionCreate
   matched: null,
   giveUpAt: over.status === "pending" ? after("3 d") : null,
   expiresAt: at("11:00:00"),
-  dialog: no,
-  start: dialogOf(no),
+  dialog: id,
+  start: dialogOf(id),
   remoteCseq: 1,
   ...over,
 })
 
 export const subscriptionRefreshed = (
-  no: number,
+  id: number,
   remoteCseq: number,
   expiresAt: Millis,
   remoteTarget: string | null = null,
-): Event => ({ _tag: "SubscriptionRefreshed", no, expiresAt, remoteCseq, remoteTarget })
+): Event => ({ _tag: "SubscriptionRefreshed", no: id, expiresAt, remoteCseq, remoteTarget })
 
-/** To pending: someone has three days from then on to decide. */
+/** To pending; a decision is possible for three days from then on. */
 export const statusChanged = (
-  no: number,
+  id: number,
   status: "active" | "pending",
   polite = false,
   over: { readonly matched?: string | null; readonly giveUpAt?: Millis } = {},
 ): Event => ({
   _tag: "SubscriptionStatusChanged",
-  no,
+  no: id,
   status,
   polite,
   matched: null,
@@ -246,32 +246,32 @@ export const statusChanged = (
   ...over,
 })
 
-/** @param waitsUntil nobody had decided on the watcher: it is remembered as waiting until then */
+/** @param waitsUntil the watcher was undecided and is remembered as waiting until then */
 export const terminated = (
-  no: number,
+  id: number,
   reason: TerminationReason,
   waitsUntil: Millis | null = null,
 ): Event => ({
   _tag: "SubscriptionTerminated",
-  no,
+  no: id,
   reason,
   silent: false,
   waitsUntil,
 })
 
-/** Gone without a NOTIFY. */
-export const dropped = (no: number): Event => ({
+/** Ended without a NOTIFY. */
+export const dropped = (id: number): Event => ({
   _tag: "SubscriptionTerminated",
-  no,
+  no: id,
   reason: "timeout",
   silent: true,
   waitsUntil: null,
 })
 
-/** What the log says of a NOTIFY that ended so. */
-export const failure = (no: number, cseq: number, outcome: Failure): Event => ({
+/** The event for a NOTIFY with that outcome. */
+export const failure = (id: number, cseq: number, outcome: Failure): Event => ({
   _tag: "NotificationFailed",
-  no,
+  no: id,
   cseq,
   outcome: outcome._tag === "Refused" ? "refused" : outcome._tag === "TimedOut" ? "timed-out" : "unreachable",
   ...(outcome._tag === "Refused" ? { status: outcome.status } : {}),
@@ -290,7 +290,7 @@ interface Told {
   readonly cause?: "subscribe" | "change" | "rules" | "recovery"
 }
 
-/** A NOTIFY for each of these, showing that body. */
+/** A NOTIFY to each of these subscriptions, showing that body. */
 export const notified = (to: "active" | readonly number[], shown: Shown, over: Told = {}): Event => ({
   _tag: "NotificationsIssued",
   packageName: "stub",
@@ -302,9 +302,9 @@ export const notified = (to: "active" | readonly number[], shown: Shown, over: T
   ...over,
 })
 
-/** The NOTIFY that answers a SUBSCRIBE. */
-export const answeredWith = (no: number, shown: Shown, over: Told = {}): Event =>
-  notified([no], shown, { cause: "subscribe", ...over })
+/** The NOTIFY in response to a SUBSCRIBE. */
+export const answeredWith = (id: number, shown: Shown, over: Told = {}): Event =>
+  notified([id], shown, { cause: "subscribe", ...over })
 
 export const deferred = (to: readonly number[], until: Millis | null, undelivered = false): Event => ({
   _tag: "NotificationsDeferred",
@@ -315,7 +315,7 @@ export const deferred = (to: readonly number[], until: Millis | null, undelivere
 
 // ── facts ──
 
-/** Events that were one decision; at 10:00:00 unless `happened` says when. */
+/** The events of one decision, at 10:00:00 unless `happened` says otherwise. */
 export interface Fact {
   readonly at: Millis
   readonly events: readonly Event[]
@@ -327,15 +327,15 @@ export const happened = (when: Millis, ...events: readonly Event[]): Fact => ({ 
 export const published = (tag: string, body: Body, over: Publication = {}): Event =>
   publicationCreated(tag, body, over)
 
-/** A subscription with its own dialog, told of the state as it was: `shown`. */
+/** A subscription with its own dialog, notified of the state at that time: `shown`. */
 export const subscribed = (
-  no: number,
+  id: number,
   watcher: Uri = bob,
   shown: Shown = "nothing",
   over: Partial<SubscriptionCreated> = {},
 ): Fact =>
   happened(
     at("10:00:00"),
-    subscriptionCreated(no, { watcher, ...over }),
-    answeredWith(no, shown, over.packageName === undefined ? {} : { packageName: over.packageName }),
+    subscriptionCreated(id, { watcher, ...over }),
+    answeredWith(id, shown, over.packageName === undefined ? {} : { packageName: over.packageName }),
   )

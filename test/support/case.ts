@@ -29,7 +29,7 @@ export const headerOf = (over: Partial<CaseHeader> = {}): CaseHeader => ({
   ...over,
 })
 
-/** The log of a run with positions, stream by stream, and the state each stream has before `from`. */
+/** The log of a run with positions, stream by stream, and the state of each stream before `from`. */
 export const streamsOf = (
   run: Run,
   from = 0,
@@ -45,7 +45,7 @@ export const streamsOf = (
     return recorded.length === 0 ? [] : [{ begin, recorded }]
   })
 
-/** The lines of a case, each with its end. */
+/** The lines of a case, each with its line end. */
 export const caseLines = (
   run: Run,
   options: { readonly from?: number; readonly anonymous?: boolean; readonly key?: Buffer } = {},
@@ -58,14 +58,15 @@ export const caseLines = (
   const anonymizer = options.anonymous === true ? makeAnonymizer(reaction, options.key) : null
   for (const { begin, recorded } of streamsOf(run, options.from)) {
     writer.stream(anonymizer === null ? begin : anonymizer.stream(begin))
-    for (const one of recorded) writer.decision(anonymizer === null ? one : anonymizer.decision(one))
+    for (const decision of recorded)
+      writer.decision(anonymizer === null ? decision : anonymizer.decision(decision))
     writer.endStream()
   }
   writer.end()
   return lines
 }
 
-/** What a file of these lines says; lines as they stand in it. */
+/** The items in a file with these lines. */
 export const readCase = (text: string): readonly CaseItem[] => [
   ...readItems("case", linesIn(text), nodeSha256),
 ]

@@ -1,5 +1,5 @@
 /**
- * A store looked at from outside while tests work on it: statements, checks, a server with something alive.
+ * A store examined from outside while tests use it: statements, checks, a server with live state.
  */
 import assert from "node:assert/strict"
 import { PgClient } from "@effect/sql-pg"

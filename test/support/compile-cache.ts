@@ -1,5 +1,5 @@
 /**
- * Where processes of Node that tests start keep their compiled code, so that a start costs half.
+ * Where Node processes started by tests keep compiled code, which halves the time of a start.
  */
 import { tmpdir } from "node:os"
 import { join } from "node:path"

@@ -1,42 +1,43 @@
 /**
- * Waiting for a condition instead of for time.
+ * Waits for a condition instead of for time.
  */
 
-/** A guard against a test that hangs, and no expectation: no machine is so busy that this is short. */
+/** Protects against a test that hangs; it is no expectation, because no machine is so busy that this is too short. */
 export const patienceMillis = 300_000
 
 const pauseMillis = 10
 
 /**
- * Waits until something holds, and asks again every few milliseconds.
+ * Waits until a condition holds, checking it every few milliseconds.
  *
- * @param what what is waited for, for the failure
- * @returns what the condition gave at last, when it gave more than true
- * @throws when it does not hold after five minutes
+ * @param description what is awaited, for the failure message
+ * @returns the last value of the condition, if it is more than true
+ * @throws if the condition does not hold after five minutes
  */
 export const holds = async <A>(
-  what: string | (() => string),
+  description: string | (() => string),
   condition: () => A | Promise<A>,
   patience = patienceMillis,
 ): Promise<A> => {
   const until = performance.now() + patience
   for (;;) {
-    const found = await condition()
-    if (found !== false && found !== null && found !== undefined) return found
-    if (performance.now() > until) throw new Error(`never: ${typeof what === "string" ? what : what()}`)
+    const value = await condition()
+    if (value !== false && value !== null && value !== undefined) return value
+    if (performance.now() > until)
+      throw new Error(`never: ${typeof description === "string" ? description : description()}`)
     await new Promise((resolve) => setTimeout(resolve, pauseMillis))
   }
 }
 
 /**
- * Starts to look at the clock, for what must not happen before its time. There is no counterpart for what must not happen
- * late: a machine may be busy for as long as it likes.
+ * Starts a measurement for what must not happen too early. There is no counterpart for what must not happen too late,
+ * because a machine may be busy for any time.
  */
 export const notBefore = (): ((millis: number) => void) => {
   const since = performance.now()
   return (millis) => {
     const passed = performance.now() - since
-    // timers of Node may be a millisecond early
+    // timers of Node may fire a millisecond early
     if (passed < millis - 2)
       throw new Error(`after ${passed.toFixed(0)} ms, which is before its time: ${millis} ms`)
   }

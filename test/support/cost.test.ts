@@ -1,10 +1,10 @@
 /**
- * The measure of what work costs tells what is linear from what is not.
+ * The measure of cost distinguishes linear work from other work.
  */
 import { assert, describe, it } from "vitest"
 import { assertLinear } from "./cost.ts"
 
-/** Something that takes `steps` steps, and that no compiler leaves out. */
+/** Work of `steps` steps that no compiler removes. */
 const steps = (count: number): number => {
   let sum = 0
   for (let step = 0; step < count; step++) sum = (sum * 31 + step) | 0

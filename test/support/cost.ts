@@ -1,13 +1,13 @@
 /**
- * What work costs: processor time, compared with that of the same work on more. Never time on the wall, which says what
- * else the machine does.
+ * The cost of work: processor time, compared with that of the same work on more input. Never wall-clock time, which
+ * depends on what else the machine does.
  */
 
-/** Below this the clock of the processor says little. */
+/** Below this the processor clock is too coarse. */
 const measurableMicros = 1_000
 /**
- * Measured anew until one is good: other threads of this process count as well, other work evicts caches, garbage is
- * collected, code is compiled.
+ * Measures again until one result is good: other threads of this process count as well, other work evicts caches,
+ * garbage is collected, code is compiled.
  */
 const attemptsMax = 15
 
@@ -19,13 +19,13 @@ const microsOf = (work: () => void): number => {
 }
 
 interface Measured {
-  /** Microseconds of processor of one run. */
+  /** Microseconds of processor time for one run. */
   readonly micros: number
-  /** How many runs it takes for a measurement. */
+  /** The number of runs needed for a measurement. */
   readonly runs: number
 }
 
-/** @param from how many runs were enough before */
+/** @param from the number of runs that was sufficient before */
 const costOf = (work: () => void, from = 1): Measured => {
   for (let runs = from; ; runs *= 3) {
     const micros = microsOf(() => {
@@ -36,18 +36,19 @@ const costOf = (work: () => void, from = 1): Measured => {
 }
 
 /**
- * Fails when the work takes more than in proportion: eight times as much may take up to 24 times the processor, since more
- * passes the caches; what is quadratic takes 64 times.
+ * Fails if the cost is more than proportional: eight times the input may take up to 24 times the processor time, since
+ * more of it misses the caches; quadratic work takes 64 times.
  *
- * @param what what is measured, for the failure
- * @param work is given how much, prepares it, and gives the work
- * @param size of the smaller one; eight times as much should stay below 20 kB, since larger texts get their memory otherwise
- * @throws with what it took, when it is more at every measurement
+ * @param title what is measured, for the failure message
+ * @param work prepares input of the given size and returns the work on it
+ * @param size of the smaller input; eight times as much should stay below 20 kB, because larger texts are allocated
+ *   differently
+ * @throws with the measured times, if every measurement exceeds the bound
  */
-export const assertLinear = (what: string, work: (size: number) => () => void, size: number): void => {
+export const assertLinear = (title: string, work: (size: number) => () => void, size: number): void => {
   const factor = 8
   const [small, large] = [work(size), work(factor * size)]
-  // until everything is compiled, little work is dear
+  // until everything is compiled, even little work is slow
   const { runs } = costOf(small)
   large()
   let [least, most] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY]
@@ -58,5 +59,5 @@ export const assertLinear = (what: string, work: (size: number) => () => void, s
     if (attempt === attemptsMax) break
     least = Math.min(least, costOf(small, runs).micros)
   }
-  throw new Error(`${what}: ${factor} times as much takes ${(most / least).toFixed(1)} times the processor`)
+  throw new Error(`${title}: ${factor} times as much takes ${(most / least).toFixed(1)} times the processor`)
 }

@@ -1,5 +1,6 @@
 /**
- * Dialog information for tests: written by hand in short, at random with clashing ids, and a reader as RFC 4235 wants it.
+ * Dialog information for tests: short documents written by hand, random ones with colliding ids, and a reader according
+ * to RFC 4235.
  */
 import fc from "fast-check"
 import { xmlCodec } from "../../src/adapters/xml/codec.ts"
@@ -31,13 +32,13 @@ export const read = (text: string, eventPackage = plain): DialogInfo => {
   return parsed.document
 }
 
-/** A document with that inside, published by someone who calls the presentity something else. */
+/** A document with that content, from a publisher that uses another name for the presentity. */
 export const written = (inside: string, attributes = 'version="0" state="full"'): string =>
   `<dialog-info xmlns="${dialogInfoNamespace}" xmlns:x="urn:x" ${attributes} entity="sip:someone@example.com">${inside}</dialog-info>`
 
 export const partial = (inside: string): string => written(inside, 'version="1" state="partial"')
 
-/** A dialog in short: its id, its state, and the call it is of, if said. */
+/** A dialog in short: its id, its state, and its Call-ID if stated. */
 export const dialog = (id: string, state: DialogState, callId: string | null = null): string =>
   `<dialog id="${id}"${callId === null ? "" : ` call-id="${callId}"`}><state>${state}</state></dialog>`
 
@@ -74,33 +75,36 @@ export const personal = (body: Body, version: number): Body => {
   return plain.personalize(body, { watcher: "sip:bob@example.com" as Uri, version })
 }
 
-/** Each dialog in short: id, state, and Call-ID if said. */
-export const summary = (of: DialogInfo): readonly string[] =>
-  of.dialogs.map(({ id, state, callId }) => `${id} ${state}${callId === null ? "" : ` ${callId}`}`)
+/** Each dialog in short: id, state, and Call-ID if stated. */
+export const summary = (document: DialogInfo): readonly string[] =>
+  document.dialogs.map(({ id, state, callId }) => `${id} ${state}${callId === null ? "" : ` ${callId}`}`)
 
-/** What a document says, whatever prefixes it is said with. */
-export const meaning = (of: DialogInfo): unknown => ({
-  entity: of.entity,
-  state: of.state,
-  attributes: of.attributes.map(({ namespace, name, value }) => [namespace, name, value]),
-  dialogs: of.dialogs.map(({ element: one, ...rest }) => ({ ...rest, element: canonical(one) })),
-  others: of.others.map(canonical),
+/** The content of a document, independent of its prefixes. */
+export const meaning = (document: DialogInfo): unknown => ({
+  entity: document.entity,
+  state: document.state,
+  attributes: document.attributes.map(({ namespace, name, value }) => [namespace, name, value]),
+  dialogs: document.dialogs.map(({ element, ...rest }) => ({
+    ...rest,
+    element: canonical(element),
+  })),
+  others: document.others.map(canonical),
 })
 
-/** What a watcher knows: the dialogs that are not over, by id. */
+/** What a watcher knows: the dialogs that have not ended, by id. */
 export type ReaderTable = ReadonlyMap<string, string>
 
 /**
- * What a watcher knows after a document, by RFC 4235 §4.3; an ended dialog is forgotten at once. Written on purpose
- * from elements, as a watcher that shares no code with the package would.
+ * What a watcher knows after a document, by RFC 4235 §4.3; an ended dialog is removed at once. Deliberately written in
+ * terms of elements, like a watcher that shares no code with the package.
  */
 export const afterReading = (table: ReaderTable, document: DialogInfo): ReaderTable => {
   const next = new Map(document.state === "full" ? [] : table)
-  for (const { element: one } of document.dialogs) {
-    const id = attribute(one, "id") ?? ""
-    const state = one.children.find((node) => node._tag === "Element" && node.name === "state")
+  for (const { element } of document.dialogs) {
+    const id = attribute(element, "id") ?? ""
+    const state = element.children.find((node) => node._tag === "Element" && node.name === "state")
     if (state?._tag === "Element" && canonical(state).includes("terminated")) next.delete(id)
-    else next.set(id, canonical(one))
+    else next.set(id, canonical(element))
   }
   return next
 }
@@ -142,14 +146,14 @@ const anyDialog = (
 
 export interface DialogInfoConstraints {
   readonly ids?: readonly string[]
-  /** What calls are called; null: it is not said. */
+  /** The Call-IDs to choose from; null: not stated. */
   readonly callIds?: readonly (string | null)[]
   /** Whether there may be root attributes and other elements. */
   readonly framed?: boolean
   readonly state?: "full" | "partial"
 }
 
-/** A document as published; few ids and few calls make for many clashes. */
+/** A document as published, with few ids and few calls, so that many collide. */
 export const anyDialogInfo = (constraints: DialogInfoConstraints = {}): fc.Arbitrary<DialogInfo> => {
   const { ids = ["a", "b", "c", "a&<\"'>"], callIds = [null, "", "1", "2"], framed = true } = constraints
   return fc
@@ -162,14 +166,14 @@ export const anyDialogInfo = (constraints: DialogInfoConstraints = {}): fc.Arbit
       version: fc.constantFrom("0", "1", "4294967295"),
     })
     .map(({ dialogs, others, attribute: extra, state, version }) => {
-      const children = [...dialogs.map(([, one]) => one), ...others]
+      const children = [...dialogs.map(([, element]) => element), ...others]
       const root = inDialogs("dialog-info", { version, state, entity: "sip:someone@example.com" }, children)
       const extended = extra === null ? root : withAttribute(root, "extra", extra)
       return read(xmlCodec.print(extended))
     })
 }
 
-/** Some documents no two of which know one id. */
+/** Several documents without common ids. */
 export const anyDisjoint: fc.Arbitrary<readonly DialogInfo[]> = fc.tuple(
   anyDialogInfo({ ids: ["a", "b"], framed: false }),
   anyDialogInfo({ ids: ["c", "d"], framed: false }),

@@ -1,5 +1,5 @@
 /**
- * A dictionary that finds nothing must be one that would have found something.
+ * A search that finds nothing proves something only if it would have found what is there.
  */
 import assert from "node:assert/strict"
 import { createHash, randomBytes } from "node:crypto"
@@ -20,7 +20,7 @@ describe("the dictionary of the tests", () => {
     { tags: ["T38"] },
     () => {
       const noise = randomBytes(100_000)
-      const other = digestsOf(
+      const needlesOfOther = digestsOf(
         "sip:somebody.else@example.test",
         likelyDocuments("sip:somebody.else@example.test", write),
       )
@@ -39,14 +39,14 @@ describe("the dictionary of the tests", () => {
         }),
       ].map((text) => Buffer.from(text))
       planted.push(createHash("sha256").update(person).digest(), createHash("sha1").update(person).digest())
-      for (const one of planted) {
-        const haystack = makeHaystack([Buffer.concat([noise, one, noise]), noise])
+      for (const form of planted) {
+        const haystack = makeHaystack([Buffer.concat([noise, form, noise]), noise])
         assert.ok(
           digestsOf(person, documents).some(({ octets }) => haystack.has(octets)),
-          one.toString("latin1"),
+          form.toString("latin1"),
         )
         assert.deepEqual(
-          other.filter(({ octets }) => haystack.has(octets)),
+          needlesOfOther.filter(({ octets }) => haystack.has(octets)),
           [],
         )
       }
@@ -60,8 +60,8 @@ describe("the dictionary of the tests", () => {
         fc.uint8Array({ max: 3, minLength: 6, maxLength: 8 }),
         (heap, needle) => {
           fc.pre(!isBlank(needle))
-          const parts = heap.map((one) => Buffer.from(one))
-          const isThere = parts.some((one) => one.includes(Buffer.from(needle)))
+          const parts = heap.map((part) => Buffer.from(part))
+          const isThere = parts.some((part) => part.includes(Buffer.from(needle)))
           assert.equal(makeHaystack(parts).has(Buffer.from(needle)), isThere)
         },
       ),
@@ -79,5 +79,5 @@ describe("the dictionary of the tests", () => {
   )
 })
 
-/** Six zeros in a row are in every file, and so are not looked at. */
+/** Six zeros in a row occur in every file and are therefore ignored. */
 const isBlank = (octets: Uint8Array): boolean => Buffer.from(octets).includes(Buffer.alloc(6))

@@ -1,6 +1,6 @@
 /**
- * Whoever has a database and guesses: digests of likely addresses and documents, in every form that needs no key, looked for in files
- * and in what the database says.
+ * An attacker with the database who guesses: digests of likely addresses and documents, in every form that needs no
+ * key, are searched for in files and in the database.
  */
 import { hash } from "node:crypto"
 import { xmlCodec } from "../../src/adapters/xml/codec.ts"
@@ -21,7 +21,7 @@ const last =
     " ",
   )
 
-/** So many addresses that anybody would try, of one domain; those of `persons` are among them. */
+/** As many addresses of one domain as an attacker would try; those of `persons` are among them. */
 export const likelyAddresses = (
   count: number,
   domain: string,
@@ -29,10 +29,10 @@ export const likelyAddresses = (
 ): readonly string[] => {
   const found = [...persons]
   for (let round = 0; found.length < count; round++) {
-    for (const one of first) {
-      for (const other of last) {
+    for (const firstName of first) {
+      for (const lastName of last) {
         if (found.length === count) return found
-        const user = `${one}.${other}${round === 0 ? "" : round}`
+        const user = `${firstName}.${lastName}${round === 0 ? "" : round}`
         if (!persons.includes(`sip:${user}@${domain}`)) found.push(`sip:${user}@${domain}`)
       }
     }
@@ -40,7 +40,10 @@ export const likelyAddresses = (
   return found
 }
 
-/** What somebody of that address is likely to publish: what test phones send, and what a watcher may be shown of it. */
+/**
+ * What the owner of an address is likely to publish: the documents of test phones, and what a watcher may be shown of
+ * them.
+ */
 export const likelyDocuments = (
   address: string,
   write: (address: string, basic: string) => string,
@@ -58,11 +61,11 @@ export const likelyDocuments = (
     return [
       sent,
       { ...sent, parameters: "charset=utf-8" },
-      ...[shown, absent, offline === null ? null : presence.render(offline)].filter((one) => one !== null),
+      ...[shown, absent, offline === null ? null : presence.render(offline)].filter((body) => body !== null),
     ]
   })
 
-/** Every digest of these that can be made without a key, as octets and in letters. */
+/** Every digest of these that can be made without a key, as octets and as text. */
 export const digestsOf = (address: string, documents: readonly Body[]): readonly Needle[] => {
   const user = address.slice(address.indexOf(":") + 1, address.indexOf("@"))
   const texts = new Set([address, address.slice(4), user, JSON.stringify(address)])
@@ -86,7 +89,7 @@ export const digestsOf = (address: string, documents: readonly Body[]): readonly
       const hex = octets.toString("hex", 0, 8)
       const written = [octets.toString("base64"), octets.toString("base64url"), hex, hex.toUpperCase()]
       needles.push({ name, octets })
-      for (const one of new Set(written)) needles.push({ name, octets: Buffer.from(one, "latin1") })
+      for (const spelling of new Set(written)) needles.push({ name, octets: Buffer.from(spelling, "latin1") })
     }
   }
   for (const word of words)
@@ -94,16 +97,16 @@ export const digestsOf = (address: string, documents: readonly Body[]): readonly
   return needles
 }
 
-/** What SHAKE256 gives first does not depend on how much is asked for; the rest of a needle is enough to know it by. */
+/** The beginning of a SHAKE256 digest does not depend on its length, and identifies a needle. */
 const algorithms = ["sha256", "sha512", "sha1", "md5", "sha3-256", "shake256", "shake128"] as const
 
 export interface Needle {
-  /** What it is, for whoever reads that it was found. */
+  /** A description, for failure messages. */
   readonly name: string
   readonly octets: Buffer
 }
 
-/** Whether something is in a heap, for more needles than could be looked for one by one. */
+/** Searches a heap for more needles than could be searched one by one. */
 export interface Haystack {
   readonly octets: number
   readonly has: (needle: Buffer) => boolean
@@ -112,11 +115,11 @@ export interface Haystack {
 const window = 6
 
 /**
- * Every 6 octets in a row of the heap are a bit in a table. A needle with one that is not there is not there; the others are
- * looked for.
+ * Each sequence of 6 octets in the heap sets a bit in a table. A needle with a sequence whose bit is not set does not
+ * occur; the others are searched.
  */
 export const makeHaystack = (heap: readonly Buffer[]): Haystack => {
-  const octets = heap.reduce((sum, one) => sum + one.length, 0)
+  const octets = heap.reduce((sum, part) => sum + part.length, 0)
   const bits = Math.min(32, Math.max(20, Math.ceil(Math.log2(octets + 1)) + 4))
   const table = new Uint32Array(2 ** (bits - 5))
   const shift = 32 - bits
@@ -124,12 +127,12 @@ export const makeHaystack = (heap: readonly Buffer[]): Haystack => {
     const mixed = Math.imul(high ^ Math.imul(low, 0x9e3779b1), 0x85ebca6b)
     return (mixed ^ (mixed >>> 15)) >>> shift
   }
-  for (const one of heap) {
+  for (const part of heap) {
     let high = 0
     let low = 0
-    for (let index = 0; index < one.length; index++) {
+    for (let index = 0; index < part.length; index++) {
       high = ((high << 8) | (low >>> 16)) & 0xff_ffff
-      low = ((low << 8) | one[index]!) & 0xff_ffff
+      low = ((low << 8) | part[index]!) & 0xff_ffff
       if (index < window - 1 || (high === 0 && low === 0)) continue
       const place = placeOf(high, low)
       table[place >>> 5]! |= 1 << (place & 31)
@@ -140,7 +143,7 @@ export const makeHaystack = (heap: readonly Buffer[]): Haystack => {
       const place = placeOf(needle.readUIntBE(index, 3), needle.readUIntBE(index + 3, 3))
       if ((table[place >>> 5]! & (1 << (place & 31))) === 0) return false
     }
-    return heap.some((one) => one.includes(needle))
+    return heap.some((part) => part.includes(needle))
   }
   return { octets, has }
 }

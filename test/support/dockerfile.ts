@@ -1,5 +1,5 @@
 /**
- * A Dockerfile as its instructions, and its stages acted out in folders: COPY copies, RUN runs.
+ * Parses a Dockerfile, and carries out its stages in folders: COPY copies, RUN runs.
  */
 import { cpSync, existsSync, mkdirSync } from "node:fs"
 import { basename, join, resolve } from "node:path"
@@ -10,13 +10,13 @@ export interface Instruction {
 }
 
 export interface Stage {
-  /** What follows AS, or its number. */
+  /** The name after AS, or its number. */
   readonly name: string
   readonly image: string
   readonly instructions: readonly Instruction[]
 }
 
-/** Without comments; lines that end with a backslash go on. */
+/** Without comments; a line that ends with a backslash continues on the next. */
 export const readDockerfile = (text: string): readonly Stage[] => {
   const stages: { name: string; image: string; instructions: Instruction[] }[] = []
   const lines = text.replaceAll(/^\s*#.*\n/gm, "").replaceAll(/\\\n/g, " ")
@@ -31,12 +31,12 @@ export const readDockerfile = (text: string): readonly Stage[] => {
   return stages
 }
 
-/** The last instruction of that name; null: there is none. */
+/** The last instruction with that name; null: there is none. */
 export const last = (stage: Stage, name: string): string | null =>
-  stage.instructions.findLast((one) => one.name === name)?.text ?? null
+  stage.instructions.findLast((instruction) => instruction.name === name)?.text ?? null
 
 export interface Copying {
-  /** The stage copied from; null: what the build was given. */
+  /** The stage to copy from; null: the build context. */
   readonly from: string | null
   readonly sources: readonly string[]
   readonly target: string
@@ -49,11 +49,11 @@ export const readCopy = (text: string): Copying => {
 }
 
 export interface Acting {
-  /** What the build is given. */
+  /** The build context. */
   readonly context: string
-  /** Each stage gets a folder of its name here, which is its root. */
+  /** Each stage has a folder with its name here as its root. */
   readonly folder: string
-  /** Does what RUN says, in that folder. */
+  /** Carries out RUN in that folder. */
   readonly run: (stage: string, command: string, cwd: string, root: string) => Promise<void>
 }
 

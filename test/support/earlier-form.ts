@@ -44,7 +44,7 @@ const inEarlierForm = (
   keyOf: (id: string) => PersonKey | undefined,
 ): Pick<Row, "origin" | "events"> => {
   if (!isEnvelope(row.events)) return row
-  const { of, by = [] } = row.events
+  const { of: person, by = [] } = row.events
   const seal = (id: string | undefined, text: string): string =>
     encryptTextEarlier(earlierKey(keyOf(id ?? "")!).key, text)
   const opened = decodeRow(row, keyOf)
@@ -65,10 +65,10 @@ const inEarlierForm = (
       return `${place}.${seal(by[place!], text)}`
     }
     const touch: PersonalFieldMapper = {
-      body: (body) => (body.dropped === undefined ? { ...body, text: seal(of, body.text) } : body),
-      header: ([name, value]): Header => [name, seal(of, value)],
+      body: (body) => (body.dropped === undefined ? { ...body, text: seal(person, body.text) } : body),
+      header: ([name, value]): Header => [name, seal(person, value)],
       shown: (digest) => digest,
-      own: (text) => seal(of, text),
+      own: (text) => seal(person, text),
       watcher: (uri) => again(uri) as Uri,
       theirs: again,
       address: again,
@@ -79,13 +79,13 @@ const inEarlierForm = (
   const origin = !isPersonalOrigin(opened.origin)
     ? opened.origin
     : place === null
-      ? seal(of, opened.origin)
+      ? seal(person, opened.origin)
       : `${place}.${seal(by[place], opened.origin)}`
   const isClear = JSON.stringify(sealed) === JSON.stringify(opened.events) && origin === opened.origin
   const events: StoredEvents = isClear
     ? sealed
     : {
-        ...(of === undefined ? {} : { of: of.slice(0, 12) }),
+        ...(person === undefined ? {} : { of: person.slice(0, 12) }),
         ...(by.length === 0 ? {} : { by: by.map((id) => id.slice(0, 12)) }),
         events: sealed,
       }
@@ -103,7 +103,7 @@ export const makeEarlier = (sql: PgClient.PgClient, upTo: bigint) =>
       FROM events e JOIN streams h ON h.id = e.stream ORDER BY e.stream, e.version`
     const keyOf = yield* personKeysOf(sql).opening(rows)
     const persons = yield* sql<PersonKey>`SELECT id, person, key FROM person_keys`
-    const byPerson = new Map(persons.map((one) => [one.person, earlierKey(one)]))
+    const byPerson = new Map(persons.map((key) => [key.person, earlierKey(key)]))
     const roots = yield* sql<{ id: bigint; root: Uint8Array }>`SELECT id, root FROM streams`
     const hashes = new Map(roots.map(({ id, root }) => [id, root]))
     for (const row of rows) {
@@ -155,4 +155,5 @@ const untouched: PersonalFieldMapper = {
 }
 
 /** The place of the key of a watcher's text; null: it is the presentity's, or in clear. */
-const placeOf = (stored: string): number | null => (/^\d+:/.test(stored) ? Number.parseInt(stored, 10) : null)
+const placeOf = (stored: string): number | null =>
+  /^\d+[:~]/.test(stored) ? Number.parseInt(stored, 10) : null

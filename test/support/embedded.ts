@@ -1,6 +1,5 @@
 /**
- * Folders with an embedded database in which nothing has happened yet. To make one costs four seconds of processor, to
- * copy one a half.
+ * Folders with a new embedded database. Creating one costs four seconds of processor time, copying one half a second.
  */
 import { execFileSync } from "node:child_process"
 import { mkdirSync, mkdtempSync } from "node:fs"
@@ -20,7 +19,7 @@ const makeTemplate = async (): Promise<string> => {
   return folder
 }
 
-/** Puts such a database into a folder, which is made when it is missing; gives the folder. */
+/** Puts such a database into a folder, which is created if missing, and returns the folder. */
 export const emptyEmbedded = async (folder: string): Promise<string> => {
   const from = await (template ??= makeTemplate())
   mkdirSync(folder, { recursive: true, mode: 0o700 })

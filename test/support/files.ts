@@ -1,10 +1,10 @@
 /**
- * What is in the files of a folder, byte for byte.
+ * Searches the files of a folder, byte for byte.
  */
 import { readFileSync, readdirSync } from "node:fs"
 import { join } from "node:path"
 
-/** A database takes away files of its own meanwhile. */
+/** The database may remove some of its files meanwhile. */
 const contentOf = (path: string): Buffer => {
   try {
     return readFileSync(path)

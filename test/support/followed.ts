@@ -1,5 +1,5 @@
 /**
- * The tables beside a simulation: the real projector, told by the real front of what the log holds.
+ * The tables beside a simulation: the real projector, informed by the real front of the log.
  */
 import { deepStrictEqual } from "node:assert/strict"
 import { Context, Effect } from "effect"
@@ -56,7 +56,7 @@ export const followed = (log: MemoryLog): Follower => {
         position,
       )
     },
-    // nobody says where they stand: the log does
+    // nobody states how far they are: the log does
     late: () => Effect.runSync(Effect.orDie(now.front.catchUp)),
     restarted: () => {
       now = begin()
@@ -66,8 +66,8 @@ export const followed = (log: MemoryLog): Follower => {
       Effect.runSync(now.projector.flush)
       const all = [...states]
       deepStrictEqual(tables.rows(), rowsNamed(all), "the tables are not what the log says")
-      const frozen = (some: readonly State[]) =>
-        some.map(freeze).sort((one, other) => (one.presentity < other.presentity ? -1 : 1))
+      const frozen = (compared: readonly State[]) =>
+        compared.map(freeze).sort((left, right) => (left.presentity < right.presentity ? -1 : 1))
       const alive = all.filter((state) => !isEmpty(state))
       const saved = Effect.runSync(Effect.orDie(store.snapshots("", 1000)))
       deepStrictEqual(frozen(saved), frozen(alive), "the snapshots are not what the log says")

@@ -1,5 +1,5 @@
 /**
- * The tables of another presence server, made and filled by the test, in the SQL of each kind of database.
+ * The tables of another presence server, created and filled by the test, in the SQL of each kind of database.
  */
 import { DatabaseSync } from "node:sqlite"
 import { PgClient } from "@effect/sql-pg"
@@ -37,10 +37,10 @@ const columns: Readonly<Record<keyof ForeignRows, string>> = {
     "etag VARCHAR(64) NOT NULL, source INTEGER NOT NULL, doc_uri VARCHAR(255) NOT NULL, port INTEGER NOT NULL",
 }
 
-/** Versions as OpenSIPS has them. */
+/** Table versions of OpenSIPS. */
 export const opensipsVersions = { presentity: 5, active_watchers: 12, watchers: 4, xcap: 4 }
 
-/** Statements that make the tables and fill them; rows get their numbers in order. */
+/** Statements that create and fill the tables; rows are numbered in order. */
 export const statementsOf = (
   rows: ForeignRows,
   dialect: Dialect,
@@ -80,7 +80,9 @@ export const fillPostgres = (url: string, rows: ForeignRows): Promise<void> =>
   Effect.runPromise(
     PgClient.PgClient.pipe(
       Effect.flatMap((sql) =>
-        Effect.forEach(statementsOf(rows, "postgres"), (one) => sql.unsafe(one), { discard: true }),
+        Effect.forEach(statementsOf(rows, "postgres"), (statement) => sql.unsafe(statement), {
+          discard: true,
+        }),
       ),
       Effect.provide(PgClient.layer({ url: Redacted.make(url) })),
     ),

@@ -21,7 +21,7 @@ const world: World = { packages, nonce }
 
 export const given = sentences.makeGiven({ ...world, presentity: alice, at: at("10:00:00") })
 
-/** The same, from a state that is already there. */
+/** The same, from an existing state. */
 export const standing = (state: State, over: Partial<World> = {}): Standing =>
   sentences.standing(state, { ...world, ...over })
 

@@ -1,6 +1,6 @@
 /**
- * A way to a database that loses one side: the database's sockets are ended, the client's stay open and silent, as with a middlebox
- * that forgets its connections.
+ * A proxy to a database that loses one side: the sockets to the database are closed while the client's stay open and
+ * silent, as with a middlebox that forgets its connections.
  */
 import { connect, createServer } from "node:net"
 import type { Socket } from "node:net"
@@ -30,10 +30,10 @@ export const startHalfCut = async (url: string) => {
     url: through.href,
     cut: (): void => {
       isCut = true
-      for (const one of upstream) one.destroy()
+      for (const socket of upstream) socket.destroy()
     },
     stop: (): void => {
-      for (const one of [...clients, ...upstream]) one.destroy()
+      for (const socket of [...clients, ...upstream]) socket.destroy()
       server.close()
     },
   }

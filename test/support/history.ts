@@ -1,9 +1,10 @@
 /**
- * Arbitrary histories, played on the reference machine and on the real engine, and laws over them.
+ * Arbitrary histories, played on the reference machine and on the real engine, and laws about them.
  *
- * A history is a list of steps that only point at things ("the second live entity-tag, or rather an old one"); playing
+ * A history is a list of steps that only refer to things ("the second live entity-tag, or an old one instead"); playing
  * it turns each step into inputs that name them. Inputs can be replayed, rearranged and given to the engine.
  */
+import { strictEqual } from "node:assert/strict"
 import fc from "fast-check"
 import { makeMemoryLog } from "../../src/adapters/store/memory.ts"
 import type { MemoryLog } from "../../src/adapters/store/memory.ts"
@@ -20,21 +21,21 @@ import type { Input, Run, World } from "./machine.ts"
 import { resolve } from "./resolve.ts"
 
 /** Plays the steps of a history from the beginning of time. */
-export const play = (of: World, steps: readonly Step[]): Run => {
-  const machine = makeMachine(of)
+export const play = (world: World, steps: readonly Step[]): Run => {
+  const machine = makeMachine(world)
   for (const [index, step] of steps.entries()) {
     for (const input of resolve(machine, step, (index + 1) * 100)) machine.apply(input)
   }
   return machine.run()
 }
 
-export const replay = (of: World, inputs: readonly Input[]): Run => {
-  const machine = makeMachine(of)
+export const replay = (world: World, inputs: readonly Input[]): Run => {
+  const machine = makeMachine(world)
   for (const input of inputs) machine.apply(input)
   return machine.run()
 }
 
-/** Lets every NOTIFY arrive and every held one go, until nothing moves but expiries. */
+/** Delivers every NOTIFY and every deferred one, until nothing is left but expiries. */
 export const settle = (run: Run): Run => {
   const machine = makeMachine(run.world)
   for (const input of run.inputs) machine.apply(input)
@@ -44,8 +45,8 @@ export const settle = (run: Run): Run => {
       [...values(state.subscriptions)].flatMap(({ dueAt }) => dueAt ?? []),
     )
     if (flying.length === 0 && held.length === 0) return machine.run()
-    for (const { presentity, no, cseq } of flying) {
-      const command: Command = { _tag: "ReportDelivery", no, cseq, outcome: arrived }
+    for (const { presentity, no: subscription, cseq } of flying) {
+      const command: Command = { _tag: "ReportDelivery", no: subscription, cseq, outcome: arrived }
       machine.apply({ _tag: "Ask", id: id++, at: machine.now(), presentity, command })
     }
     if (held.length > 0) machine.apply({ _tag: "Advance", to: Math.min(...held) })
@@ -57,39 +58,41 @@ const arrived: DeliveryOutcome = { _tag: "Accepted", remoteTarget: null }
 export interface EngineRun {
   readonly engine: Engine<number>
   readonly log: MemoryLog
-  /** In the order in which they left. */
+  /** In the order in which they were released. */
   readonly answers: readonly { readonly ticket: number; readonly answer: Answer }[]
   readonly notifications: readonly Notify[]
 }
 
 /** The same inputs through the real engine and the memory log, committed after each `every` inputs. */
-export const onEngine = (of: World, inputs: readonly Input[], every = 1): EngineRun => {
+export const onEngine = (world: World, inputs: readonly Input[], every = 1): EngineRun => {
   const log = makeMemoryLog()
   const treated = new Map<Uri, SubHandling>()
   const engine = makeEngine<number>({
-    packages: packagesOf(of),
-    limits: of.limits,
-    authorize: ({ watcher }) => treated.get(watcher) ?? hookOf(of),
+    packages: packagesOf(world),
+    limits: world.limits,
+    authorize: ({ watcher }) => treated.get(watcher) ?? hookOf(world),
   })
   const answers: { ticket: number; answer: Answer }[] = []
   const notifications: Notify[] = []
-  const send = ({ ticket, answer, notifications: some }: Release<number>): void => {
+  const send = ({ ticket, answer, notifications: released }: Release<number>): void => {
     if (ticket !== null) answers.push({ ticket, answer })
-    notifications.push(...some)
+    notifications.push(...released)
   }
-  const offer = (one: Offer<number>, at: Millis): void => {
-    const nonce = (): string => `i${one.ticket}`
-    const offered = engine.offer(one, at, nonce)
+  const offer = (request: Offer<number>, at: Millis): void => {
+    const nonce = (): string => `i${request.ticket}`
+    const offered = engine.offer(request, at, nonce)
     if (offered._tag === "Missing") {
       engine.load(log.load(offered.presentity))
-      offer(one, at)
+      offer(request, at)
     } else if (offered._tag === "Released") send(offered.release)
   }
   const commit = (): void => {
     for (let batch = engine.takeBatch(7); batch !== null; batch = engine.takeBatch(7)) {
-      for (const one of engine.committed(log.append(batch.decisions).conflicts).release) send(one)
+      for (const release of engine.committed(log.append(batch.decisions).conflicts).release) send(release)
     }
   }
+  /** Whether NOTIFYs are under way is told alike in both ways: held, out and left. */
+  const told = (): void => strictEqual(engine.hasInFlight(), engine.oldestInFlight() !== null)
   let count = 0
   for (const input of inputs) {
     if (input._tag === "Treat") treated.set(input.watcher, input.handling)
@@ -98,7 +101,9 @@ export const onEngine = (of: World, inputs: readonly Input[], every = 1): Engine
       const { presentity, command, id } = input
       offer({ presentity, command, origin: "", ticket: id }, input.at)
     }
+    told()
     if (++count % every === 0) commit()
+    told()
   }
   commit()
   return { engine, log, answers, notifications }
@@ -114,12 +119,12 @@ export const parameters = <T>(share = 1): fc.Parameters<T> => ({
   ...(seed === undefined ? {} : { seed: Number(seed) }),
 })
 
-/** Checks something of every history in every world; the failing history is shrunk and printed with its seed. */
+/** Checks a property of every history in every world; a failing history is shrunk and printed with its seed. */
 export const forEveryHistory = (check: (run: Run) => void, share = 1): void => {
-  for (const of of worlds) {
+  for (const world of worlds) {
     fc.assert(
       fc.property(anySteps, (steps) => {
-        check(play(of, steps))
+        check(play(world, steps))
       }),
       parameters<[readonly Step[]]>(share),
     )

@@ -1,5 +1,5 @@
 /**
- * The package as others get it: packed from a copy of this checkout, installed into an empty project.
+ * The package as users get it: packed from a copy of this checkout, and installed into an empty project.
  */
 import { execFile } from "node:child_process"
 import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
@@ -10,7 +10,7 @@ import { ofTests } from "./reaper.ts"
 
 const checkout = join(import.meta.dirname, "../..")
 
-/** Everything that packing reads; built in a copy, since other tests run in the checkout. */
+/** Everything that packing reads; built in a copy, because other tests run in the checkout. */
 const packed = [
   "package.json",
   "tsconfig.json",
@@ -41,13 +41,13 @@ export interface InstalledPackage {
   readonly remove: () => void
 }
 
-/** A program of our development dependencies. */
+/** A program from our development dependencies. */
 export const tool = (name: string): string => join(checkout, "node_modules/.bin", name)
 
 /**
- * Takes some ten seconds, and the npm registry.
+ * Takes some ten seconds, and needs the npm registry.
  *
- * @throws Error with what npm said
+ * @throws Error with the output of npm
  */
 export const installPackage = async (): Promise<InstalledPackage> => {
   const folder = mkdtempSync(join(tmpdir(), "presently-package-"))
@@ -56,7 +56,7 @@ export const installPackage = async (): Promise<InstalledPackage> => {
     const [copy, project] = [join(folder, "checkout"), join(folder, "project")]
     for (const name of packed) cpSync(join(checkout, name), join(copy, name), { recursive: true })
     symlinkSync(join(checkout, "node_modules"), join(copy, "node_modules"), "dir")
-    // what an older build left behind
+    // left behind by an older build
     mkdirSync(join(copy, "dist"))
     writeFileSync(join(copy, "dist/stale.js"), "")
     const report = await npm(copy, "pack", "--json", "--pack-destination", folder)
@@ -86,7 +86,7 @@ interface Report {
   readonly files: readonly { readonly path: string }[]
 }
 
-/** Standard output holds what the build says as well, in front of the report. */
+/** Standard output also contains the output of the build, before the report. */
 const reportOf = (stdout: string): Report => {
   const [report] = JSON.parse(stdout.slice(stdout.search(/^\[/m))) as readonly Report[]
   if (report === undefined) throw new Error(`npm pack reported nothing: ${stdout}`)
@@ -101,7 +101,7 @@ const npm = async (folder: string, ...args: readonly string[]): Promise<string> 
 
 const execute = (cwd: string, command: string, args: readonly string[]): Promise<Ended> =>
   new Promise((resolve) => {
-    // without what `npm test` says of the package it runs in
+    // without the variables that `npm test` sets for the package in which it runs
     const env = Object.fromEntries(
       Object.entries(process.env).filter(
         ([name]) => !/^(?:npm_(?!config_)|npm_config_local_prefix$|PRESENTLY_|NODE_OPTIONS$)/.test(name),

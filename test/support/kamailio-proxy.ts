@@ -1,5 +1,5 @@
 /**
- * A real Kamailio in front of a server, configured as docs/behind-a-proxy.md says: what stands there is what runs.
+ * A real Kamailio in front of a server, configured as in docs/behind-a-proxy.md: the test runs the text of the page.
  */
 import { execFileSync, spawn } from "node:child_process"
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
@@ -20,7 +20,7 @@ const shown = (name: string): string => {
 
 const scripts = "/usr/share/kamailio/db_sqlite"
 
-/** Why there is none; null when there is. */
+/** Why it cannot run; null: it can. */
 export const noKamailioProxy = ((): string | null => {
   if (!existsSync(join(scripts, "auth_db-create.sql"))) return "kamailio-sqlite-modules is not installed"
   if (!existsSync("/usr/lib/x86_64-linux-gnu/kamailio/modules/pua_dialoginfo.so"))
@@ -34,17 +34,17 @@ export const noKamailioProxy = ((): string | null => {
 })()
 
 export interface ProxyOptions {
-  /** `127.0.0.20`: its address, another than that of phones and server. */
+  /** `127.0.0.20`: its address, different from those of phones and server. */
   readonly address: string
   /** `127.0.0.1:5060` */
   readonly presently: string
   /** Names and passwords, all in example.com. */
   readonly users: Readonly<Record<string, string>>
-  /** Also what the page says of `pua_dialoginfo`, with calls to that address of a phone. */
+  /** Also uses the configuration of `pua_dialoginfo` from the page, with calls to that address of a phone. */
   readonly calls?: string
-  /** Left out: any that is free. */
+  /** Absent: any free port. */
   readonly port?: number
-  /** What the page says, otherwise. */
+  /** Changes the text of the page. */
   readonly edit?: (text: string) => string
 }
 
@@ -78,7 +78,7 @@ export const startKamailioProxy = async (
   text = replaced(text, "udp:10.0.0.1:5060", `udp:${address}:${chosen}`)
   text = replaced(text, "sip:10.0.0.2:5060", `sip:${presently}`)
   text = replaced(text, "sqlite:////etc/kamailio/kamailio.sqlite", `sqlite:///${file}`)
-  // for this machine: few processes, no TCP, and what it says where the test sees it
+  // for the test: few processes, no TCP, and log output where the test can read it
   text = replaced(
     text,
     "#!KAMAILIO\n",
@@ -103,10 +103,10 @@ export const startKamailioProxy = async (
   const child = spawn("kamailio", ["-DD", "-E", "-m", "32", "-M", "4", "-f", config, "-w", folder], {
     stdio: ["ignore", "pipe", "pipe"],
   })
-  let said = ""
+  let output = ""
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding("utf8").on("data", (chunk: string) => {
-      said += chunk
+      output += chunk
     })
   }
   const ended = new Promise<void>((done) => child.on("close", () => done()))
@@ -119,14 +119,14 @@ export const startKamailioProxy = async (
   })
   const octets = address.split(".").map(Number).reverse()
   const socket = [
-    octets.map((one) => one.toString(16).padStart(2, "0")).join(""),
+    octets.map((octet) => octet.toString(16).padStart(2, "0")).join(""),
     chosen.toString(16).padStart(4, "0"),
   ]
     .join(":")
     .toUpperCase()
   const isUp = (): boolean => readFileSync("/proc/net/udp", "utf8").includes(socket)
   for (let waited = 0; !isUp(); waited += 50) {
-    if (child.exitCode !== null || waited > 20_000) throw new Error(`kamailio does not start:\n${said}`)
+    if (child.exitCode !== null || waited > 20_000) throw new Error(`kamailio does not start:\n${output}`)
     await new Promise((done) => setTimeout(done, 50))
   }
   return { address, port: chosen }

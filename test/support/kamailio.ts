@@ -1,6 +1,6 @@
 /**
- * A real Kamailio with its presence module on a SQLite file: its own scripts make the tables, a minimal configuration of
- * ours lets it serve PUBLISH and SUBSCRIBE. Null when the machine has none of version 5.6 with these modules.
+ * A real Kamailio with its presence module on a SQLite file: its own scripts create the tables, and a minimal
+ * configuration makes it serve PUBLISH and SUBSCRIBE. Null if the machine has no version 5.6 with these modules.
  */
 import { execFileSync, spawn } from "node:child_process"
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
@@ -14,14 +14,14 @@ export interface Kamailio {
   readonly port: number
   /** Its database. */
   readonly file: string
-  /** Ends it in order: it writes what it has in memory. */
+  /** Stops it in order, so that it writes what it has in memory. */
   readonly stop: () => Promise<void>
   readonly remove: () => void
 }
 
 const scripts = "/usr/share/kamailio/db_sqlite"
 
-/** Why there is none; null when there is. */
+/** Why it cannot run; null: it can. */
 export const noKamailio = ((): string | null => {
   if (!existsSync(join(scripts, "presence-create.sql"))) return "kamailio-sqlite-modules is not installed"
   try {
@@ -71,15 +71,15 @@ export const startKamailio = async (): Promise<Kamailio> => {
   const child = ofTests(
     spawn("kamailio", ["-DD", "-E", "-m", "32", "-M", "4", "-f", config, "-w", folder], {
       stdio: ["ignore", "pipe", "pipe"],
-      // it makes processes of its own
+      // it starts processes of its own
       detached: true,
     }),
     "group",
   )
-  let said = ""
+  let output = ""
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding("utf8").on("data", (text: string) => {
-      said += text
+      output += text
     })
   }
   const ended = new Promise<void>((resolve) => child.on("close", () => resolve()))
@@ -88,7 +88,7 @@ export const startKamailio = async (): Promise<Kamailio> => {
       `0100007F:${port.toString(16).toUpperCase().padStart(4, "0")}`,
     )
   for (let waited = 0; !isUp(); waited += 50) {
-    if (child.exitCode !== null || waited > 10_000) throw new Error(`kamailio does not start:\n${said}`)
+    if (child.exitCode !== null || waited > 10_000) throw new Error(`kamailio does not start:\n${output}`)
     await new Promise((resolve) => setTimeout(resolve, 50))
   }
   return {

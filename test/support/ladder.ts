@@ -11,8 +11,8 @@ const expected = expectedOf("0003-answers")
 export const moments = momentsOf(eventRows("0003-answers"), expected)
 const ladder = makeLadder(worldOf(expected.world))
 
-/** By time: what falls due is decided when somebody looks, and answers are written down later. */
-export const steps = moments.flatMap(ladder.take).toSorted((one, other) => one.at - other.at)
+/** By time, because deadlines are decided and responses recorded later than they happen. */
+export const steps = moments.flatMap(ladder.take).toSorted((left, right) => left.at - right.at)
 export const messages = steps
   .filter((step): step is LadderMessage => !isNote(step))
   .map((message) => ({ ...message, ...sipMessage(message) }))

@@ -1,10 +1,10 @@
 /**
- * Runs the tests several times on a machine that is kept busy:
+ * Runs the tests several times on a busy machine:
  *
  *     npm run test:loaded -- --load 4 --runs 5 [arguments of vitest]
  *
- * `--load` is the number of processes that do nothing but compute, beside the tests. Says of each run whether it passed and
- * how long it took, with what a run that failed said; ends with 1 when one failed.
+ * `--load` is the number of processes that only compute, beside the tests. Reports for each run whether it passed and
+ * how long it took, with the output of a failed run; exits with 1 if one failed.
  */
 import { spawn } from "node:child_process"
 import { join } from "node:path"
@@ -35,13 +35,13 @@ const runOnce = (args: readonly string[]): Promise<Ran> =>
     child.once("close", (code) => resolve({ code, output }))
   })
 
-/** Starts processes that compute until they are stopped, or this one ends. */
+/** Starts processes that compute until they are stopped, or this process ends. */
 export const startLoad = (count: number): (() => void) => {
   const busy = Array.from({ length: count }, () =>
     ofTests(spawn(process.execPath, ["--eval", "for (;;);"], { stdio: "ignore" })),
   )
   return () => {
-    for (const one of busy) one.kill("SIGKILL")
+    for (const child of busy) child.kill("SIGKILL")
   }
 }
 

@@ -1,5 +1,5 @@
 /**
- * Programs that take a log, as a test starts them: a pool, and the session that keeps the claim.
+ * Programs that take a log, as started by tests: a pool, and the session that holds the claim.
  */
 import { PgClient } from "@effect/sql-pg"
 import { Cause, Context, Effect, Exit, Layer, Scope } from "effect"
@@ -19,13 +19,13 @@ export interface Program {
   readonly writer: Writer
   readonly lapses: unknown[]
   readonly application: string
-  /** Hands the log back. */
+  /** Releases the log. */
   readonly stop: () => Promise<void>
-  /** Ends all of its sessions, as when the process is killed, and lets it notice nothing. */
+  /** Closes all of its sessions, as when the process is killed, without letting it notice. */
   readonly scope: Scope.Closeable
 }
 
-/** A program of its own: a pool, and the session that keeps the claim. */
+/** A program of its own: a pool, and the session that holds the claim. */
 export const program = async (
   url: string,
   more: Partial<WriterOptions> = {},

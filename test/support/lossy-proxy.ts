@@ -1,14 +1,14 @@
 /**
- * A way to a database that can be cut in one direction: what is asked arrives, what is answered does not.
+ * A proxy to a database that can be cut in one direction: requests arrive, responses do not.
  */
 import { connect, createServer } from "node:net"
 import type { Socket } from "node:net"
 
 export interface LossyProxy {
   readonly port: number
-  /** From now on nothing comes back. */
+  /** From now on no response passes. */
   readonly swallow: () => void
-  /** Ends every connection that answers were lost on, and lets new ones through whole. */
+  /** Closes every connection that lost responses, and lets new ones pass completely. */
   readonly heal: () => void
   readonly close: () => void
 }
@@ -29,7 +29,7 @@ export const openLossyProxy = async (target: number): Promise<LossyProxy> => {
       near.destroy()
       far.destroy()
     }
-    for (const one of pair) one.on("error", end).on("close", end)
+    for (const socket of pair) socket.on("error", end).on("close", end)
   })
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
   const address = server.address()

@@ -1,6 +1,6 @@
 /**
- * The reference: a plain loop over `decide`, `fold` and `react` that records every decision, one presentity at a time,
- * each decision committed at once.
+ * The reference machine: a plain loop over `decide`, `fold` and `react` that records every decision, one presentity at
+ * a time, each decision committed at once.
  */
 import type { Packages } from "../../src/domain/packages/event-package.ts"
 import type { Answer, Command } from "../../src/domain/presentity/commands.ts"
@@ -21,17 +21,17 @@ import { packages as stubPackages } from "./stub-package.ts"
 
 export const beginning: Millis = Date.UTC(2026, 10, 20, 10)
 
-/** What a server is configured with, as far as a history can tell. */
+/** The configuration of a server, as far as histories depend on it. */
 export interface World {
   readonly name: string
   readonly limits: Limits
-  /** Those of `stub-package.ts` when left out. */
+  /** Absent: those of `stub-package.ts`. */
   readonly packages?: Packages
-  /** What the hook says of a watcher that no step of the history treats; null: the rules decide. */
+  /** The hook's answer for a watcher that no step of the history treats; null: the rules decide. */
   readonly hook?: SubHandling | null
 }
 
-const world = (profile: Limits["profile"], notifyIntervalMillis: number | null): World => ({
+const makeWorld = (profile: Limits["profile"], notifyIntervalMillis: number | null): World => ({
   name: `profile ${profile}, notify interval ${notifyIntervalMillis ?? "of the package"}`,
   limits: {
     ...defaultLimits,
@@ -48,12 +48,17 @@ const world = (profile: Limits["profile"], notifyIntervalMillis: number | null):
   },
 })
 
-export const worlds = [world("3265", null), world("3265", 0), world("6665", null), world("6665", 0)]
+export const worlds = [
+  makeWorld("3265", null),
+  makeWorld("3265", 0),
+  makeWorld("6665", null),
+  makeWorld("6665", 0),
+]
 
 export type Input =
   | {
       readonly _tag: "Ask"
-      /** Mints this input's nonces, wherever it stands. */
+      /** Determines the nonces of this input, wherever it stands in the history. */
       readonly id: number
       readonly at: Millis
       readonly presentity: Uri | null
@@ -72,7 +77,7 @@ export interface Moment {
   readonly answer: Answer
   readonly after: State
   readonly notifications: readonly Notify[]
-  /** What this is a consequence of; null for time. */
+  /** The input that led to it; null: time. */
   readonly input: Input | null
 }
 
@@ -96,19 +101,19 @@ export interface Machine {
   readonly now: () => Millis
   readonly state: (presentity: Uri) => State
   readonly states: () => IterableIterator<State>
-  /** NOTIFYs without outcome, oldest first. */
+  /** NOTIFYs without an outcome, oldest first. */
   readonly flying: () => readonly Flight[]
-  /** Entity-tags that once were live, with what became of them. */
+  /** Entity-tags that once were live, by what became of them. */
   readonly oldTags: (fate: "superseded" | "gone") => readonly string[]
   readonly oldDialogs: () => readonly DialogKey[]
   /** Entity-tag of the last NOTIFY of a subscription. */
-  readonly lastTag: (presentity: Uri, no: number) => string | undefined
+  readonly lastTag: (presentity: Uri, id: number) => string | undefined
   readonly apply: (input: Input) => void
   readonly run: () => Run
 }
 
 /** A server at the beginning of time, with nothing in it. */
-export const makeMachine = (of: World): Machine => {
+export const makeMachine = (world: World): Machine => {
   const states = new Map<Uri, State>()
   const lastAt = new Map<Uri, Millis>()
   const treated = new Map<Uri, SubHandling>()
@@ -127,14 +132,16 @@ export const makeMachine = (of: World): Machine => {
     const before = state(presentity)
     const at = Math.max(wanted, lastAt.get(presentity) ?? 0)
     const snapshot = new Map(treated)
-    const airborne = new Set(flying.filter((one) => one.presentity === presentity).map(({ no }) => no))
+    const airborne = new Set(
+      flying.filter((flight) => flight.presentity === presentity).map(({ no: subscription }) => subscription),
+    )
     const context: Context = {
       now: at,
       nonce: `i${id}`,
-      limits: of.limits,
-      packages: packagesOf(of),
-      authorize: ({ watcher }) => snapshot.get(watcher) ?? hookOf(of),
-      inFlight: (no) => airborne.has(no),
+      limits: world.limits,
+      packages: packagesOf(world),
+      authorize: ({ watcher }) => snapshot.get(watcher) ?? hookOf(world),
+      inFlight: (subscription) => airborne.has(subscription),
       findDialog: (key) => dialogIn(before, key),
     }
     const { events, answer } = decide(before, command, context)
@@ -146,10 +153,13 @@ export const makeMachine = (of: World): Machine => {
     const cause = command._tag
     log.push({ stream: presentity, version, at, cause, origin: "", nonce: context.nonce, events })
     const after = fold(before, { events, at, version })
-    const notifications = react(before, events, after, at, reactionOf(of))
+    const notifications = react(before, events, after, at, reactionOf(world))
     states.set(presentity, after)
     lastAt.set(presentity, at)
-    flying = [...flying, ...notifications.map(({ no, cseq }) => ({ presentity, no, cseq }))]
+    flying = [
+      ...flying,
+      ...notifications.map(({ no: subscription, cseq }) => ({ presentity, no: subscription, cseq })),
+    ]
     note(before, after, events)
     moments.push({ at, before, command, context, events, answer, after, notifications, input })
   }
@@ -159,20 +169,20 @@ export const makeMachine = (of: World): Machine => {
       if ("supersedes" in event && event.supersedes !== event.entityTag) superseded.push(event.supersedes)
       if (event._tag === "PublicationRemoved") gone.push(event.entityTag)
     }
-    for (const { no, start } of values(before.dialogs)) {
-      if (![...values(after.dialogs)].some((one) => one.no === no)) closed.push(keyOf(start))
+    for (const { no: id, start } of values(before.dialogs)) {
+      if (![...values(after.dialogs)].some((dialog) => dialog.no === id)) closed.push(keyOf(start))
     }
   }
 
-  /** Everything due by `to`, each at its deadline; only of `only` when that is given. */
+  /** Decides everything due by `to`, each at its deadline; only for `only` if that is given. */
   const catchUp = (to: Millis, only: Uri | null): void => {
     for (;;) {
       let next: { readonly at: Millis; readonly presentity: Uri } | null = null
-      for (const one of states.values()) {
-        if (only !== null && one.presentity !== only) continue
-        const at = nextDeadline(one)
+      for (const candidate of states.values()) {
+        if (only !== null && candidate.presentity !== only) continue
+        const at = nextDeadline(candidate)
         if (at !== null && at <= to && (next === null || at < next.at))
-          next = { at, presentity: one.presentity }
+          next = { at, presentity: candidate.presentity }
       }
       if (next === null) return
       const before = log.length
@@ -182,17 +192,18 @@ export const makeMachine = (of: World): Machine => {
   }
 
   return {
-    world: of,
+    world: world,
     now: () => now,
     state,
     states: () => states.values(),
     flying: () => flying,
     oldTags: (fate) => (fate === "gone" ? gone : superseded),
     oldDialogs: () => closed,
-    lastTag: (presentity, no) =>
+    lastTag: (presentity, subscription) =>
       moments
         .flatMap(({ notifications }) => notifications)
-        .findLast((one) => one.presentity === presentity && one.no === no)?.entityTag ?? undefined,
+        .findLast((notify) => notify.presentity === presentity && notify.no === subscription)?.entityTag ??
+      undefined,
     apply: (input) => {
       inputs.push(input)
       if (input._tag === "Treat") treated.set(input.watcher, input.handling)
@@ -207,7 +218,7 @@ export const makeMachine = (of: World): Machine => {
           (command._tag === "Resubscribe" ? ownerOf(states.values(), command.dialog) : null)
         if (presentity === null) {
           const before = initial("" as Uri)
-          const context = strangerContext(of, input.at)
+          const context = strangerContext(world, input.at)
           const { events, answer } = decide(before, command, context)
           moments.push({
             at: now,
@@ -224,26 +235,27 @@ export const makeMachine = (of: World): Machine => {
         }
         catchUp(now, presentity)
         if (command._tag === "ReportDelivery") {
-          const { no, cseq } = command
+          const { no: subscription, cseq } = command
           const found = flying.findIndex(
-            (one) => one.presentity === presentity && one.no === no && one.cseq === cseq,
+            (flight) =>
+              flight.presentity === presentity && flight.no === subscription && flight.cseq === cseq,
           )
           if (found >= 0) flying = flying.toSpliced(found, 1)
         }
         ask(presentity, command, now, input.id, input)
       }
     },
-    run: () => ({ world: of, inputs, moments, log, states, now }),
+    run: () => ({ world: world, inputs, moments, log, states, now }),
   }
 }
 
-export const packagesOf = (of: World): Packages => of.packages ?? stubPackages
+export const packagesOf = (world: World): Packages => world.packages ?? stubPackages
 
-export const hookOf = (of: World): SubHandling | null => (of.hook === undefined ? "allow" : of.hook)
+export const hookOf = (world: World): SubHandling | null => (world.hook === undefined ? "allow" : world.hook)
 
-export const reactionOf = (of: World) => ({
-  packages: packagesOf(of),
-  limits: of.limits,
+export const reactionOf = (world: World) => ({
+  packages: packagesOf(world),
+  limits: world.limits,
 })
 
 export const keyOf = (start: {
@@ -260,11 +272,11 @@ const ownerOf = (states: Iterable<State>, key: DialogKey): Uri | null => {
   return null
 }
 
-const strangerContext = (of: World, now: Millis): Context => ({
+const strangerContext = (world: World, now: Millis): Context => ({
   now,
   nonce: "stranger",
-  limits: of.limits,
-  packages: packagesOf(of),
+  limits: world.limits,
+  packages: packagesOf(world),
   authorize: () => "allow",
   inFlight: () => false,
   findDialog: () => null,

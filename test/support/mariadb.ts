@@ -1,5 +1,5 @@
 /**
- * A MariaDB server of the tests' own: private files in a temporary folder, a free port. Null when the machine has none.
+ * A MariaDB server for the tests: private files in a temporary folder, a free port. Null if the machine has none.
  */
 import { execFileSync, spawn } from "node:child_process"
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"

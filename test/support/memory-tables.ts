@@ -1,5 +1,5 @@
 /**
- * The three tables in memory, written as those of a database are: by key, from the state that is given along.
+ * The three tables in memory, written like those of a database: by key, from the given state.
  */
 import { Effect } from "effect"
 import type { State } from "../../src/domain/presentity/state.ts"
@@ -42,4 +42,4 @@ export const rowsNamed = (states: Iterable<State>): Readonly<Record<string, Tabl
 }
 
 const sorted = (rows: ReadonlyMap<string, TableRow>): Readonly<Record<string, TableRow>> =>
-  Object.fromEntries([...rows].sort(([one], [other]) => (one < other ? -1 : 1)))
+  Object.fromEntries([...rows].sort(([left], [right]) => (left < right ? -1 : 1)))

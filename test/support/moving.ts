@@ -31,18 +31,18 @@ export const importFrom = async (
   throw Cause.squash(exit.cause)
 }
 
-/** A table's line of the report, without names of rows: `taken`, `present`, and the reasons with their numbers. */
+/** One table in the report, without names of rows: `taken`, `present`, and the number of rows for each reason. */
 export const inShort = (report: ImportReport, table: string): Record<string, number> => {
-  const of: TableReport | undefined = report.tables.find((one) => one.table === table)
-  if (of === undefined) throw new Error(`no table ${table}`)
+  const line: TableReport | undefined = report.tables.find((candidate) => candidate.table === table)
+  if (line === undefined) throw new Error(`no table ${table}`)
   return {
-    taken: of.taken,
-    present: of.present,
-    ...Object.fromEntries(of.skipped.map(({ reason, rows }) => [reason, rows])),
+    taken: line.taken,
+    present: line.present,
+    ...Object.fromEntries(line.skipped.map(({ reason, rows }) => [reason, rows])),
   }
 }
 
-/** An empty folder that is gone after the test. */
+/** An empty folder that is removed after the test. */
 export const emptyFolder = ({ onTestFinished }: TestContext): string => {
   const folder = mkdtempSync(join(tmpdir(), "presently-import-"))
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }))

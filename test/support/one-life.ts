@@ -1,5 +1,5 @@
 /**
- * A server without sockets: pump and projector over a store whose appends go as the test says.
+ * A server without sockets: pump and projector over a store whose appends have the outcome that the test chooses.
  */
 import { Context, Effect, Exit, Logger, Scope } from "effect"
 import { makeMemoryStore } from "../../src/adapters/store/memory.ts"
@@ -19,29 +19,29 @@ import type { MemoryTables } from "./memory-tables.ts"
 import { packages } from "./stub-package.ts"
 
 /**
- * How an append goes: it is stored and said so; it is stored and never answered; it fails; it is never answered, and stored later
- * (`comeThrough`).
+ * The outcome of an append: stored and confirmed; stored without an answer; failed; or without an answer and stored
+ * later (`comeThrough`).
  */
 export type Fate = "stored" | "unanswered" | "failed" | "late"
 
 export interface FaultyStore {
   readonly service: EventStore["Service"]
-  /** Of the next append that has something to store; after it all goes well again. */
+  /** The outcome of the next append with something to store; later ones succeed. */
   readonly next: (fate: Fate) => void
-  /** What was `late` until now. */
+  /** Stores what has been `late` so far. */
   readonly comeThrough: () => void
-  /** Nonces of what is late: who asked for it is gone. */
+  /** Nonces of what is late, whose requesters are gone. */
   readonly orphaned: () => readonly string[]
 }
 
 export const makeFaultyStore = (log: MemoryLog): FaultyStore => {
   const memory = makeMemoryStore(log)
   let fate: Fate = "stored"
-  /** What is tried again meets the same fate until it is given up. */
+  /** A repeated append has the same outcome until it is given up. */
   let stuck: { readonly nonce: string; readonly fate: Fate } | null = null
   let late: (readonly Decision[])[] = []
   return {
-    next: (one) => (fate = one),
+    next: (chosen) => (fate = chosen),
     comeThrough: () => {
       for (const decisions of late) log.append(decisions)
       late = []
@@ -74,22 +74,22 @@ export const makeFaultyStore = (log: MemoryLog): FaultyStore => {
 export interface Life {
   readonly pump: Pump
   readonly projector: Projector
-  /** NOTIFYs that have left, and those of them without an outcome. */
+  /** NOTIFYs that were sent, and those of them without an outcome. */
   readonly sent: readonly Notify[]
   readonly flying: Notify[]
-  /** What followers of the log were told of. */
+  /** The decisions passed to followers of the log. */
   readonly told: readonly Decision[]
   readonly ask: (presentity: Uri | null, command: Command) => Promise<Answer>
-  readonly report: (one: Notify, outcome: DeliveryOutcome) => void
-  /** All is decided, stored and told. */
+  readonly report: (notify: Notify, outcome: DeliveryOutcome) => void
+  /** Resolves when everything is decided, stored and passed on. */
   readonly settled: () => Promise<void>
-  /** What was known is written down, and the tables with it. */
+  /** Stops in order: outcomes are recorded, and tables written. */
   readonly stop: () => Promise<void>
-  /** As kill -9. */
+  /** Stops like kill -9. */
   readonly kill: () => Promise<void>
 }
 
-/** @param over what is different from a server's pump; `now`: its clock */
+/** @param over differences from a server's pump; `now`: its clock */
 export const begin = async (
   store: EventStore["Service"],
   tables: MemoryTables,
@@ -120,9 +120,9 @@ export const begin = async (
           ...over,
         },
         {
-          notify: (some) => {
-            sent.push(...some)
-            flying.push(...some)
+          notify: (notifications) => {
+            sent.push(...notifications)
+            flying.push(...notifications)
           },
           stored: (stored, present) => {
             told.push(...stored.map(({ decision }) => decision))
@@ -156,9 +156,9 @@ export const begin = async (
     told,
     ask: (presentity, command) =>
       new Promise((answer) => pump.handler.submit({ presentity, command, origin: "udp:a b 1", answer })),
-    report: (one, outcome) => {
-      flying.splice(flying.indexOf(one), 1)
-      pump.handler.delivered(one.presentity, one.no, one.cseq, outcome)
+    report: (notify, outcome) => {
+      flying.splice(flying.indexOf(notify), 1)
+      pump.handler.delivered(notify.presentity, notify.no, notify.cseq, outcome)
     },
     settled,
     stop: async () => {

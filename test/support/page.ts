@@ -1,5 +1,5 @@
 /**
- * A page of docs as its reader would try it: each example run as it stands, in one shell, and its output compared.
+ * Tries a page of the docs like a reader: runs each example as it stands, in one shell, and compares the output.
  */
 import assert from "node:assert/strict"
 import { spawn, spawnSync } from "node:child_process"
@@ -7,6 +7,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync 
 import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
 import type { TestContext } from "vitest"
+import { commandFile } from "./command-file.ts"
 import { compileCache } from "./compile-cache.ts"
 import { ofTests } from "./reaper.ts"
 
@@ -19,21 +20,21 @@ export interface Example {
   readonly output: string
 }
 
-/** In blocks of four spaces `$ ` begins a command, what follows is what it prints. */
+/** In blocks indented by four spaces, `$ ` begins a command, and its output follows. */
 export const examplesOf = (page: string): readonly Example[] =>
   [...page.matchAll(/(?:^ {4}\$ .*\n)(?:^ {4}.*\n)*/gm)].flatMap(([block]) =>
     block
       .split(/^ {4}\$ /m)
       .slice(1)
       .map((example) => {
-        // `> ` goes on with a command, as a shell shows it
+        // `> ` continues a command, as in a shell
         const [, first = "", output = ""] = /^(.*(?:\n {4}> .*)*)\n([^]*)$/.exec(example) ?? []
         const command = first.replaceAll("\n    > ", "\n")
         return { command, output }
       }),
   )
 
-/** Equal but for white space, with `…` for anything. */
+/** Equality except for white space; `…` stands for anything. */
 export const assertPrints = (actual: string, { command, output }: Example): void => {
   const solid = (text: string): string => text.replaceAll(/\s+/g, "")
   const parts = solid(output)
@@ -52,7 +53,7 @@ const openShell = ({ onTestFinished }: TestContext, folder: string) => {
     }),
     "group",
   )
-  // with whatever it still runs
+  // including whatever it still runs
   onTestFinished(() => {
     if (shell.pid !== undefined) process.kill(-shell.pid, "SIGKILL")
   })
@@ -80,9 +81,9 @@ const openShell = ({ onTestFinished }: TestContext, folder: string) => {
 export interface Reading {
   readonly page: string
   readonly folder: string
-  /** From here on the page's port stands for this one, in commands and in what they print. */
+  /** From here on a port of the page stands for a real one, in commands and in output. */
   readonly means: (written: string, real: string | number) => void
-  /** Runs something of the test's own in the same shell. */
+  /** Runs a command of the test in the same shell. */
   readonly run: (command: string) => Promise<string>
   /** Runs every example in order. */
   readonly tryAll: (hooks?: {
@@ -96,10 +97,7 @@ export const readPage = (context: TestContext, file: string): Reading => {
   const folder = mkdtempSync(join(tmpdir(), "presently-page-"))
   context.onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
   mkdirSync(join(folder, "bin"))
-  writeFileSync(
-    join(folder, "bin/presently"),
-    `#!/bin/sh\nexec ${process.execPath} ${join(root, "src/app/main.ts")} "$@"\n`,
-  )
+  writeFileSync(join(folder, "bin/presently"), `#!/bin/sh\nexec ${process.execPath} ${commandFile()} "$@"\n`)
   chmodSync(join(folder, "bin/presently"), 0o755)
   const page = readFileSync(join(root, file), "utf8")
   const ports = new Map<string, string>()

@@ -1,6 +1,6 @@
 /**
- * A pooler in transaction mode, as small as can be: every client's transactions run one after the other in one and the same
- * session of the database.
+ * A minimal pooler in transaction mode: the transactions of all clients run one after the other in a single session of
+ * the database.
  */
 import { connect, createServer } from "node:net"
 import type { Socket } from "node:net"
@@ -30,7 +30,7 @@ const splitter = (each: (tag: string, whole: Buffer) => void) => {
   }
 }
 
-/** @param url of a database that trusts us; gives the URL of the pooler, and what ends it */
+/** @param url of a database that trusts this client; returns the URL of the pooler, and what stops it */
 export const startPooler = async (
   url: string,
 ): Promise<{ readonly url: string; readonly stop: () => void }> => {
@@ -85,7 +85,7 @@ export const startPooler = async (
         ]),
       )
       const take = splitter((tag, whole) => {
-        // a client goes, the session stays
+        // a client leaves, the session stays
         if (tag === "X") return
         queue.push({ client, whole })
         next()

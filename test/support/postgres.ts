@@ -1,6 +1,6 @@
 /**
- * A PostgreSQL server of the tests' own: a private cluster in a temporary folder on a free port, started and stopped
- * by whoever asks; or one that all files of a thread share. Null when the machine has no PostgreSQL binaries.
+ * A PostgreSQL server for the tests: a private cluster in a temporary folder on a free port, started and stopped by its
+ * user, or one shared by all files of a thread. Null if the machine has no PostgreSQL binaries.
  */
 import { execFileSync } from "node:child_process"
 import {
@@ -22,7 +22,7 @@ export interface SharedPostgres {
   readonly port: number
   /** URL of a fresh, empty database. */
   readonly database: () => string
-  /** To be called when it is no longer needed; a shared one goes with the tests. */
+  /** To be called when it is no longer needed; a shared one is stopped with the tests. */
   readonly remove: () => void
 }
 
@@ -30,7 +30,7 @@ export interface PostgresCluster extends SharedPostgres {
   /** The folder with all its files. */
   readonly data: string
   readonly start: () => void
-  /** `immediate` is kill -9 for all of it: no checkpoint, recovery at the next start. */
+  /** `immediate` is like kill -9 for all of it: no checkpoint, recovery at the next start. */
   readonly stop: (mode: "fast" | "immediate") => void
   /** Stops it and removes its files. */
   readonly remove: () => void
@@ -41,16 +41,16 @@ export interface PostgresCluster extends SharedPostgres {
 let ofThread: ReturnType<typeof startPostgres> | null = null
 
 /**
- * The server that all files of a thread share: for whoever needs databases, and neither stops the server nor reads its
- * files nor makes accounts. Starting one costs a second and a half of processor.
+ * The server shared by all files of a thread, for tests that need databases but neither stop the server nor read its
+ * files nor create accounts. Starting one costs a second and a half of processor time.
  */
 export const sharedPostgres = async (): Promise<SharedPostgres | null> => {
   const cluster = await (ofThread ??= startPostgres())
-  // to drop a database takes a checkpoint: they go all at once, with the server
+  // dropping a database takes a checkpoint: they are removed all at once, with the server
   return cluster === null ? null : { port: cluster.port, database: cluster.database, remove: () => {} }
 }
 
-/** The folder with initdb and postgres, newest version first; null when there is none. */
+/** The folder with initdb and postgres, newest version first; null: there is none. */
 export const postgresBinaries = (): string | null => {
   const debian = "/usr/lib/postgresql"
   const versions = existsSync(debian) ? readdirSync(debian).sort((a, b) => Number(b) - Number(a)) : []
@@ -68,7 +68,7 @@ export const startPostgres = async (): Promise<PostgresCluster | null> => {
   if (binaries === null) return null
   const folder = mkdtempSync(join(tmpdir(), "presently-pg-"))
   const data = join(folder, "data")
-  // initdb refuses root: the package's own account does it
+  // initdb refuses to run as root: the account of the package runs it
   const account = userInfo().uid === 0 ? accountOf("postgres") : null
   if (account !== null) chownSync(folder, account.uid, account.gid)
   chmodSync(folder, 0o755)
@@ -109,7 +109,7 @@ export const startPostgres = async (): Promise<PostgresCluster | null> => {
       start()
       break
     } catch (cause) {
-      // somebody else has the port by now
+      // another process took the port meanwhile
       if (attempt === 5) throw cause
       port = await freePort()
     }
@@ -151,7 +151,7 @@ export const freePort = (): Promise<number> =>
 const accountOf = (name: string): { readonly uid: number; readonly gid: number } => {
   const line = readFileSync("/etc/passwd", "utf8")
     .split("\n")
-    .find((one) => one.startsWith(`${name}:`))
+    .find((entry) => entry.startsWith(`${name}:`))
   const [, , uid, gid] = line?.split(":") ?? []
   if (uid === undefined || gid === undefined)
     throw new Error(`no account ${name}: PostgreSQL does not run as root`)

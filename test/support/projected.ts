@@ -1,5 +1,5 @@
 /**
- * A history as a server keeps it: its log on PostgreSQL, its tables written by the real projector now and then.
+ * A history as a server stores it: the log on PostgreSQL, the tables written by the real projector from time to time.
  */
 import type { PgClient } from "@effect/sql-pg"
 import { Context, Effect } from "effect"
@@ -20,7 +20,7 @@ export const emptyStore = (sql: PgClient.PgClient) =>
   )
 
 /**
- * Stores a history from the beginning; after its `n`th decision the tables are written when `flushes(n)` says so.
+ * Stores a history from the beginning; the tables are written after its `n`th decision if `flushes(n)` says so.
  *
  * @returns whether the tables show all of it
  */

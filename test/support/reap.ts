@@ -1,17 +1,17 @@
 /**
- * The process behind `reaper.ts`: it keeps a list until its input ends, and then ends what is on it.
+ * The process behind `reaper.ts`: it keeps a list until its input ends, and then stops everything on the list.
  */
 import { readFileSync, rmSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { createInterface } from "node:readline"
 import type { Readable } from "node:stream"
 
-/** Something to be ended. */
+/** Something to be stopped. */
 export type Charge =
   | { readonly kind: "process"; readonly pid: number }
-  /** A process that leads a group, and all of the group. */
+  /** The leader of a process group, and the whole group. */
   | { readonly kind: "group"; readonly pid: number }
-  /** The PostgreSQL server whose data is there, and the folder around it. */
+  /** The PostgreSQL server with this data folder, and the folder around it. */
   | { readonly kind: "postgres"; readonly data: string }
   | { readonly kind: "folder"; readonly path: string }
 
@@ -39,17 +39,17 @@ const remove = (path: string): void => {
   try {
     rmSync(path, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 })
   } catch {
-    // somebody still writes into it
+    // another process still writes into it
   }
 }
 
-/** Without a checkpoint, but with the shared memory given back. */
+/** Without a checkpoint, but releasing the shared memory. */
 const endPostgres = async (data: string): Promise<void> => {
   let pid = Number.NaN
   try {
     pid = Number(readFileSync(join(data, "postmaster.pid"), "utf8").split("\n")[0])
   } catch {
-    // it does not run
+    // it is not running
   }
   if (Number.isInteger(pid) && pid > 1 && signal(pid, "SIGQUIT")) {
     for (let tries = 0; isAlive(pid); tries++) {
@@ -61,7 +61,9 @@ const endPostgres = async (data: string): Promise<void> => {
   remove(dirname(data))
 }
 
-/** Clock ticks from the start of the machine to that of the process, since numbers come again; null where nothing tells. */
+/**
+ * Clock ticks from the start of the machine to the start of the process, because process ids are reused; null: unknown.
+ */
 export const beginningOf = (pid: number): string | null => {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8")
@@ -81,7 +83,7 @@ const reap = async (input: Readable): Promise<void> => {
   const left = [...charges.values()]
   for (const line of left) {
     if (line.kind !== "process" && line.kind !== "group") continue
-    // the leader of a group may have gone before the others
+    // the leader of a group may have ended before the others
     const isSame = line.began === null || line.began === beginningOf(line.pid)
     if (line.kind === "group" && (isSame || !isAlive(line.pid))) signal(-line.pid, "SIGKILL")
     else if (line.kind === "process" && isSame) signal(line.pid, "SIGKILL")

@@ -1,5 +1,5 @@
 /**
- * A run that is cancelled, or killed, leaves nothing of what its tests started.
+ * A run that is cancelled or killed leaves nothing behind of what its tests started.
  */
 import assert from "node:assert/strict"
 import { spawn } from "node:child_process"
@@ -21,7 +21,7 @@ const isAlive = (pid: number): boolean => {
   }
 }
 
-/** What a run starts; it prints the numbers of the processes and the folders. */
+/** What a run starts; it prints the process ids and the folders. */
 const run = (place: string): string => `
   import { spawn } from "node:child_process"
   import { mkdirSync } from "node:fs"
@@ -56,8 +56,8 @@ describe("a run of tests that is cancelled", () => {
           stdio: ["ignore", "pipe", "inherit"],
         }),
       )
-      const said = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
-      const { pids, folders } = JSON.parse((await said.next()).value ?? "{}") as {
+      const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
+      const { pids, folders } = JSON.parse((await lines.next()).value ?? "{}") as {
         readonly pids: readonly number[]
         readonly folders: readonly string[]
       }

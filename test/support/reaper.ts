@@ -1,8 +1,8 @@
 /**
- * What tests start ends with them, also when they are killed: processes, database servers, temporary folders.
+ * Whatever tests start ends with them, even if they are killed: processes, database servers, temporary folders.
  *
- * A process of its own hears on a pipe what there is. The pipe ends with the process, or thread, that runs the tests,
- * whatever ended that: then everything is killed and removed that is still there.
+ * A separate process receives a list through a pipe. The pipe closes when the process or thread that runs the tests
+ * ends, for whatever reason; then everything on the list that still exists is killed and removed.
  */
 import { spawn } from "node:child_process"
 import type { ChildProcess } from "node:child_process"
@@ -17,7 +17,7 @@ const tell = (line: object): void => {
   if (reaper === null) {
     reaper = spawn(process.execPath, [join(import.meta.dirname, "reap.ts")], {
       stdio: ["pipe", "ignore", "ignore"],
-      // an interrupt from the keyboard is for the whole group of processes
+      // an interrupt from the keyboard goes to the whole process group
       detached: true,
     })
     reaper.stdin!.on("error", () => {})
@@ -29,7 +29,7 @@ const tell = (line: object): void => {
 }
 
 /**
- * Has something ended when the tests end.
+ * Registers something to be stopped when the tests end.
  *
  * @returns to be called when it has ended already
  */
@@ -40,7 +40,7 @@ export const endWithTests = (charge: Charge): (() => void) => {
   return () => tell({ id, kind: "done" })
 }
 
-/** Has a process end with the tests. */
+/** Registers a process to be stopped when the tests end. */
 export const ofTests = <P extends ChildProcess>(started: P, kind: "process" | "group" = "process"): P => {
   if (started.pid === undefined) return started
   const isOver = endWithTests({ kind, pid: started.pid })

@@ -1,5 +1,5 @@
 /**
- * What a step of a history means at the point where it happens: which tag, which dialog, which CSeq, which instant.
+ * What a step of a history means where it happens: which tag, dialog, CSeq and instant.
  */
 import { nextDeadline } from "../../src/domain/presentity/deadlines.ts"
 import type { State, Subscription } from "../../src/domain/presentity/state.ts"
@@ -11,7 +11,7 @@ import type { Step } from "./arbitraries.ts"
 import { keyOf } from "./machine.ts"
 import type { Input, Machine } from "./machine.ts"
 
-/** @param id numbers the inputs of this step from here */
+/** @param id the number of the first input of this step */
 export const resolve = (machine: Machine, step: Step, id: number): readonly Input[] => {
   const at = machine.now()
   const ask = (presentity: Uri | null, command: (Input & { _tag: "Ask" })["command"], more = 0): Input => ({
@@ -58,8 +58,11 @@ export const resolve = (machine: Machine, step: Step, id: number): readonly Inpu
       const meant = subscriptions[step.which % Math.max(1, subscriptions.length)]
       if (step.names === "live" && meant === undefined) return []
       const state = meant === undefined ? undefined : meant.state
-      const one = meant?.one
-      const dialog = state === undefined || one === undefined ? undefined : get(state.dialogs, one.dialog)
+      const subscription = meant?.one
+      const dialog =
+        state === undefined || subscription === undefined
+          ? undefined
+          : get(state.dialogs, subscription.dialog)
       const closed = machine.oldDialogs()
       const key: DialogKey | undefined =
         step.names === "live"
@@ -70,12 +73,14 @@ export const resolve = (machine: Machine, step: Step, id: number): readonly Inpu
       if (key === undefined) return []
       const last = dialog?.remoteCseq ?? 1
       const cseq = last + { next: 1, skip: 5, equal: 0, lower: -1 }[step.cseq]
-      const owner = one?.watcher ?? watchers[0]!
+      const owner = subscription?.watcher ?? watchers[0]!
       const suppressIfMatch = {
         none: undefined,
         any: "*",
         last:
-          one === undefined || state === undefined ? undefined : machine.lastTag(state.presentity, one.no),
+          subscription === undefined || state === undefined
+            ? undefined
+            : machine.lastTag(state.presentity, subscription.no),
         other: "another",
       }[step.condition]
       const device = step.device === null ? null : deviceOf(watchers.indexOf(owner), step.device)
@@ -83,8 +88,9 @@ export const resolve = (machine: Machine, step: Step, id: number): readonly Inpu
         ask(null, {
           _tag: "Resubscribe",
           dialog: key,
-          packageName: step.further === null ? (one?.packageName ?? "stub") : step.further.packageName,
-          eventId: step.further === null ? (one?.eventId ?? null) : step.further.eventId,
+          packageName:
+            step.further === null ? (subscription?.packageName ?? "stub") : step.further.packageName,
+          eventId: step.further === null ? (subscription?.eventId ?? null) : step.further.eventId,
           watcher: step.impostor ? ("sip:mallory@example.com" as Uri) : owner,
           expires: step.expires,
           accept: null,
@@ -99,21 +105,24 @@ export const resolve = (machine: Machine, step: Step, id: number): readonly Inpu
     }
     case "Report": {
       const flying = machine.flying()
-      const one = flying[step.which % Math.max(1, flying.length)]
-      if (one === undefined) return []
-      const { presentity, no, cseq } = one
-      return [ask(presentity, { _tag: "ReportDelivery", no, cseq, outcome: step.outcome })]
+      const flight = flying[step.which % Math.max(1, flying.length)]
+      if (flight === undefined) return []
+      const { presentity, no: subscription, cseq } = flight
+      return [ask(presentity, { _tag: "ReportDelivery", no: subscription, cseq, outcome: step.outcome })]
     }
     case "Arrive":
-      return machine
-        .flying()
-        .map(({ presentity, no, cseq }, index) =>
-          ask(
-            presentity,
-            { _tag: "ReportDelivery", no, cseq, outcome: { _tag: "Accepted", remoteTarget: null } },
-            index,
-          ),
-        )
+      return machine.flying().map(({ presentity, no: subscription, cseq }, index) =>
+        ask(
+          presentity,
+          {
+            _tag: "ReportDelivery",
+            no: subscription,
+            cseq,
+            outcome: { _tag: "Accepted", remoteTarget: null },
+          },
+          index,
+        ),
+      )
     case "Advance":
       return [{ _tag: "Advance", to: at + step.by }]
     case "Aim": {
@@ -158,7 +167,9 @@ const startOf = (
 
 const live = (machine: Machine): readonly { readonly state: State; readonly one: Subscription }[] =>
   [...machine.states()].flatMap((state) =>
-    [...values(state.subscriptions)].sort((one, other) => one.no - other.no).map((one) => ({ state, one })),
+    [...values(state.subscriptions)]
+      .sort((left, right) => left.no - right.no)
+      .map((subscription) => ({ state, one: subscription })),
   )
 
 const tagsMeant = (
@@ -169,10 +180,12 @@ const tagsMeant = (
   const pick = (from: readonly string[]): readonly string[] =>
     from.length === 0 ? [] : [from[step.which % from.length]!]
   const tagsOf = (state: State, packageName: string | null): readonly EntityTag[] => {
-    const found = packageName === null ? undefined : get(state.publications, packageName)
-    return found === undefined
+    const publications = packageName === null ? undefined : get(state.publications, packageName)
+    return publications === undefined
       ? []
-      : [...values(found)].sort((one, other) => one.createdIn - other.createdIn).map((one) => one.entityTag)
+      : [...values(publications)]
+          .sort((left, right) => left.createdIn - right.createdIn)
+          .map((publication) => publication.entityTag)
   }
   switch (step.names) {
     case "nothing":
@@ -188,8 +201,8 @@ const tagsMeant = (
         [...machine.states()].flatMap((state) =>
           [...values(state.publications)].flatMap((table) =>
             [...values(table)]
-              .sort((one, other) => one.createdIn - other.createdIn)
-              .map((one) => one.entityTag),
+              .sort((left, right) => left.createdIn - right.createdIn)
+              .map((publication) => publication.entityTag),
           ),
         ),
       )

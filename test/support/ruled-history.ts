@@ -1,6 +1,6 @@
 /**
- * Histories of one presentity with rules: three watchers, her own watching of them, validity that begins and ends within
- * the history, spheres; alone or as two worlds that differ only where a law says they may.
+ * Histories of one presentity with rules: three watchers, the presentity watching them, validity that begins and ends
+ * within the history, spheres; alone, or as two worlds that differ only where a law allows it.
  */
 import fc from "fast-check"
 import type { Command, DeliveryOutcome } from "../../src/domain/presentity/commands.ts"
@@ -20,15 +20,15 @@ export const people: readonly Uri[] = ["sip:bob", "sip:carol", "sip:dave"].map(
   (name) => `${name}@example.com` as Uri,
 )
 
-/** An undecided watcher is remembered for a quarter of an hour, so that a history can outlast it. */
+/** An undecided watcher is remembered for a quarter of an hour, so that a history can last longer. */
 export const waitingMillis = 900_000
 
-export const ruledWorlds: readonly World[] = worlds.map((one) => ({
-  ...one,
+export const ruledWorlds: readonly World[] = worlds.map((world) => ({
+  ...world,
   packages: ruledPackages,
   hook: null,
   limits: {
-    ...one.limits,
+    ...world.limits,
     minExpiresPublish: 0,
     minExpiresSubscribe: 0,
     subscriptionsMax: 20,
@@ -42,11 +42,11 @@ export type RuledStep =
       readonly _tag: "Publish"
       readonly which: number
       readonly seen: string | null
-      /** What some rules hide, in either world. */
+      /** What some rules hide, in each of the two worlds. */
       readonly hidden: readonly [string | null, string | null]
       readonly sphere: string | null
       readonly expires: number
-      /** The end of a publication, or only more time for it. */
+      /** The end of a publication, or only a refresh. */
       readonly empty: boolean
     }
   /** Hard state; all null: none. */
@@ -61,20 +61,20 @@ export type RuledStep =
       readonly who: number
       readonly packageName: string
       readonly expires: number
-      /** It asks not to be named to others. */
+      /** The watcher asks for privacy. */
       readonly isPrivate: boolean
     }
   | {
       readonly _tag: "Again"
       readonly which: number
       readonly expires: number
-      /** Undefined: it says nothing of being named to others. */
+      /** Undefined: the request does not mention privacy. */
       readonly isPrivate: boolean | undefined
-      /** A trusted peer passes it on without saying whose it is. */
+      /** A trusted peer passes it on without an identity. */
       readonly isUnnamed: boolean
     }
   | { readonly _tag: "Rules"; readonly rules: readonly SmallRule[] | null }
-  /** The operator's word on one watcher, never on the first; null: taken back. */
+  /** The operator's decision on one watcher, never the first one; null: withdrawn. */
   | { readonly _tag: "Decide"; readonly who: 1 | 2; readonly handling: SubHandling | null }
   | { readonly _tag: "Advance"; readonly by: Millis }
   | { readonly _tag: "Aim"; readonly beside: number }
@@ -86,7 +86,7 @@ const anyTreatment = fc.constantFrom<SubHandling>("allow", "allow", "confirm", "
 
 const anyInstant = fc.nat(12).map((count) => beginning + count * 60_000)
 
-/** @param treatment what a rule may say of the watcher that a law looks at, the first of `people` */
+/** @param treatment what a rule may say about the watcher that the law is about, the first of `people` */
 const anyRule = (treatment: fc.Arbitrary<SubHandling>, hides: boolean): fc.Arbitrary<SmallRule> =>
   fc
     .record({
@@ -108,18 +108,18 @@ const anyRule = (treatment: fc.Arbitrary<SubHandling>, hides: boolean): fc.Arbit
     })
 
 export interface Shape {
-  /** What rules may say of the first watcher. */
+  /** What rules may say about the first watcher. */
   readonly treatment?: fc.Arbitrary<SubHandling>
   /** Whatever lets the first watcher see something hides the second tuple from it. */
   readonly hides?: boolean
-  /** Holds for the first watcher whatever else is written. */
+  /** Rules that apply to the first watcher in addition to all others. */
   readonly always?: readonly SmallRule[]
   readonly rulesNull?: boolean
   /** The presentity watches her watchers from the beginning. */
   readonly watched?: boolean
 }
 
-const rarely = fc.nat(3).map((one) => one === 0)
+const rarely = fc.nat(3).map((number) => number === 0)
 
 const anyExpires = fc.constantFrom(0, 5, 60, 600, 600, 3600, 3600)
 
@@ -139,7 +139,7 @@ export const anyRuledSteps = (shape: Shape = {}): fc.Arbitrary<readonly RuledSte
         hidden: fc.tuple(anyHidden, anyHidden),
         sphere: fc.constantFrom(null, null, "work", "home"),
         expires: anyExpires,
-        empty: fc.nat(5).map((one) => one === 0),
+        empty: fc.nat(5).map((number) => number === 0),
       }),
     },
     {
@@ -227,14 +227,14 @@ export interface Side {
   /** False: the presentity never publishes. */
   readonly publishes: boolean
   readonly rules: (rules: readonly SmallRule[] | null) => readonly SmallRule[] | null
-  /** Only NOTIFYs to this watcher are ever late or lost; null: all may be. */
+  /** Only NOTIFYs to this watcher are ever late or lost; null: any may be. */
   readonly focus: Uri | null
 }
 
 const plain: Side = { side: 0, publishes: true, rules: (rules) => rules, focus: null }
 
 const bodies = new Map<string, Body>()
-/** The same object each time, so that each is read once. */
+/** The same object each time, so that each body is parsed once. */
 const bodyOf = (make: () => Body, name: string): Body => {
   const known = bodies.get(name) ?? make()
   bodies.set(name, known)
@@ -242,7 +242,7 @@ const bodyOf = (make: () => Body, name: string): Body => {
 }
 
 /** The inputs of one step, where it happens. */
-const inputsOf = (machine: Machine, step: RuledStep, id: number, of: Side): readonly Input[] => {
+const inputsOf = (machine: Machine, step: RuledStep, id: number, side: Side): readonly Input[] => {
   const at = machine.now()
   const state = machine.state(alice)
   const ask = (command: Command, more = 0): Input => ({
@@ -254,11 +254,11 @@ const inputsOf = (machine: Machine, step: RuledStep, id: number, of: Side): read
   })
   switch (step._tag) {
     case "Publish": {
-      if (!of.publishes) return []
+      if (!side.publishes) return []
       const table = get(state.publications, "presence")
       const live = table === undefined ? [] : [...values(table)].sort((a, b) => a.createdIn - b.createdIn)
-      const one = live[step.which % (live.length + 1)]
-      const hidden = step.hidden[of.side]
+      const publication = live[step.which % (live.length + 1)]
+      const hidden = step.hidden[side.side]
       const parts = [step.seen, hidden, step.sphere === null ? null : `@${step.sphere}`].flatMap(
         (part) => part ?? [],
       )
@@ -266,22 +266,23 @@ const inputsOf = (machine: Machine, step: RuledStep, id: number, of: Side): read
         ask({
           _tag: "Publish",
           packageName: "presence",
-          ifMatch: one === undefined ? [] : [one.entityTag],
+          ifMatch: publication === undefined ? [] : [publication.entityTag],
           expires: step.expires,
-          body: one !== undefined && step.empty ? null : bodyOf(() => pidf(...parts), parts.join(" ")),
+          body:
+            publication !== undefined && step.empty ? null : bodyOf(() => pidf(...parts), parts.join(" ")),
           bodyFault: null,
           sender: null,
         }),
       ]
     }
     case "Hard": {
-      if (!of.publishes) return []
+      if (!side.publishes) return []
       const parts = [
         step.seen,
-        step.hidden[of.side],
+        step.hidden[side.side],
         step.sphere === null ? null : `@${step.sphere}`,
       ].flatMap((part) => part ?? [])
-      const isNone = step.seen === null && step.hidden.every((one) => one === null) && step.sphere === null
+      const isNone = step.seen === null && step.hidden.every((part) => part === null) && step.sphere === null
       const body = isNone ? null : bodyOf(() => pidf(...parts), parts.join(" "))
       return [ask({ _tag: "SetHardState", packageName: "presence", body })]
     }
@@ -303,20 +304,20 @@ const inputsOf = (machine: Machine, step: RuledStep, id: number, of: Side): read
       ]
     }
     case "Again": {
-      // in the order they came: numbers may differ between two worlds, that does not; nor who is looked at
+      // in order of creation: numbers may differ between two worlds, the order and the observed watcher do not
       const live = [...values(state.subscriptions)]
-        .filter((one) => of.focus === null || one.watcher === of.focus)
+        .filter((subscription) => side.focus === null || subscription.watcher === side.focus)
         .sort((a, b) => a.no - b.no)
-      const one = live[step.which % Math.max(1, live.length)]
-      const dialog = one === undefined ? undefined : get(state.dialogs, one.dialog)
-      if (one === undefined || dialog === undefined) return []
+      const subscription = live[step.which % Math.max(1, live.length)]
+      const dialog = subscription === undefined ? undefined : get(state.dialogs, subscription.dialog)
+      if (subscription === undefined || dialog === undefined) return []
       return [
         ask({
           _tag: "Resubscribe",
           dialog: keyOf(dialog.start),
-          packageName: one.packageName,
+          packageName: subscription.packageName,
           eventId: null,
-          watcher: step.isUnnamed ? anonymous : one.watcher,
+          watcher: step.isUnnamed ? anonymous : subscription.watcher,
           ...(step.isUnnamed ? { through: "192.0.2.20" } : {}),
           ...(step.isPrivate === undefined ? {} : { private: step.isPrivate }),
           expires: step.expires,
@@ -329,7 +330,7 @@ const inputsOf = (machine: Machine, step: RuledStep, id: number, of: Side): read
       ]
     }
     case "Rules": {
-      const rules = of.rules(step.rules)
+      const rules = side.rules(step.rules)
       const body = rules === null ? null : bodyOf(() => rulesBody(rules), JSON.stringify(rules))
       return [ask({ _tag: "ReplaceRules", packageName: "presence", rules: body })]
     }
@@ -345,13 +346,18 @@ const inputsOf = (machine: Machine, step: RuledStep, id: number, of: Side): read
       return deadline === null ? [] : [{ _tag: "Advance", to: Math.max(at, deadline + step.beside) }]
     }
     case "Arrive":
-      return machine.flying().map(({ no, cseq }, index) => ask(report(no, cseq, arrived), index))
+      return machine
+        .flying()
+        .map(({ no: subscription, cseq }, index) => ask(report(subscription, cseq, arrived), index))
     case "Report": {
       const flying = machine
         .flying()
-        .filter(({ no }) => of.focus === null || get(state.subscriptions, no)?.watcher === of.focus)
-      const one = flying[step.which % Math.max(1, flying.length)]
-      return one === undefined ? [] : [ask(report(one.no, one.cseq, step.outcome))]
+        .filter(
+          ({ no: subscription }) =>
+            side.focus === null || get(state.subscriptions, subscription)?.watcher === side.focus,
+        )
+      const flight = flying[step.which % Math.max(1, flying.length)]
+      return flight === undefined ? [] : [ask(report(flight.no, flight.cseq, step.outcome))]
     }
     case "Redeliver":
       return [ask({ _tag: "Redeliver", since: at - 1000 })]
@@ -359,52 +365,54 @@ const inputsOf = (machine: Machine, step: RuledStep, id: number, of: Side): read
 }
 
 const arrived: DeliveryOutcome = { _tag: "Accepted", remoteTarget: null }
-const report = (no: number, cseq: number, outcome: DeliveryOutcome): Command => ({
+const report = (id: number, cseq: number, outcome: DeliveryOutcome): Command => ({
   _tag: "ReportDelivery",
-  no,
+  no: id,
   cseq,
   outcome,
 })
 
-/** NOTIFYs to everybody but the one a law looks at arrive at once. */
-const calm = (machine: Machine, of: Side, id: number): void => {
-  if (of.focus === null) return
+/** NOTIFYs to everybody except the watcher that a law is about arrive at once. */
+const calm = (machine: Machine, side: Side, id: number): void => {
+  if (side.focus === null) return
   for (let more = 0; ; more++) {
     const state = machine.state(alice)
-    const one = machine.flying().find(({ no }) => get(state.subscriptions, no)?.watcher !== of.focus)
-    if (one === undefined) return
+    const flight = machine
+      .flying()
+      .find(({ no: subscription }) => get(state.subscriptions, subscription)?.watcher !== side.focus)
+    if (flight === undefined) return
     machine.apply({
       _tag: "Ask",
       id: id + 500 + more,
       at: machine.now(),
       presentity: alice,
-      command: report(one.no, one.cseq, arrived),
+      command: report(flight.no, flight.cseq, arrived),
     })
   }
 }
 
-/** Two worlds in step: the clock of the first is the clock of both. */
+/** Plays two worlds in step: the clock of the first applies to both. */
 export const playBoth = (
-  of: World,
+  world: World,
   steps: readonly RuledStep[],
   sides: readonly [Side, Side],
 ): readonly [Run, Run] => {
-  const [one, other] = [makeMachine(of), makeMachine(of)]
+  const [first, second] = [makeMachine(world), makeMachine(world)]
   for (const [index, step] of steps.entries()) {
     const id = (index + 1) * 1000
-    const inputs = inputsOf(one, step, id, sides[0])
+    const inputs = inputsOf(first, step, id, sides[0])
     const moves = inputs.some(({ _tag }) => _tag === "Advance")
-    const others = moves ? inputs : step._tag === "Aim" ? [] : inputsOf(other, step, id, sides[1])
-    for (const input of inputs) one.apply(input)
-    for (const input of others) other.apply(input)
-    calm(one, sides[0], id)
-    calm(other, sides[1], id)
+    const inputsOfSecond = moves ? inputs : step._tag === "Aim" ? [] : inputsOf(second, step, id, sides[1])
+    for (const input of inputs) first.apply(input)
+    for (const input of inputsOfSecond) second.apply(input)
+    calm(first, sides[0], id)
+    calm(second, sides[1], id)
   }
-  return [one.run(), other.run()]
+  return [first.run(), second.run()]
 }
 
-export const playRuled = (of: World, steps: readonly RuledStep[]): Run => {
-  const machine = makeMachine(of)
+export const playRuled = (world: World, steps: readonly RuledStep[]): Run => {
+  const machine = makeMachine(world)
   for (const [index, step] of steps.entries()) {
     for (const input of inputsOf(machine, step, (index + 1) * 1000, plain)) machine.apply(input)
   }
@@ -414,25 +422,26 @@ export const playRuled = (of: World, steps: readonly RuledStep[]): Run => {
 }
 
 export const forEveryRuledHistory = (check: (run: Run) => void, share = 1, shape: Shape = {}): void => {
-  for (const of of ruledWorlds) {
+  for (const world of ruledWorlds) {
     fc.assert(
       fc.property(anyRuledSteps(shape), (steps) => {
-        check(playRuled(of, steps))
+        check(playRuled(world, steps))
       }),
       parameters<[readonly RuledStep[]]>(share),
     )
   }
 }
 
-/** All that one watcher receives and is answered, without what is opaque to it. */
+/** Everything that one watcher receives, without what is opaque to it. */
 export const inboxOf = (run: Run, watcher: Uri): readonly unknown[] =>
   run.moments.flatMap((moment) => [
     ...answerTo(moment, watcher),
     ...moment.notifications
-      .filter(({ dialog, no }) => {
-        const one = get(moment.before.subscriptions, no) ?? get(moment.after.subscriptions, no)
-        const created = moment.events.find((event) => event._tag === "SubscriptionCreated" && event.no === no)
-        const owner = one?.watcher ?? (created?._tag === "SubscriptionCreated" ? created.watcher : null)
+      .filter(({ dialog, no: id }) => {
+        const subscription = get(moment.before.subscriptions, id) ?? get(moment.after.subscriptions, id)
+        const created = moment.events.find((event) => event._tag === "SubscriptionCreated" && event.no === id)
+        const owner =
+          subscription?.watcher ?? (created?._tag === "SubscriptionCreated" ? created.watcher : null)
         return dialog.callId !== "" && owner === watcher
       })
       .map(({ dialog, cseq, packageName, state, expires, reason, retryAfter, body }) => ({

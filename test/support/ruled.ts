@@ -17,20 +17,22 @@ import { everything, handling, rule, ruleset } from "./rules-builders.ts"
 import { watcherList } from "./watcher-info-reader.ts"
 
 export const makeRuledPackages = (): Packages =>
-  makeRegistry([presence({ xml: xmlCodec, rules: {} })], (of) => watcherInfo(of, { xml: xmlCodec }))
+  makeRegistry([presence({ xml: xmlCodec, rules: {} })], (packageName) =>
+    watcherInfo(packageName, { xml: xmlCodec }),
+  )
 
 export const ruledPackages = makeRuledPackages()
 
-/** Nobody has asked anything yet; only the rules decide. */
+/** No requests yet; only the rules decide. */
 export const ruledWorld = standing(initial(alice), { packages: ruledPackages, authorize: askTheRules })
 
 // ── rules ──
 
-/** One rule for one watcher, or for everyone when that is null. */
+/** A rule for one watcher, or, if that is null, for everyone. */
 export interface SmallRule {
   readonly who: Uri | null
   readonly treat: SubHandling
-  /** Tuples shown; all of everything when left out. */
+  /** The tuples shown; absent: everything. */
   readonly tuples?: readonly string[]
   readonly sphere?: string
   readonly from?: number
@@ -107,8 +109,8 @@ export const watchAgain = (
 // ── NOTIFYs ──
 
 /** `5/2 terminated;rejected -`: subscription, CSeq, state and reason, then what the body says. */
-export const brief = (one: Notify): string =>
-  `${one.no}/${one.cseq} ${one.state}${one.reason === null ? "" : `;${one.reason}`} ${bodyInShort(one.body)}`
+export const brief = (notify: Notify): string =>
+  `${notify.no}/${notify.cseq} ${notify.state}${notify.reason === null ? "" : `;${notify.reason}`} ${bodyInShort(notify.body)}`
 
 /** `t1=open t2=closed @work`, `full 0 w3 bob active/subscribe, …`, `-` for none. */
 export const bodyInShort = (body: Body | null): string => {
@@ -136,7 +138,7 @@ type Standing = typeof ruledWorld
 type Done = ReturnType<Standing["when"]>
 export type Timed = readonly [when: number, command: Command]
 
-/** Asks one thing after the other, and gives what comes of the last. */
+/** Runs one step after the other, and returns the outcome of the last. */
 export const story = (world: Standing, ...steps: readonly [Timed, ...Timed[]]): Done => {
   const [[when, command], ...rest] = steps
   let outcome = world.when(command, when)
@@ -144,7 +146,7 @@ export const story = (world: Standing, ...steps: readonly [Timed, ...Timed[]]): 
   return outcome
 }
 
-/** `200`, `202`, `403`, or `-` when nobody waits for an answer. */
+/** `200`, `202`, `403`, or `-` if no response is expected. */
 export const statusOf = (answer: Answer): string =>
   answer._tag === "Rejected"
     ? `${answer.rejection.status}`

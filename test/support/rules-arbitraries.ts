@@ -1,5 +1,5 @@
 /**
- * Random rules as models, and how one model is written: many spellings, one meaning.
+ * Random rules as models, and ways to write a model: many spellings, one meaning.
  */
 import fc from "fast-check"
 import {
@@ -19,7 +19,7 @@ import type {
   PersonName,
 } from "./rules-reference.ts"
 
-/** Canonical URIs first: as the requester's they come from elsewhere in one spelling. */
+/** Canonical URIs first: the requester's URIs are always canonical. */
 const uris: Readonly<Record<PersonName, readonly [string, ...string[]]>> = {
   bob: [
     "sip:bob@example.com",
@@ -112,18 +112,18 @@ const anyCondition: fc.Arbitrary<ModelCondition> = fc.oneof(
   fc.constantFrom("anonymous" as const, "other" as const, "unknown" as const),
 )
 
-/** Every permission there is, with values from small stocks, by a name of its own. */
+/** Every permission, with values from small sets, each under a name of its own. */
 export const atoms: readonly string[] = [
   ...["class=a", "class=b", "deviceID=urn:x:1", "occurrence-id=t1", "all-devices"].map(
-    (one) => `devices ${one}`,
+    (selector) => `devices ${selector}`,
   ),
-  ...["class=a", "occurrence-id=p1", "all-persons"].map((one) => `persons ${one}`),
+  ...["class=a", "occurrence-id=p1", "all-persons"].map((selector) => `persons ${selector}`),
   ...["class=b", "occurrence-id=t1", "service-uri=sip:a@b", "service-uri-scheme=sip", "all-services"].map(
-    (one) => `services ${one}`,
+    (selector) => `services ${selector}`,
   ),
-  ...attributeNames.map((one) => `attribute ${one}`),
-  ...["bare", "thresholds", "full"].map((one) => `input ${one}`),
-  ...["urn:x f", "urn:x g", " f"].map((one) => `unknown ${one}`),
+  ...attributeNames.map((name) => `attribute ${name}`),
+  ...["bare", "thresholds", "full"].map((value) => `input ${value}`),
+  ...["urn:x f", "urn:x g", " f"].map((name) => `unknown ${name}`),
   "all-attributes",
 ]
 
@@ -140,7 +140,7 @@ export const anyCase: fc.Arbitrary<ModelCase> = fc.record({
   now: fc.nat(13),
 })
 
-/** Chooses among spellings: a number below `count`. */
+/** Chooses among spellings: returns a number below `count`. */
 type Choose = (count: number) => number
 const pick = <Value>(from: readonly Value[], choose: Choose): Value => from[choose(from.length)] as Value
 
@@ -159,8 +159,8 @@ const writeExcept = (except: Except, choose: Choose): string => {
   return `<except domain="${pick(domains[except.domain], choose)}"/>`
 }
 
-const writeAlternative = (one: Alternative, choose: Choose): string => {
-  if (one === "unknown")
+const writeAlternative = (alternative: Alternative, choose: Choose): string => {
+  if (alternative === "unknown")
     return pick(
       [
         '<x:one id="sip:bob@example.com"/>',
@@ -172,9 +172,9 @@ const writeAlternative = (one: Alternative, choose: Choose): string => {
       ],
       choose,
     )
-  if ("one" in one) return `<one id="${pick(uris[one.one], choose)}"/>`
-  const domain = one.many === "anyone" ? "" : ` domain="${pick(domains[one.many], choose)}"`
-  return `<many${domain}>${one.except.map((it) => writeExcept(it, choose)).join("")}</many>`
+  if ("one" in alternative) return `<one id="${pick(uris[alternative.one], choose)}"/>`
+  const domain = alternative.many === "anyone" ? "" : ` domain="${pick(domains[alternative.many], choose)}"`
+  return `<many${domain}>${alternative.except.map((except) => writeExcept(except, choose)).join("")}</many>`
 }
 
 const writeInstant = (second: number, choose: Choose): string => {
@@ -209,10 +209,10 @@ const writeCondition = (condition: ModelCondition, choose: Choose): string => {
   if ("list" in condition)
     return `<ocp:external-list><ocp:entry anc="${condition.list.join(" ")}"/></ocp:external-list>`
   if ("identity" in condition)
-    return `<identity>${condition.identity.map((one) => writeAlternative(one, choose)).join(" ")}</identity>`
+    return `<identity>${condition.identity.map((alternative) => writeAlternative(alternative, choose)).join(" ")}</identity>`
   if ("sphere" in condition) {
     const value = condition.sphere
-      .map((one) => pick([one, one.toUpperCase()], choose))
+      .map((text) => pick([text, text.toUpperCase()], choose))
       .join(pick([" ", "  "], choose))
     return pick([`<sphere value="${value}"/>`, `<sphere>\n${value} </sphere>`], choose)
   }
@@ -223,20 +223,21 @@ const writeCondition = (condition: ModelCondition, choose: Choose): string => {
 
 const writeGrant = (atom: string): string => {
   const [kind, ...rest] = atom.split(" ")
-  const what = rest.join(" ")
+  const argument = rest.join(" ")
   if (kind === "all-attributes") return "<pr:provide-all-attributes/>"
-  if (kind === "attribute") return `<pr:provide-${what}>true</pr:provide-${what}>`
-  if (kind === "input") return `<pr:provide-user-input>${what}</pr:provide-user-input>`
+  if (kind === "attribute") return `<pr:provide-${argument}>true</pr:provide-${argument}>`
+  if (kind === "input") return `<pr:provide-user-input>${argument}</pr:provide-user-input>`
   if (kind === "unknown") {
     const [ns = "", name = ""] = rest
     return `<pr:provide-unknown-attribute ns="${ns}" name="${name}">true</pr:provide-unknown-attribute>`
   }
-  const [by, value] = what.split("=")
-  const member = value === undefined ? `<pr:${what}/>` : `<pr:${by}>${value}</pr:${by}>`
+  const [selectorKind, value] = argument.split("=")
+  const member =
+    value === undefined ? `<pr:${argument}/>` : `<pr:${selectorKind}>${value}</pr:${selectorKind}>`
   return `<pr:provide-${kind}>${member}</pr:provide-${kind}>`
 }
 
-/** Things that mean nothing, for every place where they may stand. */
+/** Text without a meaning, for every place where it may stand. */
 const chaff = ["", "", "", "<!-- -->", "\n"]
 const unknownGrants = [
   "<x:provide-mood>true</x:provide-mood>",
@@ -250,11 +251,11 @@ const unknownActions = [
   handling(""),
 ]
 
-/** The model as a document; `seed` chooses the spelling of everything. */
+/** The model as a document; `seed` determines all spellings. */
 export const writeRules = (rules: readonly ModelRule[], seed: number): string => {
   const choose = choices(seed)
   const written = rules.map(({ conditions, handling: value, grants }, index) => {
-    const inside = conditions.map((one) => writeCondition(one, choose)).join(pick(chaff, choose))
+    const inside = conditions.map((condition) => writeCondition(condition, choose)).join(pick(chaff, choose))
     const action =
       value === null ? pick(["", ...unknownActions], choose) : handling(handlings[value / 10 + 1] ?? "")
     const transformations = grants.map(writeGrant).join(pick([...chaff, ...unknownGrants], choose))
@@ -268,17 +269,17 @@ export const writeRules = (rules: readonly ModelRule[], seed: number): string =>
   return ruleset(written.join(pick([...chaff, "<x:rule/>"], choose)))
 }
 
-/** The members of an external list whose anchor names them. */
+/** The members of the external list named by an anchor. */
 export const resolveList = (anchor: string): readonly string[] | null =>
   anchor === "" ? null : anchor.split(" ").map((name) => uris[name as PersonName]?.at(-1) ?? name)
 
-/** Whether permissions grant what the atom names. */
+/** Whether permissions grant the atom. */
 export const grantsAtom = (permissions: Permissions, atom: string): boolean => {
   const [kind = "", ...rest] = atom.split(" ")
   if (kind === "all-attributes") return permissions.allAttributes
-  if (kind === "attribute") return permissions.attributes.some((one) => one === rest[0])
+  if (kind === "attribute") return permissions.attributes.some((name) => name === rest[0])
   if (kind === "input")
-    return userInputs.indexOf(permissions.userInput) >= userInputs.findIndex((one) => one === rest[0])
+    return userInputs.indexOf(permissions.userInput) >= userInputs.findIndex((value) => value === rest[0])
   if (kind === "unknown")
     return (
       permissions.allAttributes ||
@@ -288,7 +289,7 @@ export const grantsAtom = (permissions: Permissions, atom: string): boolean => {
   return all || selectors.some(({ by, value }) => `${by}=${value}` === rest[0])
 }
 
-/** Whether a set of atoms grants an atom, by what RFC 5025 says of macros and scales. */
+/** Whether a set of atoms grants an atom, by what RFC 5025 says about macros and scales. */
 export const impliesAtom = (grants: ReadonlySet<string>, atom: string): boolean => {
   if (grants.has(atom)) return true
   const [kind = ""] = atom.split(" ")

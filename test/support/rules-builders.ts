@@ -20,7 +20,7 @@ export const rule = (id: string, conditions: string | null, actions = "", transf
   `<rule id="${id}">${conditions === null ? "" : `<conditions>${conditions}</conditions>`}` +
   `<actions>${actions}</actions><transformations>${transformations}</transformations></rule>`
 
-/** The transformations that show all there is. */
+/** The transformations that show everything. */
 export const everything =
   "<pr:provide-services><pr:all-services/></pr:provide-services>" +
   "<pr:provide-persons><pr:all-persons/></pr:provide-persons>" +
@@ -28,7 +28,7 @@ export const everything =
 
 export const handling = (value: string): string => `<pr:sub-handling>${value}</pr:sub-handling>`
 
-/** One rule for one watcher, and only under these further conditions. */
+/** A rule for one watcher, with further conditions. */
 export const ruleFor = (
   watcher: string,
   treat: string,
@@ -48,7 +48,7 @@ export const reading = (text: string, options?: RulesOptions): RulesDocument => 
   return read.rules
 }
 
-/** Someone at some time; by default Bob at the epoch, in no sphere. */
+/** A requester at an instant; by default Bob at the epoch, without a sphere. */
 export const asked = (
   uris: string | readonly string[] = "sip:bob@example.com",
   sphere: string | null = null,

@@ -1,5 +1,5 @@
 /**
- * Presence documents with everything in them that a privacy filter looks at, written by hand or at random.
+ * Presence documents with everything that a privacy filter examines, written by hand or random.
  */
 import fc from "fast-check"
 import { canonical, element } from "../../src/domain/packages/element.ts"
@@ -22,7 +22,7 @@ import { nothingGranted } from "../../src/domain/packages/presence-rules.ts"
 const rpid = (name: string, ...inside: readonly (Node | string)[]): Element =>
   element(rpidNamespace, name, {}, inside, "r")
 
-/** Some presence attribute, by chance one that nobody knows, at the wrong place, or a second time. */
+/** A presence attribute, sometimes an unknown one, in the wrong place, or a second time. */
 const anyAttributeElement: fc.Arbitrary<Node> = fc.oneof(
   fc
     .constantFrom(...attributeNames)
@@ -57,7 +57,7 @@ const anyForeign: fc.Arbitrary<readonly Attribute[]> = fc.constantFrom(
   [{ namespace: "http://www.w3.org/XML/1998/namespace", name: "lang", prefix: "xml", value: "de" }],
 )
 
-/** A reader never gives two texts in a row. */
+/** A reader never returns two adjacent texts. */
 const asRead = (children: readonly Node[]): readonly Node[] =>
   children.filter((node, index) => node._tag !== "Text" || children[index - 1]?._tag !== "Text")
 
@@ -139,7 +139,7 @@ export const anyGrants: fc.Arbitrary<Permissions> = fc
     return combined([nothingGranted, { ...nothingGranted, ...grants, ...(grants.allAttributes ? all : {}) }])
   })
 
-/** What filtering may do to a list of nodes: leave some out, and do the same inside others. */
+/** Whether nodes are a possible result of filtering: some are omitted, and others reduced in the same way. */
 const isWithin = (less: readonly Node[], more: readonly Node[]): boolean => {
   let at = 0
   return less.every((node) => {
@@ -153,19 +153,19 @@ const isPartOf = (less: Node, more: Node): boolean => {
   if (less._tag !== "Element" || more._tag !== "Element")
     return less._tag === more._tag && JSON.stringify(less) === JSON.stringify(more)
   if (canonical(less) === canonical(more)) return true
-  const attributes = more.attributes.map((one) => JSON.stringify(one))
+  const attributes = more.attributes.map((attribute) => JSON.stringify(attribute))
   return (
     less.name === more.name &&
     less.namespace === more.namespace &&
-    less.attributes.every((one) => attributes.includes(JSON.stringify(one))) &&
+    less.attributes.every((attribute) => attributes.includes(JSON.stringify(attribute))) &&
     isWithin(less.children, more.children)
   )
 }
 
 export const lists = ["tuples", "notes", "persons", "devices", "others"] as const
 
-/** Whether a document holds nothing that the other does not, in the same order. */
+/** Whether a document contains nothing that the other does not, in the same order. */
 export const isIn = (less: Pidf, more: Pidf): boolean =>
   less.entity === more.entity &&
-  less.attributes.every((one) => more.attributes.includes(one)) &&
+  less.attributes.every((attribute) => more.attributes.includes(attribute)) &&
   lists.every((list) => isWithin(less[list], more[list]))

@@ -1,11 +1,11 @@
 /**
  * Presence rules by brute force: rules are sets of people, instants and grants, and matching is membership.
  *
- * Knows nothing of URIs, XML or lattices: people and domains are names, and what is written about them in documents is
- * `rules-arbitraries.ts`.
+ * It knows nothing of URIs, XML or lattices: people and domains are names; `rules-arbitraries.ts` writes them into
+ * documents.
  */
 
-/** Everyone there is; who has no domain cannot be found by one. */
+/** All people; those without a domain cannot match one. */
 export const people = [
   { name: "bob", domain: "example" },
   { name: "carol", domain: "example" },
@@ -43,22 +43,23 @@ export interface ModelCase {
   readonly now: number
 }
 
-const names = (is: (one: (typeof people)[number]) => boolean): ReadonlySet<string> =>
-  new Set(people.filter(is).map(({ name }) => name))
+const names = (isMeant: (person: (typeof people)[number]) => boolean): ReadonlySet<string> =>
+  new Set(people.filter(isMeant).map(({ name }) => name))
 
 const meet = (left: ReadonlySet<string>, right: ReadonlySet<string>): boolean =>
-  [...left].some((one) => right.has(one))
+  [...left].some((name) => right.has(name))
 
 const excepted = (except: Except): ReadonlySet<string> => {
   if (except === "empty") return new Set()
   return "id" in except ? new Set([except.id]) : names(({ domain }) => domain === except.domain)
 }
 
-const identifies = (one: Alternative, requester: ReadonlySet<string>): boolean => {
-  if (one === "unknown" || ("many" in one && one.many === "broken")) return false
-  if ("one" in one) return requester.has(one.one)
-  const within = one.many === "anyone" ? names(() => true) : names(({ domain }) => domain === one.many)
-  return meet(requester, within) && one.except.every((e) => !meet(requester, excepted(e)))
+const identifies = (alternative: Alternative, requester: ReadonlySet<string>): boolean => {
+  if (alternative === "unknown" || ("many" in alternative && alternative.many === "broken")) return false
+  if ("one" in alternative) return requester.has(alternative.one)
+  const within =
+    alternative.many === "anyone" ? names(() => true) : names(({ domain }) => domain === alternative.many)
+  return meet(requester, within) && alternative.except.every((e) => !meet(requester, excepted(e)))
 }
 
 const holds = (condition: ModelCondition, { requester, sphere, now }: ModelCase, oma: boolean): boolean => {
@@ -67,7 +68,8 @@ const holds = (condition: ModelCondition, { requester, sphere, now }: ModelCase,
   if (condition === "anonymous") return oma && present.size === 0
   if (condition === "other") return oma && present.size > 0
   if ("list" in condition) return oma && meet(present, new Set<string>(condition.list))
-  if ("identity" in condition) return condition.identity.some((one) => identifies(one, present))
+  if ("identity" in condition)
+    return condition.identity.some((alternative) => identifies(alternative, present))
   if ("sphere" in condition) return sphere !== null && condition.sphere.includes(sphere)
   if (condition.validity === "broken") return false
   const instants = condition.validity.flatMap(([from, until]) =>
@@ -77,16 +79,22 @@ const holds = (condition: ModelCondition, { requester, sphere, now }: ModelCase,
 }
 
 const strength = ({ conditions }: ModelRule): number => {
-  const kinds = conditions.map((one) => {
-    if (typeof one === "string") return { anonymous: 4, other: 1, unknown: 0 }[one]
-    return "identity" in one ? 3 : "list" in one ? 2 : 0
+  const kinds = conditions.map((condition) => {
+    if (typeof condition === "string") return { anonymous: 4, other: 1, unknown: 0 }[condition]
+    return "identity" in condition ? 3 : "list" in condition ? 2 : 0
   })
   return kinds.find((kind) => kind > 0) ?? 0
 }
 
 /** Ordinals of the rules that match. */
-export const referenceMatches = (rules: readonly ModelRule[], one: ModelCase, oma: boolean): number[] => {
-  const all = rules.flatMap((rule, at) => (rule.conditions.every((it) => holds(it, one, oma)) ? [at] : []))
+export const referenceMatches = (
+  rules: readonly ModelRule[],
+  question: ModelCase,
+  oma: boolean,
+): number[] => {
+  const all = rules.flatMap((rule, at) =>
+    rule.conditions.every((condition) => holds(condition, question, oma)) ? [at] : [],
+  )
   const strengths = all.map((at) => strength(rules[at] as ModelRule))
   const best = Math.max(...strengths)
   return oma ? all.filter((_, at) => strengths[at] === 0 || strengths[at] === best) : all

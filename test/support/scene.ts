@@ -1,5 +1,5 @@
 /**
- * A server of the test's own, phones on it, and what they say to each other most; all closed after the test.
+ * A server for one test, its phones, and the messages that they exchange most; all are closed after the test.
  */
 import assert from "node:assert/strict"
 import type { TestContext } from "vitest"
@@ -14,18 +14,20 @@ import type { Watchers } from "./watcher-info-reader.ts"
 export const phoneOpen = pidf(tuple("phone", "open"))
 export const phoneClosed = pidf(tuple("phone", "closed"))
 
-/** A call and the phone it is made on. */
+/** A call and the phone that makes it. */
 export type Call = Script & { readonly phone: Phone }
 
 export interface Scene {
   readonly server: PresenceServer
   /** A further phone. */
   readonly anotherPhone: () => Promise<Phone>
-  /** A call of that user on a phone of its own. */
+  /** A call of that user on a new phone. */
   readonly another: (user: string) => Promise<Call>
-  /** Alice's one publication: created the first time, then modified. */
+  /** Alice's only publication: created the first time, then modified. */
   readonly publish: (body?: string) => Promise<void>
-  /** Puts Alice's rules in force through the management port, which must be on; null removes them. Gives the status. */
+  /**
+   * Puts Alice's rules in force through the management port, which must be on; null removes them. Returns the status.
+   */
   readonly rules: (text: string | null) => Promise<number>
 }
 
@@ -39,7 +41,7 @@ export const openScene = async (
   const server = await startPresence({ domain: ["example.com"], ...settings })
   const phones: Phone[] = []
   onTestFinished(async () => {
-    // nobody waits at the stop for what the test did not answer
+    // the stop must not wait for NOTIFYs that the test did not answer
     await Promise.all(phones.map(hangUp))
     for (const phone of phones) phone.close()
     await server.stop()
@@ -81,7 +83,7 @@ export const openScene = async (
   }
 }
 
-/** Ends each subscription whose NOTIFY is there, or is on its way, and was not taken. */
+/** Ends each subscription whose NOTIFY has arrived, or is on its way, and was not taken by the test. */
 const hangUp = async (phone: Phone): Promise<void> => {
   const isNotify = ({ raw }: Message): boolean => raw.isRequest && raw.method === "NOTIFY"
   for (;;) {

@@ -1,5 +1,5 @@
 /**
- * A whole server in this process: memory store, free loopback ports, settings of the test's choice.
+ * A whole server in this process: memory store, free loopback ports, settings chosen by the test.
  */
 import { Effect, Exit, Logger, Scope } from "effect"
 import { readConfig } from "../../src/app/config/config.ts"
@@ -12,12 +12,12 @@ export interface PresenceServer {
   /** URL of the management port; null when it is off. */
   readonly admin?: string | null
   readonly portOf: (transport: "udp" | "tcp") => number
-  /** Waits until all that has come and fallen due so far is decided, stored and released. */
+  /** Waits until everything that has arrived and fallen due is decided, stored and released. */
   readonly settle?: () => Promise<void>
   readonly stop: () => Promise<void>
 }
 
-/** Starts one without pacing of NOTIFYs, unless the settings say otherwise. */
+/** Starts a server without pacing of NOTIFYs, unless the settings say otherwise. */
 export const startPresence = async (
   settings: Readonly<Partial<Record<SettingName, unknown>>> = {},
 ): Promise<PresenceServer> => {
@@ -29,9 +29,10 @@ export const startPresence = async (
     defaults: {
       listen: ["udp:127.0.0.1:0", "tcp:127.0.0.1:0"],
       admin: "off",
+      warm_up: 0,
       memory: true,
       notify_min_interval: 0,
-      // a test may wait long for its turn: a server that cannot ask for so long is not what most are about
+      // a test may wait long for the processor: a server whose lease lapses meanwhile is not what most tests are about
       writer_lease: 30,
       ...settings,
     },
@@ -45,7 +46,7 @@ export const startPresence = async (
     }).pipe(Scope.provide(scope), Effect.provide(Logger.layer([]))),
   )
   const portOf = (transport: "udp" | "tcp"): number => {
-    const address = server.addresses().find((one) => one.startsWith(transport)) ?? ""
+    const address = server.addresses().find((candidate) => candidate.startsWith(transport)) ?? ""
     return Number(address.slice(address.lastIndexOf(":") + 1))
   }
   return {

@@ -1,5 +1,5 @@
 /**
- * What simulations run with, and which world a seed lives in: stub packages and a hook, or the real presence, calls and
+ * The configuration of simulations, and the world of each seed: stub packages and a hook, or real presence, calls and
  * watcher information under real rules.
  */
 import { xmlCodec } from "../../src/adapters/xml/codec.ts"
@@ -23,7 +23,7 @@ import { bodyInShort, pidf, rulesBody } from "./ruled.ts"
 import type { SmallRule } from "./ruled.ts"
 import { offlineLine, packages, text } from "./stub-package.ts"
 
-/** Profile, interval, offset and what a timeout means follow from OpenSIPS. */
+/** Profile, interval, offset and the meaning of a timeout follow OpenSIPS. */
 const limitsOf = (seed: number): NonNullable<SimulationOptions["limits"]> => ({
   profile: seed % 2 === 0 ? "3265" : "6665",
   notifyIntervalMillis: seed % 4 < 2 ? null : 0,
@@ -42,14 +42,14 @@ const universe = {
   ]),
 }
 
-/** What is said to be there: neither ended nor absent. */
+/** What is shown as present: neither ended nor absent. */
 const present = (shown: string): string =>
   shown
     .split("\n")
     .filter((line) => !line.startsWith("-") && line !== offlineLine)
     .join("\n")
 
-/** The real tables go along with one seed in three: to compare them costs as much as all the rest. */
+/** Every third seed includes the real tables, because comparing them costs as much as all the rest. */
 const tablesOf = (seed: number): Pick<SimulationOptions, "follow"> =>
   seed % 3 === 0 ? { follow: followed } : {}
 
@@ -71,7 +71,7 @@ export const simulateSeed = (seed: number, steps = 300, traceLines = 40): Simula
 const dialogs = dialogInfo({ xml: xmlCodec })
 export const ruledPackages = makeRegistry(
   [presence({ xml: xmlCodec, rules: {}, mixes: dialogsInPresence(dialogs) }), dialogs],
-  (of) => watcherInfo(of, { xml: xmlCodec }),
+  (packageName) => watcherInfo(packageName, { xml: xmlCodec }),
 )
 
 const beginning = Date.UTC(2026, 10, 20, 10)
@@ -79,23 +79,23 @@ const who: readonly (Uri | null)[] = [null, ...watchers]
 const handlings: readonly SubHandling[] = ["allow", "allow", "confirm", "polite-block", "block"]
 
 /** For everyone and for each watcher: every handling, all or some tuples, in a sphere, for some minutes. */
-const someRules: readonly (readonly SmallRule[])[] = who.flatMap((one) =>
+const someRules: readonly (readonly SmallRule[])[] = who.flatMap((uri) =>
   handlings.flatMap((treat, index) => [
-    [{ who: one, treat }],
+    [{ who: uri, treat }],
     [
-      { who: one, treat, tuples: ["t1"] },
+      { who: uri, treat, tuples: ["t1"] },
       { who: null, treat: "allow", tuples: ["t2"], sphere: "work" },
     ],
     [
       { who: null, treat: "confirm" },
-      { who: one, treat, from: beginning + index * 30_000, until: beginning + 120_000 + index * 60_000 },
+      { who: uri, treat, from: beginning + index * 30_000, until: beginning + 120_000 + index * 60_000 },
     ],
   ]),
 )
 
 const ruledUniverse = {
   presentities,
-  watchers: [...watchers, ...presentities.filter((one) => !watchers.includes(one))],
+  watchers: [...watchers, ...presentities.filter((uri) => !watchers.includes(uri))],
   bodies: new Map([
     [
       "presence",
@@ -121,7 +121,7 @@ const ruledUniverse = {
   },
 }
 
-/** The same with states that outlive every publication. */
+/** The same with hard state, which outlives every publication. */
 const hardUniverse = {
   ...ruledUniverse,
   hardState: new Map([
@@ -131,26 +131,26 @@ const hardUniverse = {
 }
 
 const inOrder = (table: readonly (readonly [string, string])[]): string =>
-  JSON.stringify(table.toSorted(([one], [other]) => (one < other ? -1 : 1)))
+  JSON.stringify(table.toSorted(([left], [right]) => (left < right ? -1 : 1)))
 
-/** @source RFC 3858 §4: a table by id, a full document begins it anew */
+/** @source RFC 3858 §4: a table by id, which a full document replaces */
 const readWatchers = (known: string | undefined, document: string): string => {
   const parsed = xmlCodec.parse(document)
   if (parsed._tag !== "Parsed") throw new Error("not XML")
   const isFull = attribute(parsed.root, "state") === "full"
   const table = new Map<string, string>(isFull || known === undefined ? [] : JSON.parse(known))
   for (const list of childrenNamed(parsed.root, watcherInfoNamespace, "watcher-list")) {
-    for (const one of childrenNamed(list, watcherInfoNamespace, "watcher")) {
-      const id = attribute(one, "id") ?? ""
-      const status = attribute(one, "status") ?? ""
+    for (const element of childrenNamed(list, watcherInfoNamespace, "watcher")) {
+      const id = attribute(element, "id") ?? ""
+      const status = attribute(element, "status") ?? ""
       if (status === "terminated") table.delete(id)
-      else table.set(id, `${textOf(one)} ${status}`)
+      else table.set(id, `${textOf(element)} ${status}`)
     }
   }
   return inOrder([...table])
 }
 
-/** Open tuples by id: what ended is said closed once, what is absent is closed or not there. */
+/** Open tuples by id: an ended one is shown as closed once, an absent one is closed or missing. */
 const openTuples = (document: string): string =>
   document === ""
     ? ""
@@ -160,24 +160,24 @@ const openTuples = (document: string): string =>
         .sort()
         .join(" ")
 
-const truth = (state: State, one: Subscription): string => {
-  const { packageName } = one
+const truth = (state: State, subscription: Subscription): string => {
+  const { packageName } = subscription
   if (packageName.endsWith(".winfo")) {
-    const of = packageName.slice(0, -".winfo".length)
+    const watched = packageName.slice(0, -".winfo".length)
     const entries = [
-      ...[...values(state.subscriptions)].filter((other) => other.packageName === of),
+      ...[...values(state.subscriptions)].filter((subscription) => subscription.packageName === watched),
       ...[...values(state.waiting)]
-        .filter((other) => other.packageName === of)
-        .map((other) => ({ ...other, status: "waiting" })),
+        .filter((waiting) => waiting.packageName === watched)
+        .map((waiting) => ({ ...waiting, status: "waiting" })),
     ]
     return inOrder(
-      entries.map(({ no, watcher, status, private: isPrivate }) => {
+      entries.map(({ no: id, watcher, status, private: isPrivate }) => {
         const name = isPrivate === true ? "sip:anonymous@anonymous.invalid" : watcher
-        return [`w${no}`, `${name} ${status}`] as const
+        return [`w${id}`, `${name} ${status}`] as const
       }),
     )
   }
-  const document = viewFor(state, one, ruledPackages.find(packageName)!).body?.text ?? ""
+  const document = viewFor(state, subscription, ruledPackages.find(packageName)!).body?.text ?? ""
   return packageName === "dialog"
     ? ruledUniverse.read(packageName, undefined, document)
     : openTuples(document)
@@ -198,7 +198,7 @@ export const simulateRuledSeed = (seed: number, steps = 200, traceLines = 40): S
       ...limitsOf(seed),
       sphereCheck: seed % 7 < 4,
       noRules: seed % 3 === 0 ? "allow" : "confirm",
-      // policies that treat everybody as before, and stand in the log
+      // policies that treat everybody as before, and are recorded in the log
       ...(seed % 5 === 0 ? { watching: { ...ownPolicies, policies: { "*": "everybody" } } } : {}),
     },
   })

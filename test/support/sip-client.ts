@@ -1,6 +1,6 @@
 /**
- * Phones for scenarios: a socket that sends what the test writes and keeps what comes, and a script for one call that
- * fills in the headers a test does not care about.
+ * Phones for scenarios: a socket that sends what the test writes and keeps what it receives, and a script for one call
+ * that fills in the headers of no importance to a test.
  */
 import assert from "node:assert/strict"
 import { createSocket } from "node:dgram"
@@ -22,16 +22,17 @@ export interface Phone {
   /** `127.0.0.1:40123` */
   readonly address: string
   readonly serverPort: number
-  /** Sends the text as it is. */
+  /** Sends the text unchanged. */
   readonly send: (text: string) => void
-  /** The first message not yet taken that fits; waits for it, up to a time when one is given. */
+  /** The first message that fits and was not taken yet; waits for it, up to a limit if one is given. */
   readonly next: (fits?: (message: Message) => boolean, withinMs?: number) => Promise<Message>
   /**
-   * Fails when anything was sent here that nobody took. What the server was about to send has left when it answers a
-   * question that it is asked after it has come to rest; so nothing is waited for, but for what comes in so many milliseconds.
+   * Fails if a message arrived here that the test did not take. Once the server is idle and has answered a request,
+   * everything that it was going to send has been sent; therefore there is no waiting, except for what arrives within
+   * the given milliseconds.
    */
   readonly hearsNothing: (ms?: number) => Promise<void>
-  /** Answers a request; when it comes again, since the answer was late or lost, it is answered again and not shown. */
+  /** Answers a request; a retransmission, caused by a late or lost answer, is answered again and not shown. */
   readonly answer: (request: Message, text: string) => void
   readonly close: () => void
 }
@@ -112,16 +113,16 @@ const makePhone = (
   }
 }
 
-/** A request and its repetitions have this in common (RFC 3261 §17.2.3). */
+/** A request and its retransmissions share this (RFC 3261 §17.2.3). */
 const transactionOf = ({ raw }: Message): string => `${raw.vias[0]} ${raw.cseqText}`
 
 const startOf = ({ raw }: Message): string =>
   raw.isRequest ? `${raw.method} ${raw.cseqText}` : `${raw.status} to ${raw.cseqText}`
 
-/** A server that can be told to come to rest; others are asked as they are. */
+/** A server that can be told to become idle; others are asked as they are. */
 type Asked = Pick<PresenceServer, "portOf"> & Partial<Pick<PresenceServer, "settle">>
 
-/** @param at addresses of this machine: the phone's own, and the one it sends to */
+/** @param at addresses of this machine: that of the phone, and the one it sends to */
 export const openPhone = async (
   server: Asked,
   transport: Transport,
@@ -129,7 +130,7 @@ export const openPhone = async (
 ): Promise<Phone> => {
   const port = server.portOf(transport)
   if (transport === "udp") {
-    // Nothing to look up: what was sent is out before the socket may be closed.
+    // Without a lookup, everything has been sent before the socket may be closed.
     const socket = createSocket({ type: "udp4", lookup: (host, _, done) => done(null, host, 4) })
     await new Promise<void>((resolve) => socket.bind(0, own, resolve))
     const { phone, received } = makePhone(
@@ -176,26 +177,26 @@ export const messageText = (start: string, headers: Headers, body = ""): string 
 }
 
 let minted = 0
-/** Text that no other call gives. */
+/** Text that no other call produces. */
 export const mint = (prefix: string): string => `${prefix}${process.pid}x${(minted++).toString(36)}`
 
 export const viaOf = (phone: Phone): string =>
   `SIP/2.0/${phone.transport.toUpperCase()} ${phone.address};branch=${mint("z9hG4bK")};rport`
 
-/** Copies what an answer copies. */
+/** A response, with the headers that it copies from its request. */
 export const answer = (phone: Phone, request: Message, status = "200 OK", extra: Headers = {}): void => {
   const { raw } = request
   const copied = { Via: raw.vias, From: raw.from, To: raw.to, "Call-ID": raw.callId, CSeq: raw.cseqText }
   phone.answer(request, messageText(`SIP/2.0 ${status}`, { ...copied, ...extra }))
 }
 
-/** One call or one publication: From, To, Call-ID and CSeq are kept, everything can be overruled. */
+/** One call or one publication: From, To, Call-ID and CSeq are kept, and everything can be overridden. */
 export interface Script {
   readonly callId: string
   readonly fromTag: string
   /** Number of the last request sent. */
   cseq: number
-  /** The peer's tag; null until a 2xx to SUBSCRIBE gave one. */
+  /** The peer's tag; null until a 2xx to SUBSCRIBE set it. */
   toTag: string | null
   /** Where requests go: the presentity, then the server's Contact. */
   target: string
@@ -217,7 +218,7 @@ export interface Script {
 export interface Expected {
   /** `active`, `terminated;reason=timeout` … without `expires`. */
   readonly state: string
-  /** Seconds; the server may have lost as many as passed since the SUBSCRIBE, and one for rounding. */
+  /** Seconds; the server's value may be lower by the seconds since the SUBSCRIBE, plus one for rounding. */
   readonly expires?: number
   /** Null: no body; left out: any. */
   readonly body?: string | null
@@ -319,16 +320,16 @@ const checkNotify = (call: Script, notify: Message, expected: Expected): void =>
   }
 }
 
-/** Equal for documents that mean the same: white space between elements does not count. */
+/** Equal for documents with the same meaning: white space between elements is ignored. */
 export const xml = (text: string): string => {
   const parsed = xmlCodec.parse(text)
   assert.ok(parsed._tag === "Parsed", `not XML: ${text}`)
   return canonical(withoutBlanks(parsed.root))
 }
 
-const withoutBlanks = (of: Element): Element => ({
-  ...of,
-  children: of.children
+const withoutBlanks = (element: Element): Element => ({
+  ...element,
+  children: element.children
     .filter((node) => node._tag !== "Text" || node.text.trim() !== "")
     .map((node) => (node._tag === "Element" ? withoutBlanks(node) : node)),
 })

@@ -1,5 +1,5 @@
 /**
- * What the decoder of requests is told besides the message: where it came from, and the settings of a plain server.
+ * What the decoder of requests needs besides the message: where it came from, and the settings of a plain server.
  */
 import { parseAddress } from "../../src/adapters/sip/address-headers.ts"
 import { checkRequest, decodeRequest } from "../../src/adapters/sip/decode-request.ts"
@@ -47,7 +47,7 @@ export const requestRules: RequestRules = {
   policy: null,
 }
 
-/** A request from its checks to what it becomes. @param isMerged whether it came by another path already */
+/** Takes a request through its checks to the result. @param isMerged whether it has already arrived by another path */
 export const decodeMessage = (
   message: RawMessage,
   on: ReceivedOn = arrival,

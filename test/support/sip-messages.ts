@@ -1,5 +1,5 @@
 /**
- * SIP requests as text, with one obvious default per header, and arbitraries of the bytes that hurt parsers.
+ * SIP requests as text, with an obvious default for each header, and arbitraries of the bytes that break parsers.
  */
 import * as fc from "fast-check"
 import { readDatagram } from "../../src/adapters/sip/message-reader.ts"
@@ -9,7 +9,7 @@ import { limitsDefault } from "../../src/adapters/sip/options.ts"
 export interface RequestParts {
   readonly method?: string
   readonly uri?: string
-  /** Header lines by name; null leaves the default one out, an array repeats it. */
+  /** Header lines by name; null omits the default, an array repeats the header. */
   readonly headers?: Readonly<Record<string, string | readonly string[] | null>>
   readonly body?: string
 }
@@ -40,7 +40,7 @@ export const requestText = ({
   let text = `${method} ${uri} SIP/2.0\r\n`
   for (const [name, value] of Object.entries(lines)) {
     if (value === null) continue
-    for (const one of typeof value === "string" ? [value] : value) text += `${name}: ${one}\r\n`
+    for (const line of typeof value === "string" ? [value] : value) text += `${name}: ${line}\r\n`
   }
   return `${text}\r\n${body}`
 }
@@ -49,7 +49,7 @@ export const requestText = ({
 export const read = (text: string): RawMessage | null =>
   readDatagram(Buffer.from(text, "utf8"), limitsDefault, new Set(["call-info", "x-state"]))
 
-/** Reads what is known to be readable. */
+/** Parses a message that is known to be valid. */
 export const readRequest = (parts: RequestParts = {}): RawMessage => {
   const message = read(requestText(parts))
   if (message === null) throw new Error("the request in the test is not readable")
@@ -69,7 +69,7 @@ export const headerValues = (message: string, name: string): readonly string[] =
 export const headerValue = (message: string, name: string): string | undefined =>
   headerValues(message, name)[0]
 
-/** Text over the characters on which parsers stumble. */
+/** Text with the characters on which parsers fail. */
 export const trapText = (maxLength = 400): fc.Arbitrary<string> =>
   fc
     .array(
@@ -102,7 +102,7 @@ export const trapText = (maxLength = 400): fc.Arbitrary<string> =>
     )
     .map((pieces) => pieces.join(""))
 
-/** A readable request with one stretch of it replaced. */
+/** A valid request with one part of it replaced. */
 export const mutatedRequest: fc.Arbitrary<string> = fc
   .tuple(fc.constantFrom("OPTIONS", "PUBLISH", "SUBSCRIBE"), fc.nat(), fc.nat(40), trapText(20))
   .map(([method, at, length, insert]) => {

@@ -1,5 +1,5 @@
 /**
- * A server on loopback with a scripted core, and peers that speak to it over real sockets.
+ * A server on loopback with a scripted core, and peers that talk to it over real sockets.
  */
 import { createSocket } from "node:dgram"
 import { connect, createServer } from "node:net"
@@ -17,7 +17,7 @@ export interface TestServer {
   readonly port: number
   readonly requests: Request[]
   readonly outcomes: { readonly cseq: number; readonly outcome: DeliveryOutcome }[]
-  /** Replaces what is done with a request; the default accepts. */
+  /** Determines the answer to a request; by default it is accepted. */
   respond: (request: Request) => void
   readonly close: () => Promise<void>
 }
@@ -36,7 +36,7 @@ export const acceptRequest = (request: Request): void => {
 /** On one port for UDP and TCP. */
 export const startServer = async (
   options: Partial<SipOptions> = {},
-  asked: Pick<SipHandler, "overload" | "maySend"> = {},
+  handler: Pick<SipHandler, "overload" | "maySend"> = {},
 ): Promise<TestServer> => {
   const sip = make({
     listen: [
@@ -66,16 +66,16 @@ export const startServer = async (
         delivered: (_presentity, _no, cseq, outcome) => {
           server.outcomes.push({ cseq, outcome })
         },
-        ...asked,
+        ...handler,
       })
       .pipe(Scope.provide(scope)),
   )
   const ports = sip.addresses().map((address) => address.slice(address.lastIndexOf(":") + 1))
   if (options.listen !== undefined || new Set(ports).size === 1)
     return Object.assign(server, { port: Number(ports[0]) })
-  // somebody else has that one for TCP
+  // another process has that port for TCP
   await server.close()
-  return startServer(options, asked)
+  return startServer(options, handler)
 }
 
 /** Waits until the condition holds. */
@@ -88,7 +88,7 @@ export interface UdpPeer {
   readonly port: number
   readonly messages: string[]
   readonly send: (text: string | Buffer) => void
-  /** The next message not yet taken. */
+  /** The next message not taken yet. */
   readonly next: () => Promise<string>
   readonly close: () => void
 }
@@ -158,7 +158,7 @@ export interface TcpListening {
   readonly close: () => void
 }
 
-/** @returns null when somebody else has the port */
+/** @returns null if another process has the port */
 export const tcpListener = async (port = 0): Promise<TcpListening | null> => {
   const peers: TcpPeer[] = []
   const server: Server = createServer((socket) => peers.push(watch(socket)))
@@ -177,7 +177,7 @@ export const tcpListener = async (port = 0): Promise<TcpListening | null> => {
   }
 }
 
-/** The response a well-behaved watcher gives to a NOTIFY. */
+/** The response of a well-behaved watcher to a NOTIFY. */
 export const answerTo = (request: string, status = "200 OK", extra = ""): string => {
   const copied = request
     .split("\r\n\r\n")[0]!

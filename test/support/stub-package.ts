@@ -1,8 +1,8 @@
 /**
- * Event packages small enough to be predicted by eye, and the registry that tests run with.
+ * Event packages simple enough to predict by eye, and the registry with which tests run.
  *
- * A stub document is a list of lines, each line one element; a text that starts with `!` is unreadable. An ended
- * publication's lines are shown with a minus in front, once.
+ * A stub document is a list of lines, each line one element; a text that starts with `!` is unreadable. The lines of an
+ * ended publication are shown once with a leading minus.
  */
 import { xmlCodec } from "../../src/adapters/xml/codec.ts"
 import type { Composition, EventPackage } from "../../src/domain/packages/event-package.ts"
@@ -19,7 +19,7 @@ export interface StubOptions {
   /** `newest`: the last content counts; `all`: everything, oldest content first. */
   readonly composition?: "newest" | "all"
   readonly entityTags?: EventPackage["entityTags"]
-  /** Whether absence is shown as a document even when nobody asks for one. */
+  /** Whether absence is always shown as a document. */
   readonly showsAbsence?: boolean
   readonly notifyIntervalMillis?: number
 }
@@ -56,7 +56,7 @@ const all = ({ documents, ended }: Composition<Lines>): readonly string[] => [
   ...ended.flatMap(({ document }) => document.lines.map(closed)),
 ]
 
-/** The newest live content, or, when there is none, the newest that just ended. */
+/** The newest live content, or, if there is none, the newest that has just ended. */
 const newest = ({ documents, ended }: Composition<Lines>): readonly string[] =>
   documents.at(-1)?.document.lines ?? ended.at(-1)?.document.lines.map(closed) ?? []
 
@@ -68,7 +68,7 @@ export const text = (content: string): Body => ({ contentType: "text/plain", tex
 /** A template: watched, never published. */
 const template: EventPackage<Lines> = { ...stub({ name: "stub.winfo" }), accepts: [] }
 
-/** Everything a history can name; `presence` reads real XML. */
+/** All packages that a history can name; `presence` parses real XML. */
 export const packages = makeRegistry([
   stub(),
   stub({ name: "stub-all", composition: "all" }),

@@ -1,5 +1,5 @@
 /**
- * Users of a server that asks who they are, and how a call answers it.
+ * Users of a server that requires authentication, and how a call authenticates.
  */
 import assert from "node:assert/strict"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
@@ -11,7 +11,7 @@ import type { Credentials } from "../../src/app/client/credentials.ts"
 import type { Message } from "../../src/app/client/wire.ts"
 import type { Headers, Script } from "./sip-client.ts"
 
-/** A file of users that is gone after the test. */
+/** A file of users that is removed after the test. */
 export const usersFile = ({ onTestFinished }: TestContext, ...lines: readonly string[]): string => {
   const folder = mkdtempSync(join(tmpdir(), "presently-users-"))
   onTestFinished(() => rmSync(folder, { recursive: true }))
@@ -20,7 +20,7 @@ export const usersFile = ({ onTestFinished }: TestContext, ...lines: readonly st
   return file
 }
 
-/** Subscribes, is challenged, and answers with these credentials. */
+/** Subscribes, is challenged, and responds with these credentials. */
 export const subscribeAs = async (
   call: Script,
   credentials: Credentials,

@@ -1,10 +1,10 @@
 /**
- * A short story over the wire, for whoever looks at a log afterwards.
+ * A short story over the wire, for tests that examine the log afterwards.
  */
 import assert from "node:assert/strict"
 import { answer, openPhone, pidf, script, tuple } from "./sip-client.ts"
 
-/** Bob watches alice, who opens, closes and opens; he is told each time; dave publishes. */
+/** Bob watches alice, who opens, closes and opens; he is notified each time; dave publishes. */
 export const live = async (port: number): Promise<void> => {
   const phone = await openPhone({ portOf: () => port }, "udp")
   const bob = script(phone, { user: "bob" })

@@ -1,8 +1,8 @@
 /**
- * Watcher information as the RFC wants it read: the reference that documents the server sends are held against.
+ * A reader of watcher information according to the RFC: the reference for the documents that the server sends.
  *
- * Goes by names in the namespace of RFC 3858 only; everything foreign, element, attribute or text in a foreign element, is
- * as if it were not there (§3).
+ * It only considers names in the namespace of RFC 3858; everything foreign, element, attribute or text in a foreign
+ * element, is ignored (§3).
  */
 import { xmlCodec } from "../../src/adapters/xml/codec.ts"
 import { attribute, childrenNamed } from "../../src/domain/packages/element.ts"
@@ -32,7 +32,7 @@ export interface WatcherRow {
   readonly duration: string | null
 }
 
-/** @throws Error for what is no watcher information, or lacks what RFC 3858 §3 demands */
+/** @throws Error if the text is no watcher information, or lacks what RFC 3858 §3 requires */
 export const readWatcherInfo = (text: string): WatcherDocument => {
   const read = xmlCodec.parse(text)
   if (read._tag === "Malformed") throw new Error(read.why)
@@ -63,14 +63,14 @@ const rowOf = (watcher: Element): WatcherRow => ({
   duration: attribute(watcher, "duration-subscribed"),
 })
 
-const demanded = (of: Element, name: string): string => {
-  const value = attribute(of, name)
-  if (value === null) throw new Error(`<${of.name}> without ${name}`)
+const demanded = (element: Element, name: string): string => {
+  const value = attribute(element, name)
+  if (value === null) throw new Error(`<${element.name}> without ${name}`)
   return value
 }
 
-const ownText = (of: Element): string =>
-  of.children.map((node) => (node._tag === "Text" ? node.text : "")).join("")
+const ownText = (element: Element): string =>
+  element.children.map((node) => (node._tag === "Text" ? node.text : "")).join("")
 
 /** A document of ours: one list. */
 export interface Watchers extends WatcherDocumentList {
@@ -78,7 +78,7 @@ export interface Watchers extends WatcherDocumentList {
   readonly isFull: boolean
 }
 
-/** The one list of a body; null when the body is something else. */
+/** The single list of a body; null: the body is something else. */
 export const watcherList = (body: Body): Watchers | null => {
   if (body.contentType !== "application/watcherinfo+xml") return null
   const { version, isFull, lists } = readWatcherInfo(body.text)
@@ -88,16 +88,16 @@ export const watcherList = (body: Body): Watchers | null => {
 }
 
 /**
- * Tables of watchers kept up by documents of one subscription.
+ * Tables of watchers maintained from the documents of one subscription.
  *
  * @source RFC 3858 §4
  */
 export interface WatcherInfoReader {
-  /** `stale`: not above the version at hand, left unread. `gap`: read, but one before it was missed. */
+  /** `stale`: not above the known version, ignored. `gap`: read, but a previous one was missed. */
   readonly take: (document: WatcherDocument) => "read" | "gap" | "stale"
-  /** False once a document was missed, until a full one comes: a refresh is in order. */
+  /** False after a document was missed, until a full one arrives: a refresh is needed. */
   readonly isSure: () => boolean
-  /** The watchers of one resource and package by id, but for those that have ended. */
+  /** The watchers of one resource and package by id, except those that have ended. */
   readonly table: (resource: string, packageName: string) => ReadonlyMap<string, WatcherRow>
 }
 

@@ -1,5 +1,5 @@
 /**
- * Random element trees, and ways to write one tree that differ in everything but meaning.
+ * Random element trees, and ways to write a tree that differ in everything except its meaning.
  */
 import fc from "fast-check"
 import type { Attribute, Element, Node } from "../../src/domain/packages/element.ts"
@@ -56,7 +56,7 @@ const pieces = [
   "<!--",
   "]]",
 ]
-/** Text with everything in it that has to be escaped somewhere. */
+/** Text with every character that must be escaped somewhere. */
 export const anyText = fc.array(fc.constantFrom(...pieces), { maxLength: 8 }).map((parts) => parts.join(""))
 
 const anyComment = anyText
@@ -72,7 +72,7 @@ const anyAttributes = fc.uniqueArray(anyAttribute, {
   selector: ({ namespace, name }) => `${name} ${namespace}`,
 })
 
-/** As a reader gives it: neither empty texts nor two in a row. */
+/** As a reader returns them: neither empty nor adjacent texts. */
 const settled = (children: readonly Node[]): readonly Node[] => {
   const result: Node[] = []
   for (const node of children) {
@@ -104,7 +104,7 @@ export const anyElement: fc.Arbitrary<Element> = fc.letrec<{ element: Element; n
     })),
 })).element
 
-/** Decides among equivalent spellings: gives a number below `count`. */
+/** Chooses among equivalent spellings: returns a number below `count`. */
 export type Choose = (count: number) => number
 
 export const anyChoices: fc.Arbitrary<Choose> = fc.infiniteStream(fc.nat()).map((stream) => (count) => {
@@ -121,15 +121,15 @@ export const writeOtherwise = (root: Element, choose: Choose): string => {
   return `${head}${before}${writeElement(root, choose)}${["", "\n", "<?end?>", "<!---->"][choose(4)]}`
 }
 
-const writeElement = (of: Element, choose: Choose): string => {
+const writeElement = (element: Element, choose: Choose): string => {
   // Every element declares all it needs; an element in no namespace cannot have a prefix.
-  const prefix = of.namespace === "" || choose(2) === 0 ? "" : (["z", "é", "_", "xmlq"][choose(4)] ?? "")
+  const prefix = element.namespace === "" || choose(2) === 0 ? "" : (["z", "é", "_", "xmlq"][choose(4)] ?? "")
   const parts = [
     prefix === ""
-      ? `xmlns=${quoted(of.namespace, choose)}`
-      : `xmlns:${prefix}=${quoted(of.namespace, choose)}`,
+      ? `xmlns=${quoted(element.namespace, choose)}`
+      : `xmlns:${prefix}=${quoted(element.namespace, choose)}`,
   ]
-  of.attributes.forEach(({ namespace, name, value }, index) => {
+  element.attributes.forEach(({ namespace, name, value }, index) => {
     if (namespace === "") return parts.push(`${name}${gap(choose)}=${gap(choose)}${quoted(value, choose)}`)
     return parts.push(
       `k${index}:${name}=${quoted(value, choose)}`,
@@ -137,10 +137,10 @@ const writeElement = (of: Element, choose: Choose): string => {
     )
   })
   if (choose(2) === 0) parts.reverse()
-  const name = prefix === "" ? of.name : `${prefix}:${of.name}`
+  const name = prefix === "" ? element.name : `${prefix}:${element.name}`
   const tag = `<${name} ${parts.join([" ", "\n", "\r\n\t"][choose(3)])}${gap(choose)}`
-  if (of.children.length === 0 && choose(2) === 0) return `${tag}/>`
-  return `${tag}>${of.children.map((node) => writeNode(node, choose)).join("")}</${name}${gap(choose)}>`
+  if (element.children.length === 0 && choose(2) === 0) return `${tag}/>`
+  return `${tag}>${element.children.map((node) => writeNode(node, choose)).join("")}</${name}${gap(choose)}>`
 }
 
 const gap = (choose: Choose): string => ["", " ", "\r\n"][choose(3)] ?? ""
@@ -155,14 +155,14 @@ const writeText = (text: string, choose: Choose): string => {
     return `<![CDATA[${text.replaceAll("]]>", "]]]]><![CDATA[>")}]]>${["", "<?skip ?>"][choose(2)]}`
   }
   return Array.from(text)
-    .map((one) => writeCharacter(one, choose, /[&<>\r]/))
+    .map((character) => writeCharacter(character, choose, /[&<>\r]/))
     .join("")
 }
 
 const quoted = (value: string, choose: Choose): string => {
   const mark = choose(2) === 0 ? '"' : "'"
-  const escaped = Array.from(value).map((one) =>
-    writeCharacter(one, choose, mark === '"' ? /[&<"\t\n\r]/ : /[&<'\t\n\r]/),
+  const escaped = Array.from(value).map((character) =>
+    writeCharacter(character, choose, mark === '"' ? /[&<"\t\n\r]/ : /[&<'\t\n\r]/),
   )
   return mark + escaped.join("") + mark
 }
@@ -175,9 +175,11 @@ const named: Readonly<Record<string, string>> = {
   "'": "&apos;",
 }
 
-const writeCharacter = (one: string, choose: Choose, special: RegExp): string => {
-  if (!special.test(one) && choose(6) !== 0) return one
-  const point = one.codePointAt(0) ?? 0
+const writeCharacter = (character: string, choose: Choose, special: RegExp): string => {
+  if (!special.test(character) && choose(6) !== 0) return character
+  const point = character.codePointAt(0) ?? 0
   const spellings = [`&#${point};`, `&#x${point.toString(16)};`, `&#x000${point.toString(16).toUpperCase()};`]
-  return named[one] !== undefined && choose(2) === 0 ? named[one] : (spellings[choose(3)] ?? one)
+  return named[character] !== undefined && choose(2) === 0
+    ? named[character]
+    : (spellings[choose(3)] ?? character)
 }

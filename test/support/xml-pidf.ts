@@ -47,17 +47,25 @@ export const composed = (eventPackage: EventPackage<Pidf>, documents: readonly S
   return document
 }
 
-export const identified = (of: Pidf): readonly Element[] => [...of.tuples, ...of.persons, ...of.devices]
-export const all = (of: Pidf): readonly Element[] => [...identified(of), ...of.notes, ...of.others]
+export const identified = (document: Pidf): readonly Element[] => [
+  ...document.tuples,
+  ...document.persons,
+  ...document.devices,
+]
+export const all = (document: Pidf): readonly Element[] => [
+  ...identified(document),
+  ...document.notes,
+  ...document.others,
+]
 
 /** What a list holds, whatever its order. */
 export const bag = (list: readonly Element[]): readonly string[] => list.map(canonical).toSorted()
 
 /** An element without its id, to compare what was renamed. */
-export const nameless = (of: Element): string =>
+export const nameless = (element: Element): string =>
   canonical({
-    ...of,
-    attributes: of.attributes.filter(({ name, namespace }) => name !== "id" || namespace !== ""),
+    ...element,
+    attributes: element.attributes.filter(({ name, namespace }) => name !== "id" || namespace !== ""),
   })
 
 const anyId = (from: readonly string[]): fc.Arbitrary<string> => fc.constantFrom(...from)

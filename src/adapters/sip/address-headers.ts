@@ -1,93 +1,121 @@
 /**
- * Address headers (From, To, Contact, Route, Record-Route): the only file that knows the npm package `sip`.
+ * Address headers: From, To, Contact, Route, Record-Route and their like.
  *
- * Its parser backtracks on hostile text, so every value is first walked once by us: blanks collapsed, quotes and
- * brackets closed, parameters well-formed. What passes is handed over in a message of its own, one value at a time,
- * and what comes back is remembered: a watcher's refreshes carry the same lines again and again.
+ * A line is walked once, forward, and what is found are positions: texts are cut from it when they are asked for, since of most
+ * requests little more than the tag is. The npm package `sip` reads the same values where time does not matter
+ * (`sip-package.ts`), and is what this reader is compared with in tests.
  */
-import sip from "sip"
-import { copyText, isToken } from "./message-reader.ts"
-import type { Transport } from "./transports/transport.ts"
+import { isToken, tokenEnd } from "./message-reader.ts"
 
+/** Texts are pieces of the line: copy (`copyText`) what is kept for longer than the message. */
 export interface Address {
   /** The URI as written, without brackets. */
   readonly uri: string
   readonly tag: string | null
   /** The whole value without its tag, blanks collapsed. */
   readonly untagged: string
-  /** Everything after the URI but the tag, as written: `;expires=60;+sip.instance="…"`. */
+  /** Everything after the URI but the tag, blanks left out: `;expires=60;+sip.instance="…"`. */
   readonly parameterText: string
-  /** All but the tag, by lower-case name; quoted values keep their quotes. */
+  /** All but the tag, by lower-case name; quoted values keep their quotes; of a repeated name the last value. */
   readonly parameters: ReadonlyMap<string, string | null>
 }
 
-/**
- * Lines remembered before the older half is forgotten.
- *
- * One memory for the process, whatever stacks and clients it has: what a line means depends on nothing but the line, so that
- * nobody can tell from a result what is remembered, and the bound counts once.
- */
-const rememberedMax = 32_768
-
-let recent = new Map<string, readonly Address[] | null>()
-let older = new Map<string, readonly Address[] | null>()
-
 /** All values of one address line in order; null when any of them is malformed. */
 export const parseAddresses = (line: string): readonly Address[] | null => {
-  let known = recent.get(line)
-  if (known !== undefined) return known
-  known = older.get(line)
-  if (known === undefined) known = readAddresses(line)
-  recent.set(copyText(line), known)
-  if (recent.size >= rememberedMax / 2) {
-    older = recent
-    recent = new Map()
-  }
-  return known
-}
-
-/**
- * The value of a line that holds exactly one; null when malformed.
- *
- * A tag at the end is read here: tags are new with every dialog, and what stands before them comes again.
- */
-export const parseAddress = (line: string): Address | null => {
-  const at = line.lastIndexOf(";tag=")
-  if (at > 0 && isToken(line, at + 5)) {
-    const address = oneOf(parseAddresses(line.slice(0, at)))
-    return address === null || address.tag !== null ? null : { ...address, tag: line.slice(at + 5) }
-  }
-  return oneOf(parseAddresses(line))
-}
-
-const oneOf = (addresses: readonly Address[] | null): Address | null =>
-  addresses !== null && addresses.length === 1 ? addresses[0]! : null
-
-const readAddresses = (line: string): readonly Address[] | null => {
   const addresses: Address[] = []
   let at = 0
   do {
-    const gated = gateAddress(line, at)
-    if (gated === null) return null
-    const address = readGated(gated)
+    const address = readAddress(line, at)
     if (address === null) return null
     addresses.push(address)
-    at = gated.next
+    at = address.next
   } while (at <= line.length)
   return addresses
 }
 
-/** One value that is safe to hand to `sip.parse`. */
-interface Gated {
-  readonly text: string
-  /** Where the header parameters start in `text`, and each of them, with its semicolon. */
-  readonly parametersAt: number
-  readonly parameters: readonly string[]
-  /** Where the next value starts in the line; beyond its end when there is none. */
-  readonly next: number
+/** The value of a line that holds exactly one; null when malformed. */
+export const parseAddress = (line: string): Address | null => {
+  const address = readAddress(line, 0)
+  return address !== null && address.next > line.length ? address : null
 }
 
-const isBlank = (code: number): boolean => code === 32 || code === 9
+/** One value of a line that is well formed; a class, so that its texts are made when they are asked for. */
+class AddressInLine implements Address {
+  readonly tag: string | null
+  /** Where the next value starts in the line; beyond its end when there is none. */
+  readonly next: number
+  readonly #line: string
+  readonly #place: Place
+
+  constructor(line: string, place: Place, tag: string | null, next: number) {
+    this.tag = tag
+    this.next = next
+    this.#line = line
+    this.#place = place
+  }
+
+  get uri(): string {
+    return this.#line.slice(this.#place.uriStart, this.#place.uriEnd)
+  }
+
+  get untagged(): string {
+    const { start, uriStart, uriEnd, bracket } = this.#place
+    if (bracket < 0) return this.#line.slice(uriStart, uriEnd) + this.parameterText
+    const display = collapsed(this.#line, start, bracket)
+    return `${display}${display === "" ? "" : " "}<${this.uri}>${this.parameterText}`
+  }
+
+  get parameterText(): string {
+    let text = ""
+    for (const [name, value] of this.#parameters()) text += value === null ? `;${name}` : `;${name}=${value}`
+    return text
+  }
+
+  get parameters(): ReadonlyMap<string, string | null> {
+    return new Map(this.#parameters().map(([name, value]) => [name.toLowerCase(), value]))
+  }
+
+  /** In order and as written, but the tag. */
+  #parameters(): readonly (readonly [name: string, value: string | null])[] {
+    const line = this.#line
+    const found: [string, string | null][] = []
+    let at = skipBlanks(line, this.#place.parametersAt)
+    while (line.charCodeAt(at) === SEMICOLON) {
+      const start = skipBlanks(line, at + 1)
+      const nameEnd = wordEnd(line, start)
+      const name = line.slice(start, nameEnd)
+      const valueStart = valueAfter(line, nameEnd)
+      const end = valueStart < 0 ? nameEnd : valueEnd(line, valueStart)
+      if (!isTagAt(line, start, nameEnd))
+        found.push([name, valueStart < 0 ? null : line.slice(valueStart, end)])
+      at = skipBlanks(line, end)
+    }
+    return found
+  }
+}
+
+/** Where the parts of a value are in its line. */
+interface Place {
+  readonly start: number
+  /** Where `<` stands; -1: the URI has no brackets. */
+  readonly bracket: number
+  readonly uriStart: number
+  readonly uriEnd: number
+  readonly parametersAt: number
+}
+
+const TAB = 9
+const SPACE = 32
+const QUOTE = 34
+const COMMA = 44
+const SEMICOLON = 59
+const LESS = 60
+const EQUALS = 61
+const GREATER = 62
+const QUESTION = 63
+const BACKSLASH = 92
+
+const isBlank = (code: number): boolean => code === SPACE || code === TAB
 
 const skipBlanks = (text: string, from: number): number => {
   let at = from
@@ -95,156 +123,133 @@ const skipBlanks = (text: string, from: number): number => {
   return at
 }
 
+/** A display name as written, with one space for each run of blanks between its words. */
+const collapsed = (line: string, start: number, end: number): string => {
+  let last = end
+  while (last > start && isBlank(line.charCodeAt(last - 1))) last--
+  const text = line.slice(start, last)
+  return text.startsWith('"') ? text : text.replace(/[ \t]+/g, " ")
+}
+
 /** The index after the closing quote of a quoted string, or -1. */
 const quotedEnd = (text: string, from: number): number => {
   for (let at = from + 1; at < text.length; at++) {
     const code = text.charCodeAt(at)
-    if (code === 92) at++
-    else if (code === 34) return at + 1
+    if (code === BACKSLASH) at++
+    else if (code === QUOTE) return at + 1
   }
   return -1
 }
 
 /**
- * @source RFC 3261 §25.1 `name-addr`, `addr-spec`; §20.10: a bare URI holds no comma, semicolon or question mark
+ * @source RFC 3261 §25.1 `name-addr`, `addr-spec`; §20.10: a URI without brackets holds no comma, semicolon or question mark
  */
-const gateAddress = (line: string, from: number): Gated | null => {
-  let at = skipBlanks(line, from)
-  let display = ""
-  if (line.charCodeAt(at) === 34) {
-    const end = quotedEnd(line, at)
-    if (end < 0) return null
-    display = line.slice(at, end)
-    at = skipBlanks(line, end)
-    if (line.charCodeAt(at) !== 60) return null
-  } else {
-    const words = readWords(line, at)
-    if (words === null) return bareAddress(line, at)
-    display = words.text
-    at = words.end
+const readAddress = (line: string, from: number): AddressInLine | null => {
+  const start = skipBlanks(line, from)
+  const bracket = bracketAfter(line, start)
+  if (bracket === malformed) return null
+  if (bracket === noBracket) {
+    const end = bareEnd(line, start)
+    return isUriText(line, start, end)
+      ? readParameters(line, { start, bracket, uriStart: start, uriEnd: end, parametersAt: end })
+      : null
   }
-  const close = line.indexOf(">", at)
+  const close = line.indexOf(">", bracket)
   if (close < 0) return null
-  let start = skipBlanks(line, at + 1)
-  let end = close
-  while (end > start && isBlank(line.charCodeAt(end - 1))) end--
-  if (!isUriText(line, start, end)) return null
-  const text = `${display === "" ? "" : `${display} `}<${line.slice(start, end)}>`
-  return gateParameters(line, close + 1, text)
+  const uriStart = skipBlanks(line, bracket + 1)
+  let uriEnd = close
+  while (uriEnd > uriStart && isBlank(line.charCodeAt(uriEnd - 1))) uriEnd--
+  if (!isUriText(line, uriStart, uriEnd)) return null
+  return readParameters(line, { start, bracket, uriStart, uriEnd, parametersAt: close + 1 })
 }
 
-/** The tokens of an unquoted display name up to `<`; null when there is no `<` after them. */
-const readWords = (line: string, from: number): { readonly text: string; readonly end: number } | null => {
-  let text = ""
-  let at = from
-  while (line.charCodeAt(at) !== 60) {
-    let end = at
-    while (end < line.length && line.charCodeAt(end) !== 60 && !isBlank(line.charCodeAt(end))) end++
-    if (!isToken(line, at, end)) return null
-    text += (text === "" ? "" : " ") + line.slice(at, end)
+const noBracket = -1
+const malformed = -2
+
+/** Where `<` stands behind a display name, which is a quoted string, tokens or nothing. */
+const bracketAfter = (line: string, start: number): number => {
+  if (line.charCodeAt(start) === QUOTE) {
+    const end = quotedEnd(line, start)
+    if (end < 0) return malformed
+    const at = skipBlanks(line, end)
+    return line.charCodeAt(at) === LESS ? at : malformed
+  }
+  let at = start
+  while (line.charCodeAt(at) !== LESS) {
+    const end = tokenEnd(line, at)
+    if (end === at) return noBracket
     at = skipBlanks(line, end)
-    if (at >= line.length) return null
+    if (at === end && line.charCodeAt(at) !== LESS) return noBracket
   }
-  return { text, end: at }
+  return at
 }
 
-const bareAddress = (line: string, from: number): Gated | null => {
-  let end = from
-  while (end < line.length) {
+/** Where a URI without brackets ends; its start when there is a question mark in it. */
+const bareEnd = (line: string, start: number): number => {
+  let end = start
+  for (; end < line.length; end++) {
     const code = line.charCodeAt(end)
-    if (code === 59 || code === 44 || isBlank(code)) break
-    if (code === 63) return null
-    end++
+    if (code === SEMICOLON || code === COMMA || isBlank(code)) return end
+    if (code === QUESTION) return start
   }
-  return isUriText(line, from, end) ? gateParameters(line, end, line.slice(from, end)) : null
+  return end
 }
 
 const isUriText = (line: string, start: number, end: number): boolean => {
   if (end <= start) return false
   for (let at = start; at < end; at++) {
     const code = line.charCodeAt(at)
-    if (code <= 32 || code >= 127 || code === 34 || code === 60 || code === 62) return false
+    if (code <= SPACE || code >= 127 || code === QUOTE || code === LESS || code === GREATER) return false
   }
   return true
 }
 
-const gateParameters = (line: string, from: number, head: string): Gated | null => {
-  const parameters: string[] = []
-  let text = head
-  let at = from
+/** Reads to the end of a value; null when something there is malformed. */
+const readParameters = (line: string, place: Place): AddressInLine | null => {
+  let tag: string | null = null
+  let at = place.parametersAt
   for (;;) {
     at = skipBlanks(line, at)
-    if (at >= line.length) return { text, parametersAt: head.length, parameters, next: line.length + 1 }
-    if (line.charCodeAt(at) === 44) return { text, parametersAt: head.length, parameters, next: at + 1 }
-    if (line.charCodeAt(at) !== 59) return null
+    const code = line.charCodeAt(at)
+    if (at >= line.length) return new AddressInLine(line, place, tag, line.length + 1)
+    if (code === COMMA) return new AddressInLine(line, place, tag, at + 1)
+    if (code !== SEMICOLON) return null
     const start = skipBlanks(line, at + 1)
-    at = wordEnd(line, start)
-    if (!isToken(line, start, at)) return null
-    let parameter = `;${line.slice(start, at)}`
-    const equals = skipBlanks(line, at)
-    if (line.charCodeAt(equals) === 61) {
-      const value = skipBlanks(line, equals + 1)
-      at = line.charCodeAt(value) === 34 ? quotedEnd(line, value) : wordEnd(line, value)
-      if (at <= value) return null
-      parameter += `=${line.slice(value, at)}`
-    }
-    parameters.push(parameter)
-    text += parameter
+    const nameEnd = wordEnd(line, start)
+    if (!isToken(line, start, nameEnd)) return null
+    const valueStart = valueAfter(line, nameEnd)
+    at = valueStart < 0 ? nameEnd : valueEnd(line, valueStart)
+    if (at <= valueStart) return null
+    if (!isTagAt(line, start, nameEnd)) continue
+    // RFC 3261 §19.3: a token; and a dialog has one
+    if (tag !== null || valueStart < 0 || !isToken(line, valueStart, at)) return null
+    tag = line.slice(valueStart, at)
   }
 }
 
+const isTagAt = (line: string, start: number, end: number): boolean =>
+  end - start === 3 &&
+  (line.charCodeAt(start) | 32) === 116 &&
+  (line.charCodeAt(start + 1) | 32) === 97 &&
+  (line.charCodeAt(start + 2) | 32) === 103
+
+/** Where the value of a parameter starts whose name ends there; -1: it has none. */
+const valueAfter = (line: string, nameEnd: number): number => {
+  const equals = skipBlanks(line, nameEnd)
+  return line.charCodeAt(equals) === EQUALS ? skipBlanks(line, equals + 1) : -1
+}
+
+/** Not behind the start: there is no value. */
+const valueEnd = (line: string, start: number): number =>
+  line.charCodeAt(start) === QUOTE ? quotedEnd(line, start) : wordEnd(line, start)
+
+/** The end of a token or a host, which ends at a separator. */
 const wordEnd = (line: string, from: number): number => {
   let at = from
-  while (at < line.length) {
+  for (; at < line.length; at++) {
     const code = line.charCodeAt(at)
-    if (
-      code === 59 ||
-      code === 44 ||
-      code === 61 ||
-      code === 34 ||
-      code === 60 ||
-      code === 62 ||
-      isBlank(code)
-    )
-      break
-    at++
+    if (code === SEMICOLON || code === COMMA || code === EQUALS || isBlank(code)) break
+    if (code === QUOTE || code === LESS || code === GREATER) break
   }
   return at
 }
-
-/** The parser wants a whole message: it is given the least one there is, with the value as its To. */
-const readGated = (gated: Gated): Address | null => {
-  const parsed = sip.parse(`X sip:x SIP/2.0\r\nTo: ${gated.text}\r\n\r\n`)?.headers.to
-  if (parsed === undefined || parsed.uri === "") return null
-  const parameters = new Map<string, string | null>()
-  // Own keys only: the package collects parameters in a plain object, whatever their names are.
-  for (const name of Object.keys(parsed.params)) parameters.set(name, parsed.params[name] ?? null)
-  let parameterText = ""
-  let tag: string | null = null
-  for (const parameter of gated.parameters) {
-    const name = parameter.slice(1, 5).toLowerCase()
-    if (name !== "tag" && name !== "tag=") parameterText += parameter
-    // One tag, and a token (RFC 3261 §19.3).
-    else if (tag !== null || !isToken(parameter, 5)) return null
-    else tag = copyText(parameter.slice(5))
-  }
-  if (tag !== (parameters.get("tag") ?? null)) return null
-  parameters.delete("tag")
-  const untagged = copyText(gated.text.slice(0, gated.parametersAt) + parameterText)
-  return { uri: copyText(parsed.uri), tag, untagged, parameterText, parameters }
-}
-
-/** A URI of ours as text: `sip:presence@192.0.2.10:5060;transport=tcp`. */
-export const formatUri = (
-  user: string,
-  host: string,
-  port: number,
-  { uriParameter }: Pick<Transport, "uriParameter">,
-): string =>
-  sip.stringifyUri({
-    schema: "sip",
-    ...(user === "" ? {} : { user }),
-    host,
-    port,
-    ...(uriParameter === null ? {} : { params: { transport: uriParameter } }),
-  })

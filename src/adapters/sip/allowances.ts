@@ -142,7 +142,7 @@ export const makeAllowances = (
   }
 }
 
-/** What is forgotten may be: whoever has answered answers again. */
+/** Nothing is lost with what is forgotten: a peer that has answered answers again. */
 const put = <K, V>({ limits }: Memory, map: Map<K, V>, key: K, value: V, gone?: (value: V) => void): V => {
   map.delete(key)
   if (map.size >= limits.unprovenTargetsMax) {

@@ -1,10 +1,9 @@
 /**
- * Requests and the policy about them (`policy.ts`): the question about one, and the request as it was granted.
+ * Requests and the policy about them (`policy.ts`): the question about a request, and the request as it was granted.
  *
  * Asked when a request has been read and its sender is known, before the core sees it. A server without a policy never
  * comes here.
  */
-import { addressOfRecord } from "../../domain/uris.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
 import { reply } from "../../encoding/sip-replies.ts"
 import { parseAddress } from "./address-headers.ts"
@@ -13,7 +12,7 @@ import { copyText } from "./message-reader.ts"
 import type { RawMessage } from "./message-reader.ts"
 import type { PolicyDecision, PolicyRequest, SenderFrom } from "./policy.ts"
 import type { TransportName } from "./transports/names.ts"
-import { parseUri } from "./uri.ts"
+import { ownAddressOf, parseUri } from "./uri.ts"
 
 /** Who sent a request, as far as it was found out. */
 interface Caller {
@@ -30,7 +29,7 @@ export const policyQuestion = (
   { to, from, user }: Caller,
 ): DecodeResult => {
   const { command } = submit
-  const contact = message.headers.get("contact")?.[0]
+  const contact = message.headers.first("contact")
   const question: PolicyRequest = {
     method: command._tag === "Publish" ? "PUBLISH" : "SUBSCRIBE",
     presentity: submit.presentity ?? to,
@@ -52,7 +51,7 @@ export const policyQuestion = (
 /** The address of record in a From or To; what is none stands as it is. */
 export const whoIn = (uri: string): Uri => {
   const parsed = parseUri(uri)
-  return parsed === null ? (uri as Uri) : addressOfRecord(parsed)
+  return parsed === null ? (uri as Uri) : ownAddressOf(parsed)
 }
 
 /** The request as granted, or the reply that refuses it. */
@@ -88,7 +87,7 @@ const malformed = Symbol("malformed")
 const senderIn = (message: RawMessage, from: SenderFrom): string | null | typeof malformed => {
   if (from._tag === "Uri") return parseUri(from.uri) === null ? malformed : from.uri
   const name = from._tag === "Header" ? from.name.toLowerCase() : "contact"
-  const text = from._tag === "From" ? message.from : message.headers.get(name)?.[0]
+  const text = from._tag === "From" ? message.from : message.headers.first(name)
   if (text === undefined) return null
   const uri = parseAddress(text)?.uri
   return uri === undefined || parseUri(uri) === null ? malformed : copyText(uri)

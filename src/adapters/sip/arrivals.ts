@@ -1,13 +1,38 @@
 /**
  * What a request arrived on, as dialogs and their Contact have it.
  */
-import { formatUri } from "./address-headers.ts"
 import type { ReceivedOn } from "./decode-result.ts"
 import type { SipOptions } from "./options.ts"
+import { formatUri } from "./sip-package.ts"
 import type { LocalHosts } from "./transports/local-address.ts"
-import type { Flow } from "./transports/transport.ts"
+import type { Flow, Transport } from "./transports/transport.ts"
 import { bracketed } from "./uri.ts"
 import type { Target } from "./via.ts"
+
+/** One of our addresses with what is made of it. */
+interface Own {
+  readonly transport: Transport
+  readonly host: string
+  readonly port: number
+  readonly flow: string
+  readonly contact: string
+}
+
+const describe = (
+  { contactUri, contactUser = "presence" }: Pick<SipOptions, "contactUri" | "contactUser">,
+  transport: Transport,
+  host: string,
+  port: number,
+): Own => {
+  const printed = bracketed(host)
+  return {
+    transport,
+    host,
+    port,
+    flow: `${transport.name}:${printed}:${port}`,
+    contact: contactUri ?? formatUri(contactUser, printed, port, transport),
+  }
+}
 
 /** @returns a function of what the request came over, its source, and where its answer goes */
 export const makeArrivals = (
@@ -15,20 +40,17 @@ export const makeArrivals = (
   local: LocalHosts,
 ): ((flow: Flow, address: string, port: number, answeredTo: Target) => ReceivedOn) => {
   /** As many as there are own addresses. */
-  const known = new Map<string, { readonly flow: string; readonly contact: string }>()
+  const known = new Map<string, Own>()
+  let last: Own | null = null
+  const ownAt = (transport: Transport, host: string, port: number): Own => {
+    if (last !== null && last.port === port && last.host === host && last.transport === transport) return last
+    const key = `${transport.name} ${host} ${port}`
+    last = known.get(key) ?? describe(options, transport, host, port)
+    known.set(key, last)
+    return last
+  }
   return ({ transport, host, port: ownPort }, address, port, answeredTo) => {
-    const ownHost = local.towards(host, address)
-    const key = `${transport.name} ${ownHost} ${ownPort}`
-    let own = known.get(key)
-    if (own === undefined) {
-      const printed = bracketed(ownHost)
-      const user = options.contactUser ?? "presence"
-      own = {
-        flow: `${transport.name}:${printed}:${ownPort}`,
-        contact: options.contactUri ?? formatUri(user, printed, ownPort, transport),
-      }
-      known.set(key, own)
-    }
+    const own = ownAt(transport, local.towards(host, address), ownPort)
     return {
       transport,
       flow: own.flow,

@@ -213,9 +213,17 @@ const start = (memory: Memory, request: ClientRequest, bytes: Buffer): void => {
   // what may not be sent now is sent as if it had got lost
   const isSent = memory.maySend()
   const resendMs = request.isReliable && isSent ? Number.POSITIVE_INFINITY : timers.t1Ms
+  const { branch, callId, cseq, channel, address, port, isReliable, ended, mayResend = null } = request
   const transaction: ClientTransaction = {
-    mayResend: null,
-    ...request,
+    branch,
+    callId,
+    cseq,
+    channel,
+    address,
+    port,
+    isReliable,
+    ended,
+    mayResend,
     state: "trying",
     bytes,
     resendMs,
@@ -223,11 +231,11 @@ const start = (memory: Memory, request: ClientRequest, bytes: Buffer): void => {
     endsAt: now + timers.transactionMs,
     failed: () => happen(memory, transaction, "failure", null),
   }
-  memory.open.set(request.branch, transaction)
+  memory.open.set(branch, transaction)
   counters.clientTransactions++
-  load(memory, request.address, request.port, bytes.length)
+  load(memory, address, port, bytes.length)
   schedule(memory, transaction)
-  if (isSent) request.channel.send(bytes, request.address, request.port, transaction.failed)
+  if (isSent) channel.send(bytes, address, port, transaction.failed)
 }
 
 const answer = (memory: Memory, message: RawMessage): boolean => {

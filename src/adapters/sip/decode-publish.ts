@@ -7,7 +7,6 @@ import { isUtf8 } from "node:buffer"
 import type { Rejection } from "../../domain/presentity/commands.ts"
 import { badRequest } from "../../domain/presentity/rejections.ts"
 import { anonymous } from "../../domain/privacy.ts"
-import { addressOfRecord } from "../../domain/uris.ts"
 import type { Body, Header } from "../../domain/vocabulary.ts"
 import { policyQuestion, whoIn } from "./apply-policy.ts"
 import { refuse } from "./decode-result.ts"
@@ -17,6 +16,7 @@ import { identify, mayPublish, senderOf, userOf } from "./identity.ts"
 import type { RawMessage } from "./message-reader.ts"
 import { copyText, isToken } from "./message-reader.ts"
 import type { RequestRules } from "./request-rules.ts"
+import { ownAddressOf } from "./uri.ts"
 
 export const decodePublish = (
   { message, from, uri }: CheckedRequest,
@@ -26,7 +26,7 @@ export const decodePublish = (
   const identity = identify(message, arrival, rules, from, false)
   if (identity._tag === "Refused") return identity.decoded
   if (uri.scheme !== "tel" && uri.user === null) return refuse(404)
-  const presentity = addressOfRecord(uri)
+  const presentity = ownAddressOf(uri)
   // RFC 3903 §6 step 1: who publishes for somebody else needs a grant.
   if (!mayPublish(identity, presentity, rules))
     return refuse(403, identity._tag === "Asserted" ? "Peer Does Not Publish For This User" : null)
@@ -35,7 +35,7 @@ export const decodePublish = (
   const ifMatch = listValues(message.headers.get("sip-if-match"))
   if (ifMatch === null || !ifMatch.every((tag) => isToken(tag))) return refuse(400, "Malformed SIP-If-Match")
   const content = readBody(message, rules)
-  const headers = event === null ? [] : carriedIn(message, event.packageName, rules)
+  const headers = event === null ? noHeaders : carriedIn(message, event.packageName, rules)
   const submit: Accepted = {
     _tag: "Submit",
     presentity,
@@ -43,10 +43,10 @@ export const decodePublish = (
       _tag: "Publish",
       packageName: event === null ? null : copyText(event.packageName),
       ifMatch,
-      expires: parseExpires(message.headers.get("expires")?.[0]),
+      expires: parseExpires(message.headers.first("expires")),
       body: content.body,
       bodyFault: content.fault,
-      ...(headers.length === 0 ? {} : { headers }),
+      ...(headers.length === 0 ? undefined : { headers }),
       sender:
         rules.trustSenderHeader || identity._tag === "Asserted" ? senderOf(message, rules.limits) : null,
     },
@@ -57,10 +57,15 @@ export const decodePublish = (
 }
 
 /** One for each line, in the order in which the package names them. */
-const carriedIn = (message: RawMessage, packageName: string, rules: RequestRules): readonly Header[] =>
-  (rules.carriedHeaders.get(packageName) ?? []).flatMap((name) =>
+const carriedIn = (message: RawMessage, packageName: string, rules: RequestRules): readonly Header[] => {
+  const names = rules.carriedHeaders.get(packageName)
+  if (names === undefined) return noHeaders
+  return names.flatMap((name) =>
     (message.headers.get(name.toLowerCase()) ?? []).map((value): Header => [name, copyText(value)]),
   )
+}
+
+const noHeaders: readonly Header[] = []
 
 interface Content {
   readonly body: Body | null
@@ -69,28 +74,33 @@ interface Content {
 const noContent: Content = { body: null, fault: null }
 const faulty = (fault: Rejection): Content => ({ body: null, fault })
 
+const unsupported = ({ accept }: RequestRules): Rejection => ({
+  _tag: "UnsupportedMediaType",
+  status: 415,
+  accept,
+})
+
 const readBody = (message: RawMessage, rules: RequestRules): Content => {
   if (message.body.length === 0) return noContent
-  const encoding = message.headers.get("content-encoding")?.[0]
+  const encoding = message.headers.first("content-encoding")
   if (encoding !== undefined && encoding.toLowerCase() !== "identity")
     return faulty({ _tag: "UnsupportedEncoding", status: 415, acceptEncoding: ["identity"] })
-  const written = message.headers.get("content-type")?.[0]
+  const written = message.headers.first("content-type")
   if (written === undefined) return faulty(badRequest("Missing Content-Type"))
   const type = parseContentType(written)
   if (type === null) return faulty(badRequest("Malformed Content-Type"))
-  const unsupported: Rejection = { _tag: "UnsupportedMediaType", status: 415, accept: rules.accept }
   if (type.charset !== null && type.charset !== "utf-8" && type.charset !== "us-ascii")
-    return faulty(unsupported)
+    return faulty(unsupported(rules))
   if (!isUtf8(message.body) || message.body.includes(0)) {
     const isText =
       type.mediaType.endsWith("xml") ||
       type.mediaType.startsWith("text/") ||
       rules.accept.includes(type.mediaType)
-    return faulty(isText ? badRequest("Body Is Not UTF-8 Text") : unsupported)
+    return faulty(isText ? badRequest("Body Is Not UTF-8 Text") : unsupported(rules))
   }
-  const parameters = type.parameters === "" ? {} : { parameters: copyText(type.parameters) }
-  return {
-    body: { contentType: type.mediaType, ...parameters, text: message.body.toString("utf8") },
-    fault: null,
-  }
+  const text = message.body.toString("utf8")
+  const contentType = copyText(type.mediaType)
+  return type.parameters === ""
+    ? { body: { contentType, text }, fault: null }
+    : { body: { contentType, parameters: copyText(type.parameters), text }, fault: null }
 }

@@ -4,7 +4,7 @@
  * The order of checks is that of RFC 3261 §8.2: method, extensions, Request-URI, size, merging, identity, and then
  * what the method needs. Faults that the core must judge in their turn travel inside the command.
  */
-import { addressOfRecord, schemeOf } from "../../domain/uris.ts"
+import { schemeOf } from "../../domain/uris.ts"
 import { parseAddress } from "./address-headers.ts"
 import type { Address } from "./address-headers.ts"
 import { decodePublish } from "./decode-publish.ts"
@@ -18,7 +18,7 @@ import { isToken } from "./message-reader.ts"
 import type { RequestRules } from "./request-rules.ts"
 import { allow } from "./responses.ts"
 import { mergeKeyOf } from "./server-transactions.ts"
-import { parseUri } from "./uri.ts"
+import { ownAddressOf, parseUri } from "./uri.ts"
 
 /** Methods that exist but not here (RFC 3261 §8.2.1); any other name is unknown and gets 501. */
 const elsewhere = new Set(["INVITE", "BYE", "INFO", "MESSAGE", "PRACK", "REFER", "UPDATE"])
@@ -57,7 +57,14 @@ export const checkRequest = (
   // A request inside a dialog is addressed to our Contact, which need not be in a served domain.
   if (to.tag === null && uri.scheme !== "tel" && !rules.serves(uri.host)) return refuse(404)
   if (message.body.length > rules.limits.bodyBytesMax) return refuse(413)
-  return { _tag: "Checked", message, from, to, uri, mergeKey: to.tag === null ? mergeKeyOf(message) : null }
+  return {
+    _tag: "Checked",
+    message,
+    from,
+    to,
+    uri,
+    mergeKey: to.tag === null ? mergeKeyOf(message, from.tag) : null,
+  }
 }
 
 /** @param isMerged whether it is another copy of a request that came by another path */
@@ -97,7 +104,7 @@ const decodeRegister = (
   if (identity._tag === "Refused") return identity.decoded
   const uri = parseUri(to.uri)
   if (uri === null) return refuse(400, "Malformed To")
-  const address = addressOfRecord(uri)
+  const address = ownAddressOf(uri)
   if (uri.scheme !== "tel" && !rules.serves(uri.host)) return refuse(404)
   if (!mayRegister(identity, address)) return refuse(403)
   return { _tag: "Reply", reply: rules.register(message, address), isStateless: false }

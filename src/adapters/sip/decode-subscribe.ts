@@ -4,9 +4,8 @@
  * @source RFC 3265 §3.1, §3.2
  */
 import type { PresentityFound } from "../../domain/packages/event-package.ts"
-import type { Rejection } from "../../domain/presentity/commands.ts"
+import type { Rejection, Resubscribe, Subscribe } from "../../domain/presentity/commands.ts"
 import { anonymous, isAnonymous } from "../../domain/privacy.ts"
-import { addressOfRecord } from "../../domain/uris.ts"
 import { dialogKey } from "../../domain/vocabulary.ts"
 import type { DialogStart, Uri } from "../../domain/vocabulary.ts"
 import { onOneLine } from "../../encoding/sip-replies.ts"
@@ -14,15 +13,17 @@ import { policyQuestion, whoIn } from "./apply-policy.ts"
 import { refuse } from "./decode-result.ts"
 import type { Accepted, CheckedRequest, DecodeResult, ReceivedOn, Refused } from "./decode-result.ts"
 import { readContact, readRouteSet } from "./decode-targets.ts"
+import type { Contact } from "./decode-targets.ts"
 import { nextHopOf } from "./format-notify.ts"
 import { parseAccept, parseExpires, readEvent, splitParameters } from "./headers.ts"
 import { identify, userOf, wantsPrivacy } from "./identity.ts"
 import type { Identity } from "./identity.ts"
 import type { RawMessage } from "./message-reader.ts"
-import { copyText, isToken } from "./message-reader.ts"
+import { copyText, flattened, isToken } from "./message-reader.ts"
+import { shared } from "./remembered-lines.ts"
 import type { RequestRules } from "./request-rules.ts"
 import { headOctetsIn, headOctetsOf, isAt, isProven, roomOf } from "./room.ts"
-import { bracketed, parseUri } from "./uri.ts"
+import { bracketed, ownAddressOf, parseUri } from "./uri.ts"
 import type { SipUri, TelUri } from "./uri.ts"
 
 type Named = Exclude<Identity, { readonly _tag: "Refused" }>
@@ -32,13 +33,13 @@ interface Subscribing extends CheckedRequest {
   readonly identity: Named
   readonly fromUri: SipUri | TelUri
   readonly watcher: Uri
-  /** Whether the watcher is not to be named to others; null: nothing is said of it. */
+  /** Whether the watcher asks not to be named to others; null: the request does not say. */
   readonly isPrivate: boolean | null
-  /** URI of the Contact; null: there is none. */
-  readonly contact: string | null
+  /** Null: there is none. */
+  readonly contact: Contact | null
   readonly packageName: string | null
   /** What the command has inside and outside a dialog. */
-  readonly common: ReturnType<typeof commonOf>
+  readonly common: Common
 }
 
 export const decodeSubscribe = (
@@ -70,24 +71,39 @@ const readSubscribe = (
   if (identity._tag === "Refused") return identity.decoded
   const fromUri = parseUri(from.uri)
   if (fromUri === null) return refuse(400, "Malformed From")
-  const written = addressOfRecord(fromUri)
+  const written = ownAddressOf(fromUri)
   const watcher = watcherOf(identity, written)
   if (watcher === null) return refuse(403)
   if (to.tag === null && identity._tag === "Asserted" && identity.uri === null)
     rules.peerEvent("unnamed", identity.peer.text)
   const event = readEvent(message.headers, rules.limits.eventIdBytesMax, rules.parameterized)
   if (event === "malformed") return refuse(400, "Malformed Event")
-  const conditions = message.headers.get("suppress-if-match") ?? []
-  const [condition] = conditions
+  const conditions = message.headers.get("suppress-if-match")
+  const condition = conditions?.[0]
   // RFC 5839 §5.1: one entity-tag or `*`
-  if (conditions.length > 1 || (condition !== undefined && condition !== "*" && !isToken(condition)))
+  if (condition !== undefined && (conditions!.length > 1 || (condition !== "*" && !isToken(condition))))
     return refuse(400, "Malformed Suppress-If-Match")
   const contact = readContact(message, arrival, rules)
-  if (typeof contact === "object" && contact !== null) return contact
+  if (contact?._tag === "Reply") return contact
   const common = commonOf(message, rules, { identity, watcher, event, condition })
   const isPrivate = wantsPrivacy(message.headers.get("privacy"), written)
   const { packageName } = common
-  return { ...request, identity, fromUri, watcher, isPrivate, contact, packageName, common }
+  const { uri, mergeKey } = request
+  return {
+    _tag: "Checked",
+    message,
+    from,
+    to,
+    uri,
+    mergeKey,
+    identity,
+    fromUri,
+    watcher,
+    isPrivate,
+    contact,
+    packageName,
+    common,
+  }
 }
 
 interface Read {
@@ -97,25 +113,42 @@ interface Read {
   readonly condition: string | undefined
 }
 
+/** What a SUBSCRIBE says inside and outside a dialog. */
+type Common = Pick<
+  Subscribe,
+  | "packageName"
+  | "eventId"
+  | "watcher"
+  | "also"
+  | "expires"
+  | "accept"
+  | "suppressIfMatch"
+  | "rates"
+  | "argument"
+  | "forceActive"
+  | "bodyFault"
+>
+
 const commonOf = (
   message: RawMessage,
   rules: RequestRules,
   { identity, watcher, event, condition }: Read,
-) => {
+): Common => {
   const argument = event === null ? null : argumentIn(message, event.packageName, rules)
-  return {
+  const common: { -readonly [Key in keyof Common]: Common[Key] } = {
     packageName: event === null ? null : copyText(event.packageName),
     eventId: event === null || event.id === null ? null : copyText(event.id),
     watcher,
-    ...(identity._tag === "Asserted" && identity.uris.length > 1 ? { also: identity.uris.slice(1) } : {}),
-    expires: parseExpires(message.headers.get("expires")?.[0]),
+    expires: parseExpires(message.headers.first("expires")),
     accept: parseAccept(message.headers.get("accept")),
-    ...(condition === undefined ? {} : { suppressIfMatch: copyText(condition) }),
-    ...(event === null || event.rates === null ? {} : { rates: event.rates }),
-    ...(argument === null ? {} : { argument }),
     forceActive: rules.forceActive,
     bodyFault: subscribeBodyFault(message),
   }
+  if (identity._tag === "Asserted" && identity.uris.length > 1) common.also = identity.uris.slice(1)
+  if (condition !== undefined) common.suppressIfMatch = copyText(condition)
+  if (event !== null && event.rates !== null) common.rates = event.rates
+  if (argument !== null) common.argument = argument
+  return common
 }
 
 const wasGivenToOf = (identity: Named): ((place: string) => boolean) | null =>
@@ -124,23 +157,20 @@ const wasGivenToOf = (identity: Named): ((place: string) => boolean) | null =>
 /** A refresh, or an end, of a subscription that has a dialog. */
 const renew = (subscribing: Subscribing, arrival: ReceivedOn, rules: RequestRules): Accepted => {
   const { message, from, to, identity, contact, common, isPrivate } = subscribing
-  return {
-    _tag: "Submit",
-    presentity: null,
-    command: {
-      _tag: "Resubscribe",
-      ...common,
-      dialog: dialogKey(message.callId, to.tag ?? "", from.tag ?? ""),
-      cseq: message.cseq,
-      remoteTarget: contact,
-      ...roomInDialog(subscribing, arrival, rules),
-      ...(isPrivate === null ? {} : { private: isPrivate }),
-      // within a dialog most proxies do not say again who it is; a name that cannot be read is another matter
-      ...(identity._tag === "Asserted" && identity.uri === null && !identity.isUnreadable
-        ? { through: bracketed(arrival.sourceAddress) }
-        : {}),
-    },
+  const command: { -readonly [Key in keyof Resubscribe]: Resubscribe[Key] } = {
+    _tag: "Resubscribe",
+    ...common,
+    dialog: flattened(dialogKey(message.callId, to.tag ?? "", from.tag ?? "")),
+    cseq: message.cseq,
+    remoteTarget: contact === null ? null : contact.text,
   }
+  const room = roomInDialog(subscribing, arrival, rules)
+  if (room !== null) command.room = room
+  if (isPrivate !== null) command.private = isPrivate
+  // within a dialog most proxies do not say again who it is; a name that cannot be read is another matter
+  if (identity._tag === "Asserted" && identity.uri === null && !identity.isUnreadable)
+    command.through = bracketed(arrival.sourceAddress)
+  return { _tag: "Submit", presentity: null, command }
 }
 
 /** A SUBSCRIBE outside a dialog. */
@@ -150,20 +180,20 @@ const begin = (subscribing: Subscribing, arrival: ReceivedOn, rules: RequestRule
   if (contact === null) return refuse(400, "Missing Contact")
   const routeSet = readRouteSet(message, rules)
   if (routeSet === null) return refuse(400, "Malformed Record-Route")
-  const found = presentityOf(subscribing, contact, rules)
+  const found = presentityOf(subscribing, contact.text, rules)
   if (found._tag === "BadRequest") return refuse(400, onOneLine(found.why))
   const start: DialogStart = {
     callId: copyText(message.callId),
     localTag: rules.mintTag(),
     remoteTag: copyText(from.tag ?? ""),
-    localUri: to.untagged,
-    remoteUri: from.untagged,
-    remoteTarget: contact,
+    localUri: shared(to.untagged),
+    remoteUri: copyText(from.untagged),
+    remoteTarget: contact.text,
     routeSet,
     remoteCseq: message.cseq,
     localContact: arrival.contact,
     flow: arrival.flow,
-    source: `${bracketed(arrival.sourceAddress)}:${arrival.sourcePort}`,
+    source: flattened(`${bracketed(arrival.sourceAddress)}:${arrival.sourcePort}`),
   }
   const prepared = rules.prepareDialog(start)
   const { hop } = prepared
@@ -175,7 +205,7 @@ const begin = (subscribing: Subscribing, arrival: ReceivedOn, rules: RequestRule
   // the same object: what has been prepared for it is found by it
   const dialog: DialogStart = isSure
     ? start
-    : Object.assign(start, { room: roomOf(head, message.octets ?? 0, rules.udpMtuBytes) })
+    : Object.assign(start, { room: roomOf(head, message.octets, rules.udpMtuBytes) })
   const command = {
     _tag: "Subscribe",
     ...common,
@@ -191,17 +221,17 @@ const presentityOf = (
   contact: string,
   rules: RequestRules,
 ): PresentityFound => {
-  const requestUri = addressOfRecord(uri)
+  const requestUri = ownAddressOf(uri)
   const ask = packageName === null ? undefined : rules.presentityOf(packageName)
   if (ask === undefined) return { _tag: "Found", presentity: requestUri }
   const toUri = parseUri(to.uri)
   const contactUri = parseUri(contact)
   return ask({
     requestUri,
-    to: toUri === null ? null : addressOfRecord(toUri),
-    from: addressOfRecord(fromUri),
+    to: toUri === null ? null : ownAddressOf(toUri),
+    from: ownAddressOf(fromUri),
     // it has been read before, so it is one
-    contact: contactUri === null ? (contact as Uri) : addressOfRecord(contactUri),
+    contact: contactUri === null ? (contact as Uri) : ownAddressOf(contactUri),
     header: (name) => message.headers.get(name.toLowerCase()) ?? [],
   })
 }
@@ -216,30 +246,29 @@ const argumentIn = (message: RawMessage, packageName: string, rules: RequestRule
 /** A filter we cannot read is refused, unless the watcher says that it may be ignored (RFC 3261 §20.11). */
 const subscribeBodyFault = (message: RawMessage): Rejection | null => {
   if (message.body.length === 0) return null
-  const disposition = message.headers.get("content-disposition")?.[0]
+  const disposition = message.headers.first("content-disposition")
   const handling =
     disposition === undefined ? undefined : splitParameters(disposition)?.parameters.get("handling")
   if (handling?.toLowerCase() === "optional") return null
   return { _tag: "UnsupportedMediaType", status: 415, accept: [] }
 }
 
-/** What a request in a dialog says of its Contact as a target; empty: it is proven. Of a route the core knows. */
+/** Octets of a document that may go to the Contact of a request in a dialog; null: it is proven. Of a route the core knows. */
 const roomInDialog = (
   { message, contact, packageName, identity }: Subscribing,
   arrival: ReceivedOn,
   rules: RequestRules,
-): { readonly room?: number } => {
-  const uri = contact === null ? null : parseUri(contact)
-  const hop = uri === null || uri.scheme === "tel" ? null : nextHopOf(uri, rules.transports)
-  if (hop !== null && isProven(hop, arrival, wasGivenToOf(identity), rules)) return {}
-  const head = headOctetsIn(message, contact ?? "", packageName ?? "", arrival)
-  return { room: roomOf(head, message.octets ?? 0, rules.udpMtuBytes) }
+): number | null => {
+  const hop = contact === null ? null : nextHopOf(contact.uri, rules.transports)
+  if (hop !== null && isProven(hop, arrival, wasGivenToOf(identity), rules)) return null
+  const head = headOctetsIn(message, contact === null ? "" : contact.text, packageName ?? "", arrival)
+  return roomOf(head, message.octets, rules.udpMtuBytes)
 }
 
-/** Null: it proved to be somebody else than it says. */
+/** Null: the authenticated user is not the one in From. */
 const watcherOf = (identity: Named, written: Uri): Uri | null => {
   if (identity._tag === "Asserted") return identity.uri ?? anonymous
   if (identity.uri === null || identity.uri === written) return written
-  // RFC 3323 §4.1.1.3: so writes who does not want to be named to others, and has said to us who it is
+  // RFC 3323 §4.1.1.3: a user who does not want to be named to others writes an anonymous From, and has authenticated
   return isAnonymous(written) ? identity.uri : null
 }

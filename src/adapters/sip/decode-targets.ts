@@ -5,6 +5,7 @@ import { parseAddress, parseAddresses } from "./address-headers.ts"
 import { refuse } from "./decode-result.ts"
 import type { ReceivedOn, Refused } from "./decode-result.ts"
 import { hopHostOf, nextHopOf } from "./format-notify.ts"
+import { copyText } from "./message-reader.ts"
 import type { RawMessage } from "./message-reader.ts"
 import type { RequestRules } from "./request-rules.ts"
 import { looksTagged } from "./responses.ts"
@@ -13,8 +14,16 @@ import type { Transports } from "./transports/transport.ts"
 import { isNobody, parseUri } from "./uri.ts"
 import type { SipUri } from "./uri.ts"
 
+/** The URI of a Contact. */
+export interface Contact {
+  readonly _tag: "Contact"
+  /** As written, without its headers. */
+  readonly text: string
+  readonly uri: SipUri
+}
+
 /**
- * The URI of the one Contact.
+ * The one Contact of a request.
  *
  * @source RFC 3261 §8.1.1.8; null when there is none
  */
@@ -22,38 +31,39 @@ export const readContact = (
   message: RawMessage,
   arrival: ReceivedOn,
   rules: RequestRules,
-): string | null | Refused => {
+): Contact | null | Refused => {
   const lines = message.headers.get("contact")
   if (lines === undefined) return null
   if (lines.length > 1) return refuse(400, "More Than One Contact")
   if (lines[0] === "*") return refuse(400, "Contact Is Not A URI")
-  const contact = parseAddress(lines[0]!)
-  if (contact === null || contact.uri.length > rules.limits.uriBytesMax)
+  const written = parseAddress(lines[0]!)?.uri
+  if (written === undefined || written.length > rules.limits.uriBytesMax)
     return refuse(400, "Malformed Contact")
-  const uri = parseUri(contact.uri)
+  const uri = parseUri(written)
   if (uri === null || uri.scheme === "tel" || uri.scheme === "pres") return refuse(400, "Malformed Contact")
   const hasRoute = message.headers.has("record-route")
   // What none of our transports reaches, only a proxy in between could.
   if (!rules.transports.reaches(uri.scheme) && !hasRoute) return refuse(400, "Contact Scheme Not Reachable")
   if (!isPossibleTarget(uri, rules)) return refuse(400, "Contact Is Not An Address To Send To")
-  // of the first request of a dialog its next hop is asked, when it is known
-  const isInDialog = message.headers.has("contact") && looksTagged(message.to)
-  const isFromPeer = rules.peers.find(arrival.sourceAddress, arrival.transport.name) !== null
-  if (!rules.allowAnyContact && isInDialog && !hasRoute && !isFromPeer) {
+  // outside a dialog its next hop is checked, once the route is known
+  if (!rules.allowAnyContact && !hasRoute && looksTagged(message.to)) {
+    const isFromPeer = rules.peers.find(arrival.sourceAddress, arrival.transport.name) !== null
     const hop = nextHopOf(uri, rules.transports)
-    if (hop === null || !isAt(hop, arrival.sourceAddress)) return refuse(403, "Contact Is Not The Source")
+    if (!isFromPeer && (hop === null || !isAt(hop, arrival.sourceAddress)))
+      return refuse(403, "Contact Is Not The Source")
   }
   // RFC 3261 §19.1.5: headers of a URI do not become part of a Request-URI.
-  return uri.headers === null
-    ? contact.uri
-    : contact.uri.slice(0, contact.uri.indexOf("?", contact.uri.indexOf("@") + 1))
+  const text =
+    uri.headers === null ? written : written.slice(0, written.indexOf("?", written.indexOf("@") + 1))
+  return { _tag: "Contact", text: copyText(text), uri }
 }
 
 const isPossibleTarget = (uri: SipUri, rules: RequestRules): boolean => {
   const host = hopHostOf(uri)
   if (uri.port === 0 || host === null) return false
   const port = uri.port ?? portWithout(uri, rules.transports)
-  return [uri.host, host].every((name) => !isNobody(name) && !rules.isOwnAddress(name, port))
+  const isPossible = (name: string): boolean => !isNobody(name) && !rules.isOwnAddress(name, port)
+  return isPossible(uri.host) && (host === uri.host || isPossible(host))
 }
 
 /** The port of a URI that names none. */
@@ -74,9 +84,8 @@ export const readRouteSet = (message: RawMessage, rules: RequestRules): readonly
       const uri = parseUri(address.uri)
       if (uri === null || uri.scheme === "tel" || uri.scheme === "pres" || !isPossibleTarget(uri, rules))
         return null
-      routes.push(
-        address.untagged.includes("<") ? address.untagged : `<${address.uri}>${address.parameterText}`,
-      )
+      const { untagged } = address
+      routes.push(copyText(untagged.includes("<") ? untagged : `<${address.uri}>${address.parameterText}`))
     }
   }
   return routes.length > rules.limits.routesMax ? null : routes

@@ -198,7 +198,7 @@ const makeNonces = (
       .digest()
       .subarray(0, 16)
 
-  /** Only whoever has the key can tell to whom a nonce was given, or say that it was somebody else. */
+  /** Without the key nobody can tell to whom a nonce was given, or forge that. */
   const sealFor = (stamp: Buffer, place: string): Buffer =>
     createHmac("sha256", options.nonceKey)
       .update("given to ")

@@ -11,6 +11,7 @@ import { withPlainEscapes } from "../../domain/uris.ts"
 import type { Body, DialogStart } from "../../domain/vocabulary.ts"
 import { parseAddress } from "./address-headers.ts"
 import { formatEvent, formatSubscriptionState } from "./headers.ts"
+import { flattened } from "./message-reader.ts"
 import type { Transport, Transports } from "./transports/transport.ts"
 import { transports as knownTransports } from "./transports/transports.ts"
 import { isNobody, numericHost, parseUri, plainHost, readHostPort } from "./uri.ts"
@@ -18,7 +19,7 @@ import type { SipUri } from "./uri.ts"
 
 /** The next hop as the dialog names it, before any look-up. */
 export interface NextHop {
-  /** In its one spelling (`plainHost`): whatever is remembered of places is remembered by it. */
+  /** In canonical spelling (`plainHost`), by which places are remembered. */
   readonly host: string
   readonly isNumeric: boolean
   readonly port: number | null
@@ -34,6 +35,11 @@ export interface PreparedDialog {
   readonly hop: NextHop | null
   /** The transport of the dialog's SUBSCRIBE; null when the stack does not have it. */
   readonly arrivedOver: Transport | null
+  /** The socket that it came in on, as the dialog names it; the host without brackets. */
+  readonly arrivedHost: string
+  readonly arrivedPort: number
+  /** The other end of the connection that it came over; null: it came as a datagram. */
+  readonly arrivedFrom: { readonly host: string; readonly port: number } | null
   /** The request line up to the Via's transport; what stands between Via and the CSeq number; our Contact line. */
   readonly start: string
   readonly middle: string
@@ -67,7 +73,7 @@ const withoutHeaders = (uri: string): string => {
   return question < 0 ? uri : uri.slice(0, question)
 }
 
-/** Null for what cannot be sent to: a transport that is not among these, nobody's address, not a SIP URI. */
+/** Null when nothing can be sent there: the transport is not among these, or the address belongs to no host. */
 export const nextHopOf = (uri: SipUri, transports: Transports): NextHop | null => {
   if (uri.port === 0) return null
   const transport = transports.ofUri(uri.scheme, uri.parameters.get("transport")?.toLowerCase() ?? null)
@@ -113,7 +119,7 @@ export const makePrepareDialog = (transports: Transports): PrepareDialog => {
   }
 }
 
-/** Of whoever has no stack, and wants to know what NOTIFYs of a dialog would look like. */
+/** For callers without a stack that need to know what NOTIFYs of a dialog would look like. */
 export const prepareDialog: PrepareDialog = makePrepareDialog(knownTransports)
 
 const prepare = (dialog: DialogStart, transports: Transports): PreparedDialog => {
@@ -128,15 +134,27 @@ const prepare = (dialog: DialogStart, transports: Transports): PreparedDialog =>
       ? `To: ${dialog.remoteUri}\r\n`
       : `To: ${dialog.remoteUri};tag=${dialog.remoteTag}\r\n`
   middle += `Call-ID: ${dialog.callId}\r\nCSeq: `
+  const arrivedOver = transports.ofFlow(dialog.flow)
+  const colon = dialog.flow.lastIndexOf(":")
   return {
     requestUri,
     routes,
     hop: parsed === null || parsed.scheme === "tel" ? null : nextHopOf(parsed, transports),
-    arrivedOver: transports.ofFlow(dialog.flow),
-    start: `NOTIFY ${requestUri} SIP/2.0\r\nVia: SIP/2.0/`,
-    middle,
-    contact: `Contact: <${dialog.localContact}>\r\n`,
+    arrivedOver,
+    arrivedHost: withoutBrackets(dialog.flow.slice(dialog.flow.indexOf(":") + 1, colon)),
+    arrivedPort: Number(dialog.flow.slice(colon + 1)),
+    arrivedFrom: arrivedOver?.isReliable === true ? sourceOf(dialog) : null,
+    start: flattened(`NOTIFY ${requestUri} SIP/2.0\r\nVia: SIP/2.0/`),
+    middle: flattened(middle),
+    contact: flattened(`Contact: <${dialog.localContact}>\r\n`),
   }
+}
+
+const withoutBrackets = (host: string): string => (host.startsWith("[") ? host.slice(1, -1) : host)
+
+const sourceOf = ({ source }: DialogStart): PreparedDialog["arrivedFrom"] => {
+  const read = readHostPort(source, 0)
+  return read === null || read.port === null ? null : { host: withoutBrackets(read.host), port: read.port }
 }
 
 interface EncodedBody {
@@ -163,8 +181,9 @@ const encodeBody = (body: Body | null): EncodedBody => {
 
 /** The decision that stored them has seen to it that each is one line (`isHeaderValue`). */
 const formatCarried = (headers: Notify["headers"]): string => {
+  if (headers === undefined) return ""
   let text = ""
-  for (const [name, value] of headers ?? []) text += `${name}: ${value}\r\n`
+  for (const [name, value] of headers) text += `${name}: ${value}\r\n`
   return text
 }
 

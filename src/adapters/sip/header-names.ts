@@ -33,8 +33,10 @@ const multiples = [
   "p-asserted-identity",
   "privacy",
 ]
-/** Headers of which a message has one line at most. */
-export const isSingle = new Set(singles)
+/** Headers of which a message has one line at most, each with a bit of its own. */
+export const singleBits: ReadonlyMap<string, number> = new Map(
+  singles.map((name, index) => [name, 1 << index]),
+)
 /** Headers that hold addresses, whose lines are shorter than others may be. */
 export const isAddress = new Set(["from", "to", "contact", "route", "record-route"])
 
@@ -59,16 +61,50 @@ const compact: readonly (readonly [string, string])[] = [
 export const lowerNames = new Map<string, string>([...singles, ...multiples].map((name) => [name, name]))
 for (const [short, name] of compact) lowerNames.set(short, name)
 
-/** The usual spellings, so that the hot path neither checks nor lower-cases them. */
-export const spellings = new Map<string, string>(lowerNames)
+/** A header's name as it is usually written, and its full name in lower case. */
+interface Spelling {
+  readonly written: string
+  readonly name: string
+}
+
+/** By length and first letter, which few names share. */
+const spellings: (readonly Spelling[] | undefined)[] = []
+const placeOf = (length: number, first: number): number => length * 32 + (first & 31)
+
+const spell = (written: string, name: string): void => {
+  const place = placeOf(written.length, written.charCodeAt(0))
+  spellings[place] = [...(spellings[place] ?? []), { written, name }]
+}
+/** Words that are not written with a capital followed by small letters. */
+const unusual: Readonly<Record<string, string>> = {
+  "call-id": "Call-ID",
+  cseq: "CSeq",
+  "sip-if-match": "SIP-If-Match",
+}
 for (const name of [...singles, ...multiples]) {
-  const usual = name
+  const capitalized = name
     .split("-")
     .map((word) => word.charAt(0).toUpperCase() + word.slice(1))
     .join("-")
-  spellings.set(usual, name)
+  const usual = unusual[name] ?? capitalized
+  spell(usual, name)
+  if (usual !== capitalized) spell(capitalized, name)
+  spell(name, name)
 }
-spellings.set("Call-ID", "call-id")
-spellings.set("CSeq", "cseq")
-spellings.set("SIP-If-Match", "sip-if-match")
-for (const [short, name] of compact) spellings.set(short.toUpperCase(), name)
+for (const [short, name] of compact) {
+  spell(short, name)
+  spell(short.toUpperCase(), name)
+}
+
+/**
+ * The full name in lower case of the header whose name stands from `start` to `end`, if it is one that is read and is written
+ * in a usual way. Nothing is allocated.
+ *
+ * @returns undefined: unknown, or written in another way
+ */
+export const usualNameAt = (text: string, start: number, end: number): string | undefined => {
+  const candidates = spellings[placeOf(end - start, text.charCodeAt(start))]
+  if (candidates === undefined) return undefined
+  for (const { written, name } of candidates) if (text.startsWith(written, start)) return name
+  return undefined
+}

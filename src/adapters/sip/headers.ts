@@ -4,7 +4,9 @@
  */
 import type { Notify } from "../../domain/presentity/intents.ts"
 import type { Rates, Seconds } from "../../domain/vocabulary.ts"
+import type { HeaderLines } from "./header-lines.ts"
 import { isToken, readDigits } from "./message-reader.ts"
+import { remembering } from "./remembered-lines.ts"
 
 const trim = (text: string): string => {
   let start = 0
@@ -46,14 +48,17 @@ export const splitAt = (text: string, separator: string): readonly string[] | nu
 
 /** Every value of a header that is a comma-separated list, empty ones left out; null when malformed. */
 export const listValues = (lines: readonly string[] | undefined): readonly string[] | null => {
+  if (lines === undefined) return noValues
   const values: string[] = []
-  for (const line of lines ?? []) {
+  for (const line of lines) {
     const pieces = splitAt(line, ",")
     if (pieces === null) return null
     for (const piece of pieces) if (piece !== "") values.push(piece)
   }
   return values
 }
+
+const noValues: readonly string[] = []
 
 interface Parameters {
   readonly value: string
@@ -86,7 +91,7 @@ export interface EventHeader {
 }
 
 /**
- * Package names that are told from their type by parameters, as parsed; most parameters first.
+ * Package names with parameters, which distinguish them from their type, as parsed; those with most parameters first.
  */
 export interface ParameterizedName {
   readonly packageName: string
@@ -114,7 +119,8 @@ export const parseEvent = (
   idBytesMax: number,
   parameterized: readonly ParameterizedName[],
 ): EventHeader | null => {
-  if (isToken(text)) return { packageName: text, id: null, rates: null }
+  const plain = readPlainEvent(text)
+  if (plain !== null) return plain
   const parts = splitParameters(text)
   if (parts === null || !isToken(parts.value)) return null
   const id = parts.parameters.get("id") ?? null
@@ -132,13 +138,18 @@ export const parseEvent = (
   return { packageName: special?.packageName ?? parts.value, id, rates }
 }
 
+/** An event without parameters; null when it is anything else. */
+const readPlainEvent = remembering((text): EventHeader | null =>
+  isToken(text) ? { packageName: text, id: null, rates: null } : null,
+)
+
 /** The Event header of a request; null: it has none. */
 export const readEvent = (
-  headers: ReadonlyMap<string, readonly string[]>,
+  headers: Pick<HeaderLines, "first">,
   idBytesMax: number,
   parameterized: readonly ParameterizedName[],
 ): EventHeader | null | "malformed" => {
-  const text = headers.get("event")?.[0]
+  const text = headers.first("event")
   return text === undefined ? null : (parseEvent(text, idBytesMax, parameterized) ?? "malformed")
 }
 
@@ -185,17 +196,19 @@ export const parseExpires = (text: string | undefined): Seconds | null => {
  */
 export const parseAccept = (lines: readonly string[] | undefined): readonly string[] | null => {
   if (lines === undefined) return null
+  return lines.length === 1 ? readAccept(lines[0]!) : lines.flatMap(readAccept)
+}
+
+const readAccept = remembering((line): readonly string[] => {
   const ranges: string[] = []
-  for (const line of lines) {
-    for (const piece of splitAt(line, ",") ?? []) {
-      const semicolon = piece.indexOf(";")
-      const range = trim(semicolon < 0 ? piece : piece.slice(0, semicolon)).toLowerCase()
-      if (range === "" || (semicolon >= 0 && isExcluded(piece))) continue
-      ranges.push(range)
-    }
+  for (const piece of splitAt(line, ",") ?? []) {
+    const semicolon = piece.indexOf(";")
+    const range = trim(semicolon < 0 ? piece : piece.slice(0, semicolon)).toLowerCase()
+    if (range === "" || (semicolon >= 0 && isExcluded(piece))) continue
+    ranges.push(range)
   }
   return ranges
-}
+})
 
 const isExcluded = (piece: string): boolean => {
   const quality = splitParameters(piece)?.parameters.get("q")
@@ -210,7 +223,7 @@ export interface ContentType {
   readonly parameters: string
 }
 
-export const parseContentType = (text: string): ContentType | null => {
+export const parseContentType: (text: string) => ContentType | null = remembering((text) => {
   const semicolon = text.indexOf(";")
   const written = trim(semicolon < 0 ? text : text.slice(0, semicolon)).toLowerCase()
   const slash = written.indexOf("/")
@@ -228,7 +241,7 @@ export const parseContentType = (text: string): ContentType | null => {
     charset: charset === null ? null : unquoted(charset).toLowerCase(),
     parameters,
   }
-}
+})
 
 /** A quoted string's content; anything else as it is. */
 export const unquoted = (text: string): string => {

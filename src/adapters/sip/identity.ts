@@ -8,7 +8,6 @@
  * @source RFC 3325 §5, §9.1; RFC 3261 §22; RFC 3323 §4.2
  */
 import { isAnonymous } from "../../domain/privacy.ts"
-import { addressOfRecord } from "../../domain/uris.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
 import { reply } from "../../encoding/sip-replies.ts"
 import { parseAddress, parseAddresses } from "./address-headers.ts"
@@ -17,11 +16,11 @@ import type { ReceivedOn, Refused } from "./decode-result.ts"
 import type { DigestCheck } from "./digest.ts"
 import { hopHostOf } from "./format-notify.ts"
 import type { RawMessage } from "./message-reader.ts"
-import { isToken } from "./message-reader.ts"
+import { copyText, isToken } from "./message-reader.ts"
 import type { Limits } from "./options.ts"
 import type { Peers, TrustedPeer } from "./peers.ts"
 import { placeOfAnswer } from "./room.ts"
-import { parseUri } from "./uri.ts"
+import { ownAddressOf, parseUri } from "./uri.ts"
 
 export type Identity =
   | {
@@ -55,7 +54,7 @@ export interface IdentityRules {
   readonly authenticate: ((message: RawMessage, place: string) => DigestCheck) | null
   readonly mayPublishFor: (user: string, presentity: string) => boolean
   readonly peers: Peers
-  /** Told of each such request; `peer` is the entry, or the address of a stranger. */
+  /** Called for each such request; `peer` is the entry, or the address of a stranger. */
   readonly peerEvent: (what: PeerEvent, peer: string) => void
 }
 
@@ -63,6 +62,9 @@ const refuse = (status: number, reason: string | null): Identity => ({
   _tag: "Refused",
   decoded: { _tag: "Reply", reply: reply(status, "", reason), isStateless: false },
 })
+
+/** Nobody is asked who they are. */
+const unasked: Identity = { _tag: "Known", user: null, uri: null }
 
 /** @param isBegin whether it is a SUBSCRIBE outside a dialog, which says where requests of its dialog will go */
 export const identify = (
@@ -80,7 +82,7 @@ export const identify = (
     if (rules.authenticate === null) return refuse(403, "Record-Route Or Contact Is Not The Peer's")
   }
   if (rules.authenticate === null) {
-    if (rules.peers.size === 0) return { _tag: "Known", user: null, uri: null }
+    if (rules.peers.size === 0) return unasked
     rules.peerEvent("stranger", arrival.sourceAddress)
     return refuse(403, "Not A Trusted Peer")
   }
@@ -103,7 +105,7 @@ export const identify = (
  * whoever does gets nothing for it when all that follows goes to the peer.
  */
 const leadsTo = (peer: TrustedPeer, message: RawMessage, source: string): boolean => {
-  const line = message.headers.get("record-route")?.[0] ?? message.headers.get("contact")?.[0]
+  const line = message.headers.first("record-route") ?? message.headers.first("contact")
   // without a Contact it is refused for that
   if (line === undefined) return true
   const first = parseAddresses(line)?.[0]
@@ -132,7 +134,7 @@ const namedBy = (peer: TrustedPeer, message: RawMessage, from: Address, rules: I
 const namedIn = (text: string): readonly Uri[] | null => {
   const uri = parseUri(text)
   if (uri === null) return null
-  const address = addressOfRecord(uri)
+  const address = ownAddressOf(uri)
   return isAnonymous(address) ? [] : [address]
 }
 
@@ -154,7 +156,7 @@ export const assertedIn = (lines: readonly string[], limits: Limits): readonly U
     for (const { uri } of addresses) {
       const parsed = parseUri(uri)
       if (parsed === null || parsed.scheme === "pres") return null
-      const address = addressOfRecord(parsed)
+      const address = ownAddressOf(parsed)
       if (isAnonymous(address)) isNobody = true
       else if (!uris.includes(address)) {
         uris.push(address)
@@ -164,7 +166,7 @@ export const assertedIn = (lines: readonly string[], limits: Limits): readonly U
   }
   if (isNobody) return uris.length === 0 ? [] : null
   if (tels > 1 || uris.length - tels > 1) return null
-  // in whatever order they come: who somebody is must not depend on that
+  // the order of the values must not decide who is meant
   return uris.length === 2 && uris[0]!.startsWith("tel:") ? uris.reverse() : uris
 }
 
@@ -172,7 +174,7 @@ export const assertedIn = (lines: readonly string[], limits: Limits): readonly U
 export const userOf = (identity: Identity): string | null =>
   identity._tag === "Known" ? identity.user : null
 
-/** Whether a request may publish for a presentity, whatever it does there (RFC 3903 §6 step 1). */
+/** Whether a request may publish for a presentity (RFC 3903 §6 step 1). */
 export const mayPublish = (
   identity: Exclude<Identity, { readonly _tag: "Refused" }>,
   presentity: Uri,
@@ -184,7 +186,7 @@ export const mayPublish = (
   }
   const { peer, uris } = identity
   const isNamed = uris.some((uri) => uri === presentity || rules.mayPublishFor(uri, presentity))
-  // whom a peer names by P-Asserted-Identity publishes for himself, whatever the peer may besides
+  // a user whom a peer names by P-Asserted-Identity publishes for that user only, also when the peer may publish for others
   const isOwn = uris.length === 0 ? !identity.isUnreadable : peer.identity === "from"
   const may = isNamed || (isOwn && peer.publishesFor(presentity))
   if (!may) rules.peerEvent("refused", peer.text)
@@ -212,7 +214,7 @@ const otherPrivacy: ReadonlySet<string> = new Set(["none", "critical", "header",
  * `header`, `session` and `history` are about headers, media and a list that no watcher is shown. The anonymous URI in From
  * says it as well.
  *
- * @returns null: nothing is said of it
+ * @returns null: the request has no such wish
  * @source RFC 3323 §4.2, RFC 3325 §9.3
  */
 export const wantsPrivacy = (lines: readonly string[] | undefined, fromUri: Uri): boolean | null => {
@@ -222,10 +224,9 @@ export const wantsPrivacy = (lines: readonly string[] | undefined, fromUri: Uri)
   return values.includes("none") ? false : isAnonymous(fromUri) ? true : null
 }
 
-/** The URI of whoever is meant to be spared what it published itself (OpenSIPS `Sender`). */
+/** The URI of the device that published and is not to be notified of it (`Sender` of OpenSIPS). */
 export const senderOf = (message: RawMessage, limits: Limits): string | null => {
-  const text = message.headers.get("sender")?.[0]
-  return text === undefined || text.length > limits.addressLineBytesMax
-    ? null
-    : (parseAddress(text)?.uri ?? null)
+  const text = message.headers.first("sender")
+  const address = text === undefined || text.length > limits.addressLineBytesMax ? null : parseAddress(text)
+  return address === null ? null : copyText(address.uri)
 }

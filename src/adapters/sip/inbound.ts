@@ -17,7 +17,7 @@ import type { ClientTransactions } from "./client-transactions.ts"
 import { checkRequest, decodeRequest } from "./decode-request.ts"
 import { refuse } from "./decode-result.ts"
 import type { ReceivedOn, DecodeResult, Accepted } from "./decode-result.ts"
-import { copyText } from "./message-reader.ts"
+import { copyText, flattened } from "./message-reader.ts"
 import type { RawMessage } from "./message-reader.ts"
 import type { PolicyDecision } from "./policy.ts"
 import type { RequestRules } from "./request-rules.ts"
@@ -34,23 +34,22 @@ export interface InboundParts {
   readonly server: ServerTransactions
   readonly counters: SipCounters
   readonly rules: RequestRules
-  readonly clock: () => number
   readonly overload: () => { readonly retryAfter: number } | null
   readonly makeArrival: (flow: Flow, address: string, port: number, answeredTo: Target) => ReceivedOn
-  /** Told of requests for dialogs that go where nothing is proven. */
+  /** Counts requests of dialogs whose NOTIFYs go to an unproven target. */
   readonly allowances: Pick<Allowances, "received">
   /** Seconds after which the NOTIFY of a fetch could leave; null: now. */
   readonly isFullFor: (dialog: DialogStart) => number | null
   readonly submit: SipHandler["submit"]
   readonly onDefect: (defect: unknown) => void
-  /** Secret from which the tags of stateless responses are made. */
+  /** Secret from which the tags of stateless responses are derived. */
   readonly statelessKey: Uint8Array
 }
 
 /** Takes one message with what it came over, and the peer's address and port. */
 export type Receive = (message: RawMessage, flow: Flow, address: string, port: number) => void
 
-/** Seconds after which a client that met our limits may come again. */
+/** Retry-After, in seconds, of a client that met our limits. */
 const retryAfterFull = 10
 
 /** A request that can be answered, and how. */
@@ -69,17 +68,7 @@ interface Inbound {
   readonly isTagged: boolean
 }
 
-/** Methods with counters of their own: whoever sends cannot make more. */
-const counted: ReadonlySet<string> = new Set([
-  "PUBLISH",
-  "SUBSCRIBE",
-  "NOTIFY",
-  "OPTIONS",
-  "REGISTER",
-  "CANCEL",
-])
-
-/** A defect met while one message is handled ends that message, not the process. */
+/** An exception while one message is handled ends that message, not the process. */
 export const makeInbound =
   (parts: InboundParts): Receive =>
   (message, flow, address, port) => {
@@ -139,9 +128,17 @@ const receive = (
   handle(parts, inbound, key)
 }
 
+/** Names of counters by status, of the methods that have counters of their own: a sender cannot make more of them. */
+const counterNames: ReadonlyMap<string, string[]> = new Map(
+  ["PUBLISH", "SUBSCRIBE", "NOTIFY", "OPTIONS", "REGISTER", "CANCEL"].map((method) => [method, []]),
+)
+const otherCounterNames: string[] = []
+
 const count = ({ responses }: SipCounters, method: string, status: number): void => {
-  const key = `${counted.has(method) ? method : "other"} ${status}`
-  responses[key] = (responses[key] ?? 0) + 1
+  const names = counterNames.get(method)
+  const name = ((names ?? otherCounterNames)[status] ??=
+    `${names === undefined ? "other" : method} ${status}`)
+  responses[name] = (responses[name] ?? 0) + 1
 }
 
 /** RFC 3261 §8.2.7: the same request gets the same tag, and nothing is remembered. */
@@ -161,7 +158,7 @@ const respondStateless = (
   flow.send(formatResponse(message, topVia, tag, answer), target.address, target.port)
 }
 
-/** Seconds to stay away when there is no room for a new request; null when there is. */
+/** Retry-After in seconds when there is no room for a new request; null when there is. */
 const refusedFor = ({ server, overload }: InboundParts, { message, isTagged }: Inbound): number | null => {
   if (server.isFull()) return retryAfterFull
   const overloaded = isRefresh(message, isTagged) ? null : overload()
@@ -176,16 +173,15 @@ const cancelStatus = (server: ServerTransactions, message: RawMessage, via: Via)
     ? 200
     : 481
 
-/** A request that opens a transaction, with what answers it. */
+/** A request that has opened a transaction. */
 interface Opened {
   readonly inbound: Inbound
   readonly arrival: ReceivedOn
-  /** Sends the final response; only the first call does. */
-  readonly complete: (answer: Reply) => void
+  readonly transaction: ServerTransaction
 }
 
 const handle = (parts: InboundParts, inbound: Inbound, key: string): void => {
-  const { message, flow, address, port, target, isTagged } = inbound
+  const { message, topVia, flow, address, port, target, isTagged } = inbound
   const arrival = parts.makeArrival(flow, address, port, target)
   const checked = checkRequest(message, inbound.to, parts.rules)
   const decoded = decode(parts, checked, arrival)
@@ -193,27 +189,32 @@ const handle = (parts: InboundParts, inbound: Inbound, key: string): void => {
     parts.counters.challenges++
     return respondStateless(parts, inbound, decoded.reply)
   }
-  const tag = isTagged ? null : tagFor(decoded, parts.rules)
-  const transaction = openTransaction(parts, inbound, key, tag, allowed(parts, decoded, message))
-  parts.server.open(
-    transaction,
-    checked._tag === "Checked" ? checked.mergeKey : null,
-    !flow.transport.isReliable,
-  )
-  const complete = (answer: Reply): void => {
-    const { unanswered } = transaction
-    if (unanswered === null) return
-    count(parts.counters, unanswered.message.method, answer.status)
-    const { message: request, topVia } = unanswered
-    parts.server.complete(transaction, formatResponse(request, topVia, tag, answer))
-  }
-  if (decoded._tag === "Reply") return complete(decoded.reply)
-  const opened: Opened = { inbound, arrival, complete }
+  const transaction = parts.server.open({
+    key,
+    mergeKey: checked._tag === "Checked" ? checked.mergeKey : null,
+    channel: flow,
+    address: target.address,
+    port: target.port,
+    isRemembered: !flow.transport.isReliable,
+    repeated: allowed(parts, decoded, message),
+    unanswered: { message, topVia, tag: isTagged ? null : tagFor(decoded, parts.rules) },
+  })
+  if (decoded._tag === "Reply") return complete(parts, transaction, decoded.reply)
+  const opened: Opened = { inbound, arrival, transaction }
   if (decoded._tag === "Ask") ask(parts, decoded, opened)
   else submit(parts, decoded, opened)
 }
 
-/** What an event package of a program throws is a defect as well: the request is answered all the same. */
+/** Sends the final response; only the first call does. */
+const complete = (parts: InboundParts, transaction: ServerTransaction, answer: Reply): void => {
+  const { unanswered } = transaction
+  if (unanswered === null) return
+  const { message, topVia, tag } = unanswered
+  count(parts.counters, message.method, answer.status)
+  parts.server.complete(transaction, formatResponse(message, topVia, tag, answer))
+}
+
+/** An exception of an event package that a program brought is counted as a defect, and the request is answered 500. */
 const decode = (
   parts: InboundParts,
   checked: ReturnType<typeof checkRequest>,
@@ -231,29 +232,11 @@ const decode = (
   }
 }
 
-const openTransaction = (
-  { clock }: InboundParts,
-  { message, topVia, flow, target }: Inbound,
-  key: string,
-  tag: string | null,
-  repeated: ((octets: number) => void) | null,
-): ServerTransaction => ({
-  ...(repeated === null ? {} : { repeated }),
-  key,
-  startedAt: clock(),
-  channel: flow,
-  address: target.address,
-  port: target.port,
-  state: "trying",
-  response: null,
-  unanswered: { message, topVia, tag },
-})
-
-/** Counts the request for a dialog that goes where nothing is proven; null: it does not. */
+/** Counts the octets of a request whose NOTIFYs go to an unproven target; null: the target is proven. */
 const allowed = (
   { allowances }: InboundParts,
   decoded: DecodeResult,
-  { callId, octets = 0 }: RawMessage,
+  { callId, octets }: RawMessage,
 ): ((octets: number) => void) | null => {
   const request = decoded._tag === "Ask" ? decoded.otherwise : decoded
   if (request._tag !== "Submit") return null
@@ -270,38 +253,56 @@ const allowed = (
   return (more) => allowances.received(dialog, more, true)
 }
 
-const submit = (
-  parts: InboundParts,
-  { command, presentity }: Accepted,
-  { inbound, arrival, complete }: Opened,
-): void => {
+const submit = (parts: InboundParts, accepted: Accepted, opened: Opened): void => {
+  const { command, presentity } = accepted
+  const { inbound, arrival, transaction } = opened
   const { message, address, port } = inbound
-  const { allowEvents } = parts.rules
-  const recordRoutes = command._tag === "Publish" ? [] : (message.headers.get("record-route") ?? [])
-  const context = { command, contact: arrival.contact, allowEvents, recordRoutes }
-  const origin = `${arrival.transport.name}:${bracketed(address)}:${port} ${message.callId} ${message.cseq}`
-  // the one NOTIFY of a fetch is not told later: when it cannot leave, whoever asks has to ask again
-  const isFull = (): boolean => {
-    const seconds = command._tag === "Subscribe" ? parts.isFullFor(command.dialog) : null
-    if (seconds === null) return false
-    complete(reply(503, `Retry-After: ${seconds}\r\n`))
-    return true
-  }
-  if (command._tag === "Subscribe" && command.expires === 0 && isFull()) return
-  const answered = (answer: Answer): void => {
-    // its NOTIFY comes right after it, and meets the same
-    if (isFetched(answer) && isFull()) return
-    complete(replyOf(answer, context))
-  }
+  if (command._tag === "Subscribe" && command.expires === 0 && isFull(parts, accepted, transaction)) return
+  const origin = flattened(
+    `${arrival.transport.name}:${bracketed(address)}:${port} ${message.callId} ${message.cseq}`,
+  )
   try {
-    parts.submit({ presentity, command, origin, answer: answered })
+    parts.submit({
+      presentity,
+      command,
+      origin,
+      answer: (answer) => answered(parts, accepted, opened, answer),
+    })
   } catch (defect) {
-    complete(reply(500))
+    complete(parts, transaction, reply(500))
     throw defect
   }
 }
 
-/** The policy may take its time; meanwhile the transaction absorbs what comes again. */
+const answered = (parts: InboundParts, accepted: Accepted, opened: Opened, answer: Answer): void => {
+  const { transaction } = opened
+  // its NOTIFY is sent right after the response, and meets the same limits
+  if (isFetched(answer) && isFull(parts, accepted, transaction)) return
+  const { command } = accepted
+  const recordRoutes =
+    command._tag === "Publish" ? noRoutes : (opened.inbound.message.headers.get("record-route") ?? noRoutes)
+  const { contact } = opened.arrival
+  complete(
+    parts,
+    transaction,
+    replyOf(answer, { command, contact, allowEvents: parts.rules.allowEvents, recordRoutes }),
+  )
+}
+
+const noRoutes: readonly string[] = []
+
+/**
+ * Answers 503 when the NOTIFY of a new subscription could not be sent. A fetch has one NOTIFY only, which is not sent later:
+ * the watcher has to ask again.
+ */
+const isFull = (parts: InboundParts, { command }: Accepted, transaction: ServerTransaction): boolean => {
+  const seconds = command._tag === "Subscribe" ? parts.isFullFor(command.dialog) : null
+  if (seconds === null) return false
+  complete(parts, transaction, reply(503, `Retry-After: ${seconds}\r\n`))
+  return true
+}
+
+/** The policy may answer later; meanwhile the transaction absorbs retransmissions. */
 const ask = (
   parts: InboundParts,
   { question, otherwise }: Extract<DecodeResult, { readonly _tag: "Ask" }>,
@@ -310,13 +311,13 @@ const ask = (
   const settle = (grant: PolicyDecision | null): void => {
     const decided = applyPolicy(otherwise, grant, opened.inbound.message)
     if (decided._tag === "Submit") submit(parts, decided, opened)
-    else opened.complete(decided._tag === "Reply" ? decided.reply : reply(500))
+    else complete(parts, opened.transaction, decided._tag === "Reply" ? decided.reply : reply(500))
   }
   const grant = parts.rules.policy?.ask(question) ?? null
   if (!(grant instanceof Promise)) return settle(grant)
   void grant.then(settle).catch((defect: unknown) => {
     parts.counters.defects++
-    opened.complete(reply(500))
+    complete(parts, opened.transaction, reply(500))
     parts.onDefect(defect)
   })
 }
@@ -324,7 +325,7 @@ const ask = (
 const isFetched = (answer: Answer): boolean =>
   answer._tag === "Accepted" && answer.reply._tag === "Subscribed" && answer.reply.expires === 0
 
-/** The tag of a dialog that may come to be is chosen by the decoder, because the command carries it. */
+/** The tag of a new dialog is chosen by the decoder, because the command carries it. */
 const tagFor = (decoded: DecodeResult, rules: RequestRules): string =>
   decoded._tag === "Ask"
     ? tagFor(decoded.otherwise, rules)
@@ -332,7 +333,7 @@ const tagFor = (decoded: DecodeResult, rules: RequestRules): string =>
       ? decoded.command.dialog.localTag
       : rules.mintTag()
 
-/** What keeps existing state alive, or ends it, passes even when new work is turned away. */
+/** Requests that refresh or end existing state are served even when new ones are refused. */
 const isRefresh = (message: RawMessage, isTagged: boolean): boolean =>
   isTagged ||
   (message.method !== "SUBSCRIBE" && message.method !== "PUBLISH") ||

@@ -2,10 +2,12 @@
  * Bytes to lines: what every SIP message must pass before anything else looks at it.
  *
  * One forward walk, no pattern matching, so that time grows with the bytes and with nothing else. Header text is the
- * latin1 view of the bytes: whatever is echoed later comes out byte for byte. A message that cannot be read but can
+ * latin1 view of the bytes, so that what is copied into a response is copied byte for byte. A message that cannot be read but can
  * still be answered carries its `fault`; one that cannot even be answered is null.
  */
-import { isAddress, isSingle, lowerNames, spellings } from "./header-names.ts"
+import { HeaderList } from "./header-lines.ts"
+import type { HeaderLines } from "./header-lines.ts"
+import { isAddress, lowerNames, singleBits, usualNameAt } from "./header-names.ts"
 import type { Limits } from "./options.ts"
 
 export interface Fault {
@@ -33,19 +35,21 @@ export interface RawMessage {
   /** Null when there is no Content-Length, -1 when it is not a number. */
   readonly contentLength: number | null
   /**
-   * Headers we have a use for, and those that event packages carry, by lower-case full name; all others are skipped
-   * unread (RFC 3261 §8.2.2).
+   * Headers that are used here, and those that event packages carry, by lower-case full name; all others are skipped
+   * unread (RFC 3261 §8.2.2). Via lines are not among them.
    */
-  readonly headers: ReadonlyMap<string, readonly string[]>
+  readonly headers: HeaderLines
   readonly body: Buffer
   readonly fault: Fault | null
-  /** Octets it took on the wire; absent: it was not read from there. */
-  readonly octets?: number
+  /** Octets it took on the wire; 0: it was not read from there. */
+  readonly octets: number
 }
 
 type Draft = { -readonly [K in keyof Omit<RawMessage, "headers" | "vias">]: RawMessage[K] } & {
-  headers: Map<string, string[]>
+  headers: HeaderList
   vias: string[]
+  /** The bits of the single-value headers that have come. */
+  seen: number
 }
 
 const TAB = 9
@@ -68,9 +72,34 @@ export const isToken = (text: string, start = 0, end = text.length): boolean => 
   return true
 }
 
+/** Shorter pieces of a text are copies (V8 `SlicedString::kMinLength`). */
+const slicedFrom = 13
+const scratch = Buffer.allocUnsafeSlow(1_024)
+
+/** The index of the first character from `start` on that is none of a token. */
+export const tokenEnd = (text: string, start: number): number => {
+  let at = start
+  while (at < text.length && tokenCharacters[text.charCodeAt(at)] === 1) at++
+  return at
+}
+
 /** The same text on its own: a piece cut from a datagram would keep the whole datagram alive. */
-export const copyText = (text: string): string =>
-  text.length < 13 ? text : Buffer.from(text, "latin1").toString("latin1")
+export const copyText = (text: string): string => {
+  const { length } = text
+  if (length < slicedFrom) return text
+  if (length > scratch.length) return Buffer.from(text, "latin1").toString("latin1")
+  scratch.write(text, 0, length, "latin1")
+  return scratch.toString("latin1", 0, length)
+}
+
+/**
+ * A text that was just joined from pieces, as one piece: V8 keeps the pieces, and with them the datagrams that they were cut
+ * from, until a character of the text is read. Ten times as fast as a copy.
+ */
+export const flattened = <Text extends string>(text: Text): Text => {
+  text.charCodeAt(0)
+  return text
+}
 
 /** `1*DIGIT` below `max`, else -1. Longer numbers than a double holds exactly are refused by the bound. */
 export const readDigits = (text: string, start: number, end: number, max: number): number => {
@@ -127,9 +156,11 @@ export const readHead = (head: string, limits: Limits, carried: Names = noNames)
     cseqText: "",
     cseq: -1,
     contentLength: null,
-    headers: new Map(),
+    headers: new HeaderList(),
     body: noBody,
     fault: null,
+    octets: 0,
+    seen: 0,
   }
   const startEnd = head.indexOf("\r\n")
   if (startEnd <= 0) return null
@@ -220,14 +251,13 @@ const readHeaders = (head: string, from: number, message: Draft, limits: Limits,
     }
     let nameEnd = colon
     while (nameEnd > start && isBlank(head.charCodeAt(nameEnd - 1))) nameEnd--
-    const written = head.slice(start, nameEnd)
-    let name = spellings.get(written)
+    let name = usualNameAt(head, start, nameEnd)
     if (name === undefined) {
-      if (!isToken(written)) {
+      if (!isToken(head, start, nameEnd)) {
         fail(message, 400, "Malformed Header Name")
         continue
       }
-      const lower = written.toLowerCase()
+      const lower = head.slice(start, nameEnd).toLowerCase()
       name = lowerNames.get(lower) ?? (carried.has(lower) ? lower : undefined)
       if (name === undefined) continue
     }
@@ -244,10 +274,11 @@ const keep = (message: Draft, name: string, value: string, limits: Limits): void
   }
   if (value.length > limits.addressLineBytesMax && isAddress.has(name))
     fail(message, 400, "Address Header Too Long")
-  const values = message.headers.get(name)
-  if (values === undefined) message.headers.set(name, [value])
-  else if (isSingle.has(name)) return fail(message, 400, "Repeated Single-Value Header")
-  else values.push(value)
+  const bit = singleBits.get(name)
+  if (bit !== undefined && (message.seen & bit) !== 0)
+    return fail(message, 400, "Repeated Single-Value Header")
+  message.seen |= bit ?? 0
+  message.headers.add(name, value)
   if (name === "from") message.from = value
   else if (name === "to") message.to = value
   else if (name === "call-id") message.callId = value
@@ -317,7 +348,7 @@ export const readDatagram = (bytes: Buffer, limits: Limits, carried: Names = noN
   return message
 }
 
-/** The same message with its body; used once, by whoever read the head. */
+/** The same message with its body; called once, after its head was read. */
 export const withBody = (message: RawMessage, body: Buffer, octets: number): RawMessage => {
   ;(message as Draft).body = body
   ;(message as Draft).octets = octets

@@ -22,7 +22,7 @@ import { sendUnproven } from "./notify-unproven.ts"
 import type { Hop } from "./resolver.ts"
 import { placeOf } from "./room.ts"
 import type { Connection, DatagramSockets, StreamSockets, Transport } from "./transports/transport.ts"
-import { canonicalAddress, isNobody, readHostPort } from "./uri.ts"
+import { canonicalAddress, isNobody } from "./uri.ts"
 
 export interface Notifier {
   readonly send: (notify: Notify) => void
@@ -33,7 +33,12 @@ export interface Notifier {
 const streamRefusalsMax = 20_000
 
 export const makeNotifier = (parts: NotifierParts): Notifier => {
-  const notifying: Notifying = { ...parts, streamRefusals: new Map(), branches: 0 }
+  const notifying: Notifying = {
+    ...parts,
+    streamRefusals: new Map(),
+    branches: 0,
+    sentBy: { host: "", port: 0, text: "" },
+  }
   return {
     send: (notify) => send(notifying, notify),
     isFullFor: (dialog) => isFullFor(notifying, dialog),
@@ -52,8 +57,7 @@ const send = (notifying: Notifying, notify: Notify): void => {
   const { hop } = prepared
   if (hop === null) return endSoon(notifying, notify, { _tag: "Unreachable" })
   // an answer over the connection would prove nothing of where the Contact leads
-  const connection =
-    notify.proof?._tag === "Unproven" ? null : connectionOf(notifying, notify.dialog, prepared)
+  const connection = notify.proof?._tag === "Unproven" ? null : connectionOf(notifying, prepared)
   if (connection !== null) {
     if (client.isShareUsed(connection.remoteAddress, connection.remotePort))
       return shareUsed(notifying, notify)
@@ -80,15 +84,11 @@ const transportTo = (hop: NextHop, { arrivedOver }: PreparedDialog): Transport |
 /** The connection the SUBSCRIBE came over, while it lasts: the only way back to a watcher behind a NAT. */
 const connectionOf = (
   { socketsOf }: Notifying,
-  { source }: DialogStart,
-  { arrivedOver }: PreparedDialog,
+  { arrivedOver, arrivedFrom }: PreparedDialog,
 ): Connection | null => {
-  if (arrivedOver === null || !arrivedOver.isReliable) return null
+  if (arrivedOver === null || arrivedFrom === null) return null
   const sockets = socketsOf(arrivedOver)
-  const hostPort = sockets.kind === "streams" ? readHostPort(source, 0) : null
-  if (sockets.kind !== "streams" || hostPort === null || hostPort.port === null) return null
-  const { host, port } = hostPort
-  return sockets.find(host.startsWith("[") ? host.slice(1, -1) : host, port)
+  return sockets.kind === "streams" ? sockets.find(arrivedFrom.host, arrivedFrom.port) : null
 }
 
 const shareUsed = (notifying: Notifying, notify: Notify): void => {
@@ -104,7 +104,7 @@ const sendTo = (
   named: string | null,
   hop: Hop,
 ): void => {
-  // one that ends a subscription is not told later; whoever fetches was told beforehand
+  // a NOTIFY that ends a subscription is not sent again later; a fetch was refused beforehand
   const isLast = named !== null && notify.state === "terminated"
   if (notifying.client.isShareUsed(hop.address, hop.port) && !isLast) return shareUsed(notifying, notify)
   if (notify.proof?._tag === "Unproven") return sendUnproven(notifying, notify, prepared, named, hop)
@@ -206,7 +206,7 @@ const isFullFor = (notifying: Notifying, dialog: DialogStart): number | null => 
   )
     return retryAfterFull
   const prepared = notifying.prepareDialog(dialog)
-  const connection = connectionOf(notifying, dialog, prepared)
+  const connection = connectionOf(notifying, prepared)
   if (connection !== null) {
     return client.isShareUsed(connection.remoteAddress, connection.remotePort) ? retryAfterFull : null
   }

@@ -1,5 +1,5 @@
 /**
- * The transaction of one NOTIFY, and how it ended: what the core is told, and what is counted.
+ * The transaction of one NOTIFY and its outcome, which is reported to the core and counted.
  */
 import type { DeliveryOutcome } from "../../domain/presentity/commands.ts"
 import type { Notify } from "../../domain/presentity/intents.ts"
@@ -10,6 +10,7 @@ import type { ClientResult, ClientTransactions, Resending } from "./client-trans
 import { formatNotify, nextHopOf, shownOctets } from "./format-notify.ts"
 import type { NextHop, PrepareDialog, PreparedDialog } from "./format-notify.ts"
 import { parseRetryAfter } from "./headers.ts"
+import { copyText } from "./message-reader.ts"
 import type { RawMessage } from "./message-reader.ts"
 import type { Limits, SipLimit } from "./options.ts"
 import type { Resolver } from "./resolver.ts"
@@ -42,6 +43,8 @@ export interface Notifying extends NotifierParts {
   /** By address and port: until when a peer that refused a connection is not asked for one again. */
   readonly streamRefusals: Map<string, number>
   branches: number
+  /** Host and port of the socket that sent the last NOTIFY, as they are printed. */
+  sentBy: { readonly host: string; readonly port: number; readonly text: string }
 }
 
 /** One NOTIFY on its way. */
@@ -97,7 +100,7 @@ export const end = (
 export const endSoon = (parts: NotifierParts, notify: Notify, outcome: DeliveryOutcome): void =>
   queueMicrotask(() => end(parts, notify, outcome))
 
-/** It is not failed, but to be told later: as if the watcher had said so. */
+/** Ends it as deferred, as if the watcher had answered 503 with Retry-After. */
 export const putOff = (parts: NotifierParts, notify: Notify, seconds = retryAfterFull): void =>
   endSoon(parts, notify, { _tag: "Refused", status: 503, retryAfter: seconds })
 
@@ -105,7 +108,7 @@ const outcomeOf = (parts: NotifierParts, result: ClientResult, outgoing: Outgoin
   if (typeof result === "string") return outcomes[result]
   // A challenge is a refusal like any other: nobody gets credentials out of us.
   if (result.status >= 300) {
-    const retryAfter = parseRetryAfter(result.headers.get("retry-after")?.[0])
+    const retryAfter = parseRetryAfter(result.headers.first("retry-after"))
     return { _tag: "Refused", status: result.status, retryAfter }
   }
   const remoteTarget = newTarget(parts, result.headers.get("contact"), outgoing)
@@ -118,8 +121,8 @@ const outcomeOf = (parts: NotifierParts, result: ClientResult, outgoing: Outgoin
 /**
  * RFC 3261 §12.2.1.2: the Contact of a 2xx, when we could send to it.
  *
- * Whoever answers has shown that it is where the NOTIFY went, and nothing of any other place: a Contact elsewhere leaves
- * the target that answered. Behind a proxy that is all there is to go by.
+ * An answer proves that a peer is where the NOTIFY went, and says nothing of any other place: a Contact elsewhere does not replace
+ * the target that answered. Behind a proxy nothing else is known.
  */
 const newTarget = (
   { limits, transports, isOwnAddress, isNotifyTarget, counters }: NotifierParts,
@@ -127,11 +130,11 @@ const newTarget = (
   { notify, prepared }: OutgoingNotify,
 ): string | null => {
   if (lines === undefined || lines.length !== 1) return null
-  const contact = parseAddress(lines[0]!)
-  if (contact === null || contact.uri.length > limits.uriBytesMax) return null
-  const uri = parseUri(contact.uri)
+  const contact = parseAddress(lines[0]!)?.uri
+  if (contact === undefined || contact === notify.dialog.remoteTarget || contact.length > limits.uriBytesMax)
+    return null
+  const uri = parseUri(contact)
   if (uri === null || uri.scheme === "tel" || uri.scheme === "pres" || uri.headers !== null) return null
-  if (contact.uri === notify.dialog.remoteTarget) return null
   const hop = nextHopOf(uri, transports)
   if (hop !== null && isOwnAddress(hop.host, portOf(hop, transports))) return null
   const isThere =
@@ -140,7 +143,7 @@ const newTarget = (
     notify.dialog.routeSet.length === 0 &&
     (isSamePlace(hop, prepared.hop, transports) || isNotifyTarget(hop.host))
   if (!isThere) counters.targetsKept++
-  return isThere ? contact.uri : null
+  return isThere ? copyText(contact) : null
 }
 
 /** The port of a hop, with that which goes without saying. */
@@ -173,8 +176,18 @@ export const draftFor = (
 ): Draft => {
   const branch = mintBranch(notifying)
   const printed = address === null ? host : notifying.localHost(host, address)
-  const sentBy = `${bracketed(printed)}:${port}`
-  return { branch, bytes: formatNotify(notify, prepared, transport, sentBy, branch) }
+  return {
+    branch,
+    bytes: formatNotify(notify, prepared, transport, sentByOf(notifying, printed, port), branch),
+  }
+}
+
+/** Mostly that of the NOTIFY before. */
+const sentByOf = (notifying: Notifying, host: string, port: number): string => {
+  const { sentBy } = notifying
+  if (sentBy.host !== host || sentBy.port !== port)
+    notifying.sentBy = { host, port, text: `${bracketed(host)}:${port}` }
+  return notifying.sentBy.text
 }
 
 /** What showed something and cannot be sent again makes way for one that shows nothing, if that can be sent still. */
@@ -238,20 +251,15 @@ export const peerOf = ({ remoteAddress, remotePort }: Connection): Peer => ({
 /** The socket that the SUBSCRIBE came in on; failing that, one of the same family. */
 export const listenerFor = (
   listeners: readonly Flow[],
-  { notify, prepared }: OutgoingNotify,
+  { prepared }: OutgoingNotify,
   address: string,
 ): Flow | null => {
-  const { flow } = notify.dialog
-  const port = Number(flow.slice(flow.lastIndexOf(":") + 1))
+  const { arrivedOver, arrivedHost, arrivedPort: port } = prepared
   const isIpv6 = address.includes(":")
   let fallback: Flow | null = null
   for (const listener of listeners) {
     if (listener.host.includes(":") !== isIpv6) continue
-    if (
-      prepared.arrivedOver === listener.transport &&
-      listener.port === port &&
-      flow.includes(bracketed(listener.host))
-    )
+    if (arrivedOver === listener.transport && listener.port === port && listener.host === arrivedHost)
       return listener
     if (fallback === null || (listener.port === port && fallback.port !== port)) fallback = listener
   }

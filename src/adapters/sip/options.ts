@@ -144,20 +144,18 @@ export interface SipOptions {
   readonly contactUser?: string
   /** Host printed in Via and Contact for a socket bound to every interface; null asks the system. */
   readonly advertisedHost?: string | null
-  /** The event packages that requests may name, as a registry has them; without, none is told from its type by parameters. */
+  /** The event packages that requests may name, as a registry has them; without them, parameters never distinguish a package from its type. */
   readonly packages?: Pick<Packages, "allowEvents" | "accept"> &
     Partial<Pick<Packages, "names" | "find" | "carriedHeaders" | "argumentHeaders">>
   readonly auth?: AuthOptions | null
   readonly registrar?: "accept" | "reject"
-  /** Expires of a REGISTER that names none, and the most that is granted, in seconds. */
-  readonly registrarExpires?: number
   /** Requests above this many bytes leave UDP for TCP (RFC 3261 §18.1.1). */
   readonly udpMtuBytes?: number
   /** False refuses a Contact, or first Record-Route, whose host is not where the SUBSCRIBE came from. */
   readonly allowAnyContact?: boolean
   /** Servers that have asked already who sends a request, and what each may say (RFC 3325): see `readPeers`. */
   readonly trustedPeers?: readonly TrustedPeer[]
-  /** Told once of each kind of request of trusted peers, or of strangers beside them, that is not taken at its word. */
+  /** Called once for each way in which a request of a trusted peer, or of a stranger where there are peers, is not believed. */
   readonly onPeer?: (line: string) => void
   /** Where NOTIFYs may go that nobody there has answered yet: addresses, networks, names (`hosts.ts`). */
   readonly notifyTargets?: readonly string[]
@@ -167,9 +165,9 @@ export interface SipOptions {
   readonly forceActive?: boolean
   /** What an operator says of single requests; null: nothing. */
   readonly policy?: Policy | null
-  /** Told of an exception while a message was handled; the default is a process warning. */
+  /** Called with an exception that was thrown while a message was handled; the default is a process warning. */
   readonly onDefect?: (defect: unknown) => void
-  /** Told once of each limit that is met. */
+  /** Called once for each limit that is reached. */
   readonly onLimit?: (limit: SipLimit) => void
   readonly limits?: Partial<Limits>
   readonly timers?: Partial<Timers>

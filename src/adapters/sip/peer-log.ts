@@ -1,21 +1,21 @@
 /**
- * What is counted, and said once, of requests whose word is not taken: an operator who has not written down whom a peer speaks
- * for finds here why its phones are refused.
+ * Counters and log lines, one of each kind, for requests that are not believed: they tell an operator whose entry of a peer is
+ * incomplete why its phones are refused.
  */
 import type { SipCounters } from "../../ports/sip-transport.ts"
 import type { PeerEvent } from "./identity.ts"
 
-/** Lines that are remembered as said; as many as there are entries and kinds, and of strangers one. */
+/** Remembers the lines that were logged: one for each entry and kind, and one for all strangers. */
 export const makePeerLog = (
   counters: SipCounters,
   onPeer: (line: string) => void,
 ): ((what: PeerEvent, peer: string) => void) => {
-  const said = new Set<string>()
+  const logged = new Set<string>()
   return (what, peer) => {
     counters[counterOf[what]]++
     const key = what === "stranger" ? what : `${what} ${peer}`
-    if (said.has(key)) return
-    said.add(key)
+    if (logged.has(key)) return
+    logged.add(key)
     onPeer(lines[what](peer))
   }
 }

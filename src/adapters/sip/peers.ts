@@ -1,7 +1,7 @@
 /**
  * Trusted peers: proxies, PBXs and other servers that have asked already who sends a request, and for whom each may speak.
  *
- * An entry is a line of text, an address or a network with what is said of it:
+ * An entry is a line of text, an address or a network with its parameters:
  *
  *     10.0.0.1
  *     10.0.0.0/24;identity=pai;publishes_for=example.com|sip:desk@example.org;transport=tcp
@@ -16,13 +16,13 @@ import type { TransportName } from "./transports/names.ts"
 import { canonicalAddress, parseUri, plainHost, readHostPort } from "./uri.ts"
 
 /**
- * Whose word counts for who a request is from: `pai` P-Asserted-Identity (RFC 3325), `from` From, `none` nobody's. What is
- * not said so is anonymous.
+ * Which header of a peer's request names its sender: `pai` P-Asserted-Identity (RFC 3325), `from` From, `none` neither. Without
+ * that header the sender is anonymous.
  */
 export type PeerIdentity = "pai" | "from" | "none"
 
 export interface TrustedPeer {
-  /** The entry as it is shown: its address or network first, then what was said and differs from the default. */
+  /** The entry as it is shown: its address or network first, then the parameters that differ from the default. */
   readonly text: string
   /** `10.0.0.1`, or `10.0.0.0/24`. */
   readonly network: string
@@ -37,7 +37,7 @@ export interface TrustedPeer {
   readonly holds: (address: string) => boolean
   /**
    * Whether a host of a URI is where the request came from, or one of `hosts`. Not looked up. Another address of a network is
-   * not: whoever can forge the source of a datagram could have all of them sent to.
+   * not: a sender that can forge the source of a datagram could have packets sent to all of them.
    *
    * @param source address of the request, in its one spelling
    */
@@ -99,26 +99,26 @@ export const readPeers = (entries: readonly unknown[]): ReadPeers => {
 
 /** Text: what is wrong. */
 const readPeer = (entry: unknown): TrustedPeer | string => {
-  const said = typeof entry === "string" ? saidInText(entry) : saidInObject(entry)
-  if (typeof said === "string") return said
-  const network = readNetwork(said.address)
+  const written = typeof entry === "string" ? partsOfText(entry) : partsOfObject(entry)
+  if (typeof written === "string") return written
+  const network = readNetwork(written.address)
   if (typeof network === "string") return network
-  const identity = said.identity ?? "pai"
+  const identity = written.identity ?? "pai"
   if (identity !== "pai" && identity !== "from" && identity !== "none")
     return `identity=${identity}: expected pai (P-Asserted-Identity is believed), from (From is), or none (nobody is)`
-  const transport = said.transport ?? "any"
+  const transport = written.transport ?? "any"
   if (transport !== "any" && !isTransportName(transport))
     return `transport=${transport}: expected ${transportNames.join(", ")} or any`
-  const publishes = readPublishesFor(said.publishes_for ?? [])
+  const publishes = readPublishesFor(written.publishes_for ?? [])
   if (typeof publishes === "string") return publishes
   const hosts: string[] = []
-  for (const host of said.hosts ?? []) {
+  for (const host of written.hosts ?? []) {
     const read = readHostPort(host, 0)
     if (read === null || read.end !== host.length || read.port !== null)
       return `hosts=${host}: expected host names or addresses as they stand in its Record-Route and Contact, separated by |`
     hosts.push(canonicalHost(read.host))
   }
-  const others = new Set(hosts.map(plainHost))
+  const otherHosts = new Set(hosts.map(plainHost))
   const { address, family, prefix } = network
   const list = new BlockList()
   list.addSubnet(address, prefix, family)
@@ -130,7 +130,7 @@ const readPeer = (entry: unknown): TrustedPeer | string => {
   return {
     text:
       shown +
-      (said.identity === undefined ? "" : `;identity=${identity}`) +
+      (written.identity === undefined ? "" : `;identity=${identity}`) +
       (publishes.names.length === 0 ? "" : `;publishes_for=${publishes.names.join("|")}`) +
       (transport === "any" ? "" : `;transport=${transport}`) +
       (hosts.length === 0 ? "" : `;hosts=${hosts.join("|")}`),
@@ -144,12 +144,12 @@ const readPeer = (entry: unknown): TrustedPeer | string => {
     holds,
     isHost: (host, source) => {
       const plain = plainHost(host)
-      return plain === source || others.has(plain)
+      return plain === source || otherHosts.has(plain)
     },
   }
 }
 
-interface Said {
+interface WrittenPeer {
   readonly address: string
   readonly identity?: string
   readonly publishes_for?: readonly string[]
@@ -157,40 +157,40 @@ interface Said {
   readonly hosts?: readonly string[]
 }
 
-const saidInText = (text: string): Said | string => {
+const partsOfText = (text: string): WrittenPeer | string => {
   const [address = "", ...parameters] = text.split(";").map((part) => part.trim())
-  const said: Partial<Record<Key, string>> = {}
+  const parts: Partial<Record<Key, string>> = {}
   for (const parameter of parameters) {
     const equals = parameter.indexOf("=")
     const name = (equals < 0 ? parameter : parameter.slice(0, equals)).trim().toLowerCase()
     const value = equals < 0 ? "" : parameter.slice(equals + 1).trim()
     if (!isKey(name)) return `${parameter === "" ? "an empty parameter" : parameter}: ${peerSyntax}`
-    if (said[name] !== undefined) return `${name} comes twice in one entry: leave one of the two out`
+    if (parts[name] !== undefined) return `${name} comes twice in one entry: leave one of the two out`
     if (value === "") return `${name} has no value: ${peerSyntax}`
-    said[name] = value
+    parts[name] = value
   }
   const listed = (value: string): readonly string[] => value.split("|").map((part) => part.trim())
   return {
     address,
-    ...(said.identity === undefined ? {} : { identity: said.identity.toLowerCase() }),
-    ...(said.transport === undefined ? {} : { transport: said.transport.toLowerCase() }),
-    ...(said.publishes_for === undefined ? {} : { publishes_for: listed(said.publishes_for) }),
-    ...(said.hosts === undefined ? {} : { hosts: listed(said.hosts) }),
+    ...(parts.identity === undefined ? {} : { identity: parts.identity.toLowerCase() }),
+    ...(parts.transport === undefined ? {} : { transport: parts.transport.toLowerCase() }),
+    ...(parts.publishes_for === undefined ? {} : { publishes_for: listed(parts.publishes_for) }),
+    ...(parts.hosts === undefined ? {} : { hosts: listed(parts.hosts) }),
   }
 }
 
-const saidInObject = (entry: unknown): Said | string => {
+const partsOfObject = (entry: unknown): WrittenPeer | string => {
   if (typeof entry !== "object" || entry === null || Array.isArray(entry)) return peerSyntax
   const fields = Object.entries(entry).filter(([, value]) => value !== null && value !== undefined)
   const unknown = fields.find(([name]) => name !== "address" && !isKey(name))
   if (unknown !== undefined)
     return `${unknown[0]}: there is no such part of an entry, there are address, ${keys.join(", ")}`
   const text = (name: string): string | undefined | null => {
-    const value = fields.find(([one]) => one === name)?.[1] as unknown
+    const value = fields.find(([key]) => key === name)?.[1] as unknown
     return value === undefined ? undefined : typeof value === "string" ? value.trim() : null
   }
   const list = (name: string): readonly string[] | undefined | null => {
-    const value = fields.find(([one]) => one === name)?.[1] as unknown
+    const value = fields.find(([key]) => key === name)?.[1] as unknown
     if (value === undefined) return undefined
     const all: readonly unknown[] = Array.isArray(value) ? value : [value]
     return all.every((value) => typeof value === "string")

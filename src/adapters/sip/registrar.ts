@@ -10,11 +10,11 @@ import { canonicalUri, sameUri } from "../../domain/uris.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
 import { reply } from "../../encoding/sip-replies.ts"
 import type { Reply } from "../../encoding/sip-replies.ts"
-import { parseAddresses } from "./address-headers.ts"
 import type { Address } from "./address-headers.ts"
 import { parseExpires } from "./headers.ts"
 import type { RawMessage } from "./message-reader.ts"
 import type { Limits } from "./options.ts"
+import { parseAddressesWithPackage } from "./sip-package.ts"
 import { parseUri } from "./uri.ts"
 
 interface Binding {
@@ -41,7 +41,7 @@ export const makeRegistrar = (
     const now = clock()
     let bindings = (addresses.get(to) ?? []).filter(({ expiresAtMs }) => expiresAtMs > now)
     const lines = message.headers.get("contact") ?? []
-    const general = parseExpires(message.headers.get("expires")?.[0])
+    const general = parseExpires(message.headers.first("expires"))
     if (lines.some((line) => line === "*")) {
       // RFC 3261 §10.3 step 6: the star stands alone and removes everything.
       if (lines.length > 1 || general !== 0) return reply(400, "", "Contact Star Needs Expires Zero")
@@ -50,7 +50,7 @@ export const makeRegistrar = (
     }
     const contacts: Address[] = []
     for (const line of lines) {
-      const read = parseAddresses(line)
+      const read = parseAddressesWithPackage(line)
       if (read === null) return reply(400, "", "Malformed Contact")
       contacts.push(...read)
     }

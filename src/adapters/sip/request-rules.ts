@@ -21,7 +21,7 @@ export interface RequestRules extends IdentityRules {
   /** Null refuses REGISTER. */
   readonly register: ((message: RawMessage, to: Uri) => Reply) | null
   readonly forceActive: boolean
-  /** Packages that are told from their type by parameters. */
+  /** Packages whose names have parameters, which distinguish them from their type. */
   readonly parameterized: readonly ParameterizedName[]
   /** By name of a package: the headers that belong to its publications, as they are to be written. */
   readonly carriedHeaders: ReadonlyMap<string, readonly string[]>

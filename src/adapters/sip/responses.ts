@@ -45,6 +45,10 @@ const phrases = new Map<number, string>([
   [606, "Not Acceptable"],
 ])
 
+const statusLines: ReadonlyMap<number, string> = new Map(
+  [...phrases].map(([status, phrase]) => [status, `SIP/2.0 ${status} ${phrase}\r\nVia: `]),
+)
+
 /** Methods answered other than by a refusal (RFC 3261 §20.5). */
 export const allow = "OPTIONS, PUBLISH, REGISTER, SUBSCRIBE"
 
@@ -60,17 +64,22 @@ export const formatResponse = (
   tag: string | null,
   answer: Reply,
 ): Buffer => {
-  let text = `SIP/2.0 ${answer.status} ${answer.reason ?? phrases.get(answer.status) ?? "Response"}\r\nVia: ${topVia}\r\n`
-  for (let at = 1; at < message.vias.length; at++) text += `Via: ${message.vias[at]!}\r\n`
-  // Of a broken request only what it has can be copied.
-  if (message.from !== "") text += `From: ${message.from}\r\n`
-  if (message.to !== "") text += tag === null ? `To: ${message.to}\r\n` : `To: ${message.to};tag=${tag}\r\n`
-  if (message.callId !== "") text += `Call-ID: ${message.callId}\r\n`
-  if (message.cseqText !== "") text += `CSeq: ${message.cseqText}\r\n`
+  const { status, reason } = answer
+  const { vias, from, to, callId, cseqText } = message
+  let text = (reason === null ? statusLine(status) : `SIP/2.0 ${status} ${reason}\r\nVia: `) + topVia
+  for (let at = 1; at < vias.length; at++) text += `\r\nVia: ${vias[at]!}`
+  // of a broken request only what it has can be copied
+  if (from !== "") text += `\r\nFrom: ${from}`
+  if (to !== "") text += tag === null ? `\r\nTo: ${to}` : `\r\nTo: ${to};tag=${tag}`
+  if (callId !== "") text += `\r\nCall-ID: ${callId}`
+  text += cseqText === "" ? "\r\n" : `\r\nCSeq: ${cseqText}\r\n`
   text += answer.headers
-  text += "Content-Length: 0\r\n\r\n"
-  return Buffer.from(text, "latin1")
+  return Buffer.from(`${text}Content-Length: 0\r\n\r\n`, "latin1")
 }
+
+/** The status line with its standard phrase, up to where the top Via is written. */
+const statusLine = (status: number): string =>
+  statusLines.get(status) ?? `SIP/2.0 ${status} Response\r\nVia: `
 
 /** Has this To or From line a tag? Good enough for lines that could not be parsed. */
 export const looksTagged = (line: string): boolean => {

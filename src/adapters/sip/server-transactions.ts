@@ -3,16 +3,19 @@
  *
  * @source RFC 3261 §17.2.2, §17.2.3, §8.2.2.2; RFC 4320 §4.1
  *
- * The diagram of RFC 3261 §17.2.2 is the table below. There is no timer per transaction: entries live in generations, and the
- * oldest generation is dropped as a whole once every entry in it has outlived Timer J.
+ * The diagram of RFC 3261 §17.2.2 is the table below. No transaction has a timer of its own: each lasts equally long, so the
+ * oldest stands first in a queue, and what has lasted long enough is taken from there.
  */
 import { reply } from "../../encoding/sip-replies.ts"
 import type { SipCounters } from "../../ports/sip-transport.ts"
-import { parseAddress } from "./address-headers.ts"
-import { copyText } from "./message-reader.ts"
+import { flattened } from "./message-reader.ts"
 import type { RawMessage } from "./message-reader.ts"
 import type { Limits, Timers } from "./options.ts"
+import { makeQueue } from "./queue.ts"
+import type { Queue } from "./queue.ts"
 import { formatResponse } from "./responses.ts"
+import { makeShardedMap } from "./sharded-map.ts"
+import type { ShardedMap } from "./sharded-map.ts"
 import type { Channel } from "./transports/transport.ts"
 import type { Via } from "./via.ts"
 
@@ -70,14 +73,24 @@ export interface Unanswered {
   readonly tag: string | null
 }
 
-export interface ServerTransaction {
+/** A request that opens a transaction. */
+export interface Opening {
   readonly key: string
-  readonly startedAt: number
+  /** See `mergeKeyOf`; null: the request cannot be merged with another. */
+  readonly mergeKey: string | null
   readonly channel: Channel
   readonly address: string
   readonly port: number
-  /** Told of each copy that comes; absent: nobody asks. */
-  readonly repeated?: (octets: number) => void
+  /** False on a stream, where nothing is retransmitted (Timer J is 0). */
+  readonly isRemembered: boolean
+  /** Called with the octets of each copy that comes; null: nobody counts them. */
+  readonly repeated: ((octets: number) => void) | null
+  readonly unanswered: Unanswered
+}
+
+export interface ServerTransaction extends Omit<Opening, "unanswered"> {
+  /** Whole milliseconds. */
+  readonly startedAt: number
   state: ServerState
   /** The last response, resent to each retransmission; null before there is one. */
   response: Buffer | null
@@ -94,10 +107,9 @@ export interface ServerTransactions {
   readonly has: (key: string) => boolean
   readonly isMerged: (mergeKey: string) => boolean
   readonly isFull: () => boolean
-  /** @param isRemembered false on a stream, where nothing is retransmitted (Timer J is 0) */
-  readonly open: (transaction: ServerTransaction, mergeKey: string | null, isRemembered: boolean) => void
-  /** Stores the final response and sends it; false when the transaction had one already. */
-  readonly complete: (transaction: ServerTransaction, response: Buffer) => boolean
+  readonly open: (opening: Opening) => ServerTransaction
+  /** Stores the final response and sends it, unless there is one. */
+  readonly complete: (transaction: ServerTransaction, response: Buffer) => void
   /** Moves time on; called a few times per second. */
   readonly tick: () => void
 }
@@ -105,35 +117,33 @@ export interface ServerTransactions {
 const branchCookie = "z9hG4bK"
 
 /**
- * What makes two requests the same.
+ * What makes two requests the same. Keys differ most at their end.
  *
  * @source RFC 3261 §17.2.3; without a real branch the RFC 2543 tuple is used
  */
 export const transactionKey = (message: RawMessage, via: Via, method = message.method): string => {
   const { branch } = via
   if (branch !== null && branch.length > branchCookie.length && branch.startsWith(branchCookie))
-    return copyText(`${branch}\n${via.host}:${via.port ?? 5060}\n${method}`)
-  return copyText(
-    `\n${message.uri}\n${message.to}\n${message.from}\n${message.callId}\n${message.cseq} ${method}\n${message.vias[0]!}`,
+    return flattened(`${method}\n${via.host}:${via.port ?? 5060}\n${branch}`)
+  return flattened(
+    `\n${message.uri}\n${message.to}\n${message.vias[0]!}\n${message.cseq} ${method}\n${message.from}\n${message.callId}`,
   )
 }
 
-/** @source RFC 3261 §8.2.2.2: From tag, Call-ID and CSeq */
-export const mergeKeyOf = (message: RawMessage): string =>
-  copyText(`${parseAddress(message.from)?.tag ?? ""}\n${message.callId}\n${message.cseqText}`)
-
-const generationsKept = 9
+/**
+ * What copies of a request that come by several paths have in common.
+ *
+ * @param tag of its From; null: it has none
+ * @source RFC 3261 §8.2.2.2: From tag, Call-ID and CSeq
+ */
+export const mergeKeyOf = (message: RawMessage, tag: string | null): string =>
+  flattened(`${message.cseqText}\n${message.callId}\n${tag ?? ""}`)
 
 /** What an entry costs besides its strings and its response. */
 const entryBytes = 400
 
-interface Generation {
-  readonly entries: Map<string, ServerTransaction>
-  readonly merges: Set<string>
-  bytes: number
-}
-
-const generation = (): Generation => ({ entries: new Map(), merges: new Set(), bytes: 0 })
+/** Timer J begins with the final response: so much longer is a transaction remembered, counted from its request. */
+const answerShare = 1 / 16
 
 /** The transactions of one stack. */
 interface Memory {
@@ -141,13 +151,14 @@ interface Memory {
   readonly timers: Timers
   readonly counters: SipCounters
   readonly clock: () => number
-  /** The newest first. */
-  readonly generations: Generation[]
-  rotatedAt: number
+  readonly byKey: ShardedMap<ServerTransaction>
+  /** The newest transaction of each merge key. */
+  readonly byMergeKey: ShardedMap<ServerTransaction>
+  /** Those that are remembered, oldest first. */
+  readonly remembered: Queue<ServerTransaction>
+  /** Those for which a 100 may become due, oldest first. */
+  readonly waiting: Queue<ServerTransaction>
   bytes: number
-  /** Those for which a 100 may become due, oldest first, from `waitingFrom` on. */
-  waiting: ServerTransaction[]
-  waitingFrom: number
 }
 
 export const makeServerTransactions = (
@@ -161,15 +172,15 @@ export const makeServerTransactions = (
     timers,
     counters,
     clock,
-    generations: Array.from({ length: generationsKept }, generation),
-    rotatedAt: clock(),
+    byKey: makeShardedMap(),
+    byMergeKey: makeShardedMap(),
+    remembered: makeQueue(),
+    waiting: makeQueue(),
     bytes: 0,
-    waiting: [],
-    waitingFrom: 0,
   }
   return {
     absorb: (key, channel, address, port, octets = 0) => {
-      const transaction = find(memory, key)
+      const transaction = memory.byKey.get(key)
       if (transaction === undefined) return false
       transaction.repeated?.(octets)
       counters.retransmissionsAbsorbed++
@@ -178,30 +189,21 @@ export const makeServerTransactions = (
       if (effect === "resend") channel.send(transaction.response!, address, port)
       return true
     },
-    has: (key) => find(memory, key) !== undefined,
-    isMerged: (mergeKey) => memory.generations.some(({ merges }) => merges.has(mergeKey)),
+    has: (key) => memory.byKey.has(key),
+    isMerged: (mergeKey) => memory.byMergeKey.has(mergeKey),
     isFull: () =>
       counters.serverTransactions >= limits.serverTransactionsMax ||
       memory.bytes >= limits.serverTransactionBytesMax,
-    open: (transaction, mergeKey, isRemembered) => {
-      memory.waiting.push(transaction)
-      if (isRemembered) remember(memory, transaction, mergeKey)
+    open: (opening) => open(memory, opening),
+    complete: (transaction, response) => {
+      happen(memory, transaction, "final", response)
     },
-    complete: (transaction, response) => happen(memory, transaction, "final", response) === "sendFinal",
     tick: () => {
       const now = clock()
       sendDue(memory, now)
       forget(memory, now)
     },
   }
-}
-
-const find = ({ generations }: Memory, key: string): ServerTransaction | undefined => {
-  for (const { entries } of generations) {
-    const found = entries.get(key)
-    if (found !== undefined) return found
-  }
-  return undefined
 }
 
 const isDue = ({ clock, timers }: Memory, { state, startedAt }: ServerTransaction): boolean =>
@@ -220,8 +222,7 @@ const happen = (
   else if (effect === "sendFinal" || effect === "refuse") {
     const response = final ?? formatUnanswered(transaction, 500)
     transaction.unanswered = null
-    memory.generations[0]!.bytes += response.length
-    memory.bytes += response.length
+    if (transaction.isRemembered) memory.bytes += response.length
     respond(transaction, response)
   }
   return effect
@@ -237,67 +238,58 @@ const formatUnanswered = ({ unanswered }: ServerTransaction, status: 100 | 500):
   return formatResponse(message, topVia, status === 100 ? null : tag, reply(status))
 }
 
-const remember = (memory: Memory, transaction: ServerTransaction, mergeKey: string | null): void => {
-  const newest = memory.generations[0]!
-  const size = entryBytes + transaction.key.length + (mergeKey === null ? 0 : mergeKey.length)
-  newest.entries.set(transaction.key, transaction)
-  if (mergeKey !== null) newest.merges.add(mergeKey)
-  newest.bytes += size
-  memory.bytes += size
+const open = (memory: Memory, opening: Opening): ServerTransaction => {
+  const { key, mergeKey, channel, address, port, isRemembered, repeated, unanswered } = opening
+  const transaction: ServerTransaction = {
+    key,
+    mergeKey,
+    channel,
+    address,
+    port,
+    isRemembered,
+    repeated,
+    startedAt: Math.ceil(memory.clock()),
+    state: "trying",
+    response: null,
+    unanswered,
+  }
+  memory.waiting.push(transaction)
+  if (!isRemembered) return transaction
+  memory.remembered.push(transaction)
+  memory.byKey.set(key, transaction)
+  if (mergeKey !== null) memory.byMergeKey.set(mergeKey, transaction)
+  memory.bytes += sizeOf(transaction)
   memory.counters.serverTransactions++
+  return transaction
 }
+
+/** Without its response. */
+const sizeOf = ({ key, mergeKey }: ServerTransaction): number =>
+  entryBytes + key.length + (mergeKey === null ? 0 : mergeKey.length)
 
 const sendDue = (memory: Memory, now: number): void => {
   const dueAfter = dueAfterMs(memory.timers)
-  for (let next = memory.waiting[memory.waitingFrom]; next !== undefined;) {
-    if (next.startedAt + dueAfter > now) break
-    happen(memory, next, "due")
-    next = memory.waiting[++memory.waitingFrom]
-  }
-  if (memory.waitingFrom > 1_024 && memory.waitingFrom * 2 > memory.waiting.length) {
-    memory.waiting = memory.waiting.slice(memory.waitingFrom)
-    memory.waitingFrom = 0
+  for (let oldest = memory.waiting.first(); oldest !== undefined; oldest = memory.waiting.first()) {
+    if (oldest.state === "trying") {
+      if (oldest.startedAt + dueAfter > now) break
+      happen(memory, oldest, "due")
+    }
+    memory.waiting.shift()
   }
 }
 
 /** Forgets what has outlived Timer J. */
 const forget = (memory: Memory, now: number): void => {
-  const generationMs = memory.timers.transactionMs / (generationsKept - 1)
-  const catchUp = (): void => {
-    for (let left = generationsKept; left > 0 && now - memory.rotatedAt >= generationMs; left--) {
-      rotate(memory)
-      memory.rotatedAt += generationMs
-    }
+  const { remembered, byKey, byMergeKey, counters } = memory
+  const lastsMs = memory.timers.transactionMs * (1 + answerShare)
+  for (let oldest = remembered.first(); oldest !== undefined; oldest = remembered.first()) {
+    if (oldest.startedAt + lastsMs > now) break
+    remembered.shift()
+    happen(memory, oldest, "timerJ")
+    byKey.delete(oldest.key)
+    const { mergeKey } = oldest
+    if (mergeKey !== null && byMergeKey.get(mergeKey) === oldest) byMergeKey.delete(mergeKey)
+    memory.bytes -= sizeOf(oldest) + (oldest.response?.length ?? 0)
+    counters.serverTransactions--
   }
-  if (now - memory.rotatedAt >= 1.25 * generationMs) sparing(memory, now - generationMs, catchUp)
-  else catchUp()
-  if (now - memory.rotatedAt >= generationMs) memory.rotatedAt = now
-}
-
-const rotate = (memory: Memory): void => {
-  const oldest = memory.generations.pop()!
-  memory.bytes -= oldest.bytes
-  memory.counters.serverTransactions -= oldest.entries.size
-  for (const transaction of oldest.entries.values()) happen(memory, transaction, "timerJ")
-  memory.generations.unshift(generation())
-}
-
-/**
- * Whoever was stopped, or listens only now, has not looked for long: what came since is not as old as the last look. Taken out of
- * the newest generation, and given back into the one that is newest afterwards.
- */
-const sparing = ({ generations }: Memory, since: number, work: () => void): void => {
-  const { entries, merges } = generations[0]!
-  const young = [...entries.values()].filter(({ startedAt }) => startedAt > since)
-  const octets = young.reduce(
-    (sum, { key, response }) => sum + entryBytes + key.length + (response?.length ?? 0),
-    0,
-  )
-  for (const { key } of young) entries.delete(key)
-  generations[0]!.bytes -= octets
-  work()
-  const newest = generations[0]!
-  for (const transaction of young) newest.entries.set(transaction.key, transaction)
-  if (young.length > 0) for (const key of merges) newest.merges.add(key)
-  newest.bytes += octets
 }

@@ -122,6 +122,9 @@ const carriedNames = ({ packages, policy }: SipOptions): Names => {
   return new Set([...names.map((name) => name.toLowerCase()), ...(policy?.headers ?? [])])
 }
 
+/** Expires of a REGISTER that names none, and the most that is granted, in seconds. */
+const registrarExpires = 3_600
+
 const rulesOf = (options: SipOptions, basis: Basis): RequestRules => {
   const { limits, clock, random, own } = basis
   const packages: NonNullable<SipOptions["packages"]> = options.packages ?? { allowEvents: "", accept: [] }
@@ -138,8 +141,7 @@ const rulesOf = (options: SipOptions, basis: Basis): RequestRules => {
     mayPublishFor: options.auth?.mayPublishFor ?? (() => false),
     allowEvents: packages.allowEvents,
     accept: packages.accept,
-    register:
-      options.registrar === "reject" ? null : makeRegistrar(limits, options.registrarExpires ?? 3_600, clock),
+    register: options.registrar === "reject" ? null : makeRegistrar(limits, registrarExpires, clock),
     forceActive: options.forceActive ?? false,
     parameterized: parameterizedNames(packages.names?.() ?? []),
     carriedHeaders: packages.carriedHeaders ?? new Map<string, readonly string[]>(),

@@ -1,11 +1,18 @@
 /**
- * SIP, SIPS, PRES and TEL URIs as they may come over the wire: what is one, and what is in it.
+ * Parser of SIP, SIPS, PRES and TEL URIs as they are received.
  *
  * Spelling and equality are the domain's (`domain/uris.ts`). Scanned by index; nothing here backtracks.
  */
 import { isIPv4, isIPv6 } from "node:net"
-import { canonicalHost, canonicalUri, schemeOf, withPlainEscapes } from "../../domain/uris.ts"
-import { readDigits } from "./message-reader.ts"
+import {
+  addressOfRecord,
+  canonicalHost,
+  canonicalUri,
+  schemeOf,
+  withPlainEscapes,
+} from "../../domain/uris.ts"
+import type { Uri } from "../../domain/vocabulary.ts"
+import { flattened, readDigits } from "./message-reader.ts"
 
 export interface SipUri {
   readonly scheme: "sip" | "sips" | "pres"
@@ -26,6 +33,9 @@ export interface TelUri {
   /** In its one spelling, with the scheme. */
   readonly text: string
 }
+
+/** The address of record as a text of its own, which keeps nothing of the message. */
+export const ownAddressOf = (uri: SipUri | TelUri): Uri => flattened(addressOfRecord(uri))
 
 const characterTable = (extra: string): Uint8Array => {
   const table = new Uint8Array(256)
@@ -61,42 +71,57 @@ interface HostPort {
 }
 
 /**
- * Reads `host [":" port]` from `start`: a name, an IPv4 address, or an IPv6 address in brackets.
+ * Where a host ends that starts there: a name, an IPv4 address, or an IPv6 address in brackets.
  *
- * @returns null when it is none of these, or the port is not 0 to 65535
+ * @returns -1 when it is none of these
  */
-export const readHostPort = (text: string, start: number): HostPort | null => {
+export const hostEnd = (text: string, start: number): number => {
   let end = start
   if (text.charCodeAt(start) === 91) {
     end = text.indexOf("]", start) + 1
-    if (end <= 0 || end - start > 48) return null
+    if (end <= 0 || end - start > 48) return -1
     const address = text.slice(start + 1, end - 1)
-    // a zone says something on the machine that wrote it only, and has no place in a URI (RFC 3261 §25.1)
-    if (!isIPv6(address) || address.includes("%")) return null
-  } else {
-    for (; end < text.length; end++) {
-      const code = text.charCodeAt(end)
-      const isHostCharacter =
-        (code >= 48 && code <= 57) ||
-        ((code | 32) >= 97 && (code | 32) <= 122) ||
-        code === 45 ||
-        code === 46 ||
-        code === 95
-      if (!isHostCharacter) break
-    }
-    if (end === start || end - start > 255) return null
+    // a zone has a meaning on the machine that wrote it only, and no place in a URI (RFC 3261 §25.1)
+    return isIPv6(address) && !address.includes("%") ? end : -1
   }
+  for (; end < text.length; end++) {
+    const code = text.charCodeAt(end)
+    const isHostCharacter =
+      (code >= 48 && code <= 57) ||
+      ((code | 32) >= 97 && (code | 32) <= 122) ||
+      code === 45 ||
+      code === 46 ||
+      code === 95
+    if (!isHostCharacter) break
+  }
+  return end === start || end - start > 255 ? -1 : end
+}
+
+/** The index of the first character from `start` on that is no digit. */
+export const digitsEnd = (text: string, start: number): number => {
+  let end = start
+  while (end < text.length && text.charCodeAt(end) >= 48 && text.charCodeAt(end) <= 57) end++
+  return end
+}
+
+/**
+ * Reads `host [":" port]` from `start`, without blanks.
+ *
+ * @returns null when there is no host, or the port is not 0 to 65535
+ */
+export const readHostPort = (text: string, start: number): HostPort | null => {
+  const end = hostEnd(text, start)
+  if (end < 0) return null
   const host = text.slice(start, end).toLowerCase()
   if (text.charCodeAt(end) !== 58) return { host, port: null, end }
-  let portEnd = end + 1
-  while (portEnd < text.length && text.charCodeAt(portEnd) >= 48 && text.charCodeAt(portEnd) <= 57) portEnd++
+  const portEnd = digitsEnd(text, end + 1)
   const port = readDigits(text, end + 1, portEnd, 65_536)
   return port < 0 ? null : { host, port, end: portEnd }
 }
 
 /** @returns null for anything malformed and for schemes other than sip, sips, pres and tel */
 export const parseUri = (text: string): SipUri | TelUri | null => {
-  const scheme = schemeOf(text)?.toLowerCase()
+  const scheme = text.startsWith("sip:") ? "sip" : schemeOf(text)?.toLowerCase()
   if (scheme === "tel") return parseTel(text)
   if (scheme !== "sip" && scheme !== "sips" && scheme !== "pres") return null
   let at = scheme.length + 1
@@ -188,8 +213,8 @@ export const canonicalAddress = (address: string): string => {
   const plain = canonicalHost(`[${zone < 0 ? address : address.slice(0, zone)}]`).slice(1, -1)
   const [, high, low] = /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/.exec(plain) ?? []
   if (high === undefined || low === undefined) return zone < 0 ? plain : plain + address.slice(zone)
-  const [one, two] = [Number.parseInt(high, 16), Number.parseInt(low, 16)]
-  return `${one >> 8}.${one & 255}.${two >> 8}.${two & 255}`
+  const [upper, lower] = [Number.parseInt(high, 16), Number.parseInt(low, 16)]
+  return `${upper >> 8}.${upper & 255}.${lower >> 8}.${lower & 255}`
 }
 
 /**
@@ -216,7 +241,7 @@ export const plainHost = (host: string): string => {
 export const bracketed = (address: string): string =>
   address.includes(":") && !address.startsWith("[") ? `[${address}]` : address
 
-/** Addresses that are nobody's: unspecified, multicast, broadcast; names that would be taken for an address in an odd form. */
+/** Whether a host is no single host: an unspecified, multicast or broadcast address, or a name that resolvers would take for an address. */
 export const isNobody = (host: string): boolean => {
   const address = numericHost(host)
   if (address === null) return host.includes(":") || isOddNumber(plainHost(host))

@@ -5,7 +5,7 @@
  */
 import { isToken, readDigits } from "./message-reader.ts"
 import type { Transport } from "./transports/transport.ts"
-import { isMulticast, numericHost, readHostPort } from "./uri.ts"
+import { digitsEnd, hostEnd, isMulticast, numericHost } from "./uri.ts"
 
 export interface Via {
   /** `UDP`, `TCP`, in upper case. */
@@ -17,9 +17,11 @@ export interface Via {
   /** Null without `rport`; 0 for one that asks. */
   readonly rport: number | null
   readonly maddr: string | null
-  /** Ranges of the text taken by `received` and `rport`, which are ours to fill in. */
-  readonly received: readonly [number, number] | null
-  readonly rportAt: readonly [number, number] | null
+  /** Where `received` and `rport` stand in the text, with their semicolons; they are ours to fill in. -1: nowhere. */
+  readonly receivedStart: number
+  readonly receivedEnd: number
+  readonly rportStart: number
+  readonly rportEnd: number
   /** Where the first value ends; a comma and more may follow. */
   readonly end: number
 }
@@ -41,6 +43,7 @@ const tokenEnd = (text: string, at: number): number => {
 
 /** Reads the first value of a Via line; null when it is malformed. */
 export const parseVia = (text: string): Via | null => {
+  if (text.startsWith("SIP/2.0/UDP ")) return readSentByAndParameters(text, 11, "UDP")
   let at = 0
   let transport = ""
   // sent-protocol = name "/" version "/" transport, blanks allowed around the slashes.
@@ -58,9 +61,12 @@ export const parseVia = (text: string): Via | null => {
     if (text.charCodeAt(at) !== 47) return null
     at++
   }
-  const blanks = skipBlanks(text, at)
-  if (blanks === at) return null
-  const sentBy = readSentBy(text, blanks)
+  return readSentByAndParameters(text, at, transport)
+}
+
+const readSentByAndParameters = (text: string, protocolEnd: number, transport: string): Via | null => {
+  const start = skipBlanks(text, protocolEnd)
+  const sentBy = start === protocolEnd ? null : readSentBy(text, start)
   return sentBy === null ? null : readViaParameters(text, sentBy, transport)
 }
 
@@ -72,71 +78,79 @@ interface SentBy {
 
 /** Host and port with blanks around the colon, as the grammar allows. */
 const readSentBy = (text: string, at: number): SentBy | null => {
-  const tight = readHostPort(text, at)
-  if (tight === null) return null
-  if (tight.port !== null) return tight.port === 0 ? null : tight
-  let next = skipBlanks(text, tight.end)
-  if (next === tight.end || text.charCodeAt(next) !== 58) return tight
-  next = skipBlanks(text, next + 1)
-  let end = next
-  while (end < text.length && text.charCodeAt(end) >= 48 && text.charCodeAt(end) <= 57) end++
-  const port = readDigits(text, next, end, 65_536)
-  return port <= 0 ? null : { host: tight.host, port, end }
+  const end = hostEnd(text, at)
+  if (end < 0) return null
+  const host = text.slice(at, end).toLowerCase()
+  const colon = skipBlanks(text, end)
+  if (text.charCodeAt(colon) !== 58) return { host, port: null, end }
+  const start = skipBlanks(text, colon + 1)
+  const portEnd = digitsEnd(text, start)
+  const port = readDigits(text, start, portEnd, 65_536)
+  return port <= 0 ? null : { host, port, end: portEnd }
 }
 
-const readViaParameters = (text: string, sentBy: SentBy, transport: string): Via | null => {
+/** Whether the text from `start` to `end` is that word, in letters of either case; the word is in small ones. */
+const isWordAt = (text: string, start: number, end: number, word: string): boolean => {
+  if (end - start !== word.length) return false
+  for (let at = 0; at < word.length; at++)
+    if ((text.charCodeAt(start + at) | 32) !== word.charCodeAt(at)) return false
+  return true
+}
+
+const readViaParameters = (
+  text: string,
+  { host, port, end: from }: SentBy,
+  transport: string,
+): Via | null => {
   let branch: string | null = null
   let rport: number | null = null
   let maddr: string | null = null
-  let received: [number, number] | null = null
-  let rportAt: [number, number] | null = null
-  let at = sentBy.end
+  let [receivedStart, receivedEnd, rportStart, rportEnd] = [-1, -1, -1, -1]
+  let at = from
   for (;;) {
     const start = at
     at = skipBlanks(text, at)
     const code = text.charCodeAt(at)
     if (at >= text.length || code === 44) {
+      const end = at
       return {
         transport,
-        host: sentBy.host,
-        port: sentBy.port,
+        host,
+        port,
         branch,
         rport,
         maddr,
-        received,
-        rportAt,
-        end: at,
+        receivedStart,
+        receivedEnd,
+        rportStart,
+        rportEnd,
+        end,
       }
     }
     if (code !== 59) return null
-    at = skipBlanks(text, at + 1)
-    const nameEnd = tokenEnd(text, at)
-    if (!isToken(text, at, nameEnd)) return null
-    const name = text.slice(at, nameEnd)
+    const nameStart = skipBlanks(text, at + 1)
+    const nameEnd = tokenEnd(text, nameStart)
+    if (!isToken(text, nameStart, nameEnd)) return null
     const equals = skipBlanks(text, nameEnd)
-    let value: string | null = null
+    let valueStart = -1
     at = nameEnd
     if (text.charCodeAt(equals) === 61) {
-      const valueStart = skipBlanks(text, equals + 1)
+      valueStart = skipBlanks(text, equals + 1)
       at = valueEnd(text, valueStart)
       if (at <= valueStart) return null
-      value = text.slice(valueStart, at)
     }
-    switch (name.length === 5 || name.length === 6 || name.length === 8 ? name.toLowerCase() : "") {
-      case "branch":
-        if (branch !== null) return null
-        branch = value ?? ""
-        break
-      case "rport":
-        rport = 0
-        rportAt = [start, at]
-        break
-      case "maddr":
-        maddr = value
-        break
-      case "received":
-        received = [start, at]
-    }
+    if (isWordAt(text, nameStart, nameEnd, "branch")) {
+      if (branch !== null) return null
+      branch = valueStart < 0 ? "" : text.slice(valueStart, at)
+    } else if (isWordAt(text, nameStart, nameEnd, "rport")) {
+      rport = 0
+      rportStart = start
+      rportEnd = at
+    } else if (isWordAt(text, nameStart, nameEnd, "received")) {
+      receivedStart = start
+      receivedEnd = at
+    } else if (isWordAt(text, nameStart, nameEnd, "maddr"))
+      maddr = valueStart < 0 ? null : text.slice(valueStart, at)
   }
 }
 
@@ -166,19 +180,26 @@ const valueEnd = (text: string, start: number): number => {
  * @source RFC 3261 §18.2.1: `received` when sent-by is not the source; RFC 3581 §4: both when `rport` asks
  */
 export const stampVia = (line: string, via: Via, address: string, port: number): string => {
-  const isSame = via.rport === null && (numericHost(via.host) ?? via.host) === address
-  if (isSame && via.received === null) return line
+  const { host, rport, receivedStart, receivedEnd, rportStart, rportEnd, end } = via
+  const isSame = rport === null && (host === address || (numericHost(host) ?? host) === address)
+  if (isSame && receivedStart < 0) return line
   let text = ""
   let at = 0
-  const cuts = [via.received, via.rportAt].filter((cut) => cut !== null).toSorted((a, b) => a[0] - b[0])
-  for (const cut of cuts) {
-    text += line.slice(at, cut[0])
-    if (cut === via.rportAt) text += `;rport=${port}`
-    at = cut[1]
+  if (receivedStart >= 0 && receivedStart < rportStart) {
+    text = line.slice(0, receivedStart)
+    at = receivedEnd
   }
-  text += line.slice(at, via.end)
+  if (rportStart >= 0) {
+    text += `${line.slice(at, rportStart)};rport=${port}`
+    at = rportEnd
+  }
+  if (receivedStart > rportStart) {
+    text += line.slice(at, receivedStart)
+    at = receivedEnd
+  }
+  text += line.slice(at, end)
   if (!isSame) text += `;received=${address}`
-  return text + line.slice(via.end)
+  return end === line.length ? text : text + line.slice(end)
 }
 
 export interface Target {
@@ -190,7 +211,7 @@ export interface Target {
  * Where a response goes: back over the connection that the request came over; as a datagram back to where the request came from,
  * or to a multicast group that `maddr` names.
  *
- * Any other `maddr` is passed over, or whoever writes one could have responses sent to a stranger.
+ * Any other `maddr` is ignored: otherwise a sender could have responses sent to a third party.
  *
  * @source RFC 3261 §18.2.2, RFC 3581 §4
  */

@@ -1,8 +1,9 @@
 /**
- * A stream with stand-ins: its first state and its decisions, in which everything happens as it did, to nobody.
+ * A stream under pseudonyms: its initial state and its decisions, in which everything happens as it did, but to invented people.
  *
- * Digests of views are those of what is shown now. A digest of something that the case does not hold is a stand-in: it
- * differs from every view, as it did. Of a string that stands in a place nobody has thought of, a stand-in is made.
+ * Digests of views are computed again from the anonymized views. A digest of something that the case does not hold becomes a
+ * pseudonym, which differs from every view just as the original did. A string in a field that this file does not know is replaced
+ * by a pseudonym as well.
  */
 import { randomBytes } from "node:crypto"
 import { programFlow } from "../../domain/presentity/abandon.ts"
@@ -21,17 +22,18 @@ import { get } from "../../domain/table.ts"
 import type { Body, Uri } from "../../domain/vocabulary.ts"
 import type { RecordedDecision } from "../../ports/event-store.ts"
 import { makeAnonymousText } from "./anonymous-text.ts"
+import type { AnonymousText } from "./anonymous-text.ts"
 import { makeStandIns } from "./stand-ins.ts"
 
 export interface Anonymizer {
   /** Begins a stream. */
   readonly stream: (state: State) => State
   readonly decision: (recorded: RecordedDecision) => RecordedDecision
-  /** Of anybody or anything that stands outside the streams. */
+  /** For anything that stands outside the streams. */
   readonly name: (text: string) => string
 }
 
-/** Strings that are words of ours. */
+/** Strings from our own fixed vocabulary, which identify nobody. */
 const ours: ReadonlySet<string> = new Set([
   "_tag",
   "packageName",
@@ -46,27 +48,25 @@ const ours: ReadonlySet<string> = new Set([
   "matched",
   "policy",
   "contentType",
-  // what of it is kept matches what the package sends
+  // only what matches the form that the package sends is kept
   "accept",
 ])
 
-/** Digests, of which some are said in words: nothing shown yet, no document, undecided, withheld, watcher information. */
+/** Digests, including the reserved values: nothing shown yet, no document, undecided, withheld, watcher information. */
 const isSpoken = (shown: string): boolean => /^(?:|-|\?|!|w\d+)$/.test(shown)
 
 const digestsMax = 10_000
 
-/** @param key a new one each time: whoever has it can tell who is who */
-export const makeAnonymizer = (reaction: Reaction, key: Buffer = randomBytes(32)): Anonymizer => {
-  const standIns = makeStandIns(key)
-  const text = makeAnonymousText(standIns)
-  /** Of views that were shown: theirs → that of the view with stand-ins. */
-  const digests = new Map<string, string>()
-  let [original, anonymous]: readonly [State | null, State | null] = [null, null]
+const streamName = (text: AnonymousText, stream: Uri): Uri =>
+  stream === sharingTagsStream || stream === retentionStream ? stream : (text.name(stream) as Uri)
 
-  const standInOf = (shown: string): string =>
-    isSpoken(shown) ? shown : (digests.get(shown) ?? standIns.digest(shown))
-
-  /** `nonce.version`, as entity-tags of ours are: the version goes on saying which decision gave it. */
+/**
+ * How the values of facts and snapshots are replaced, by their field.
+ *
+ * @param viewDigest gives the digest that replaces one of a view
+ */
+const valuesWith = (text: AnonymousText, viewDigest: (shown: string) => string) => {
+  /** `nonce.version`, the form of our entity-tags; the version is kept, so that it still names the decision that made the tag. */
   const entityTag = (tag: string): string => {
     const [, nonce, version] = /^(.*)(\.[0-9a-z]{1,7})$/s.exec(tag) ?? []
     return nonce === undefined || version === undefined ? text.name(tag) : text.name(nonce) + version
@@ -74,39 +74,36 @@ export const makeAnonymizer = (reaction: Reaction, key: Buffer = randomBytes(32)
 
   const anonymized = (key: string, value: unknown): unknown => {
     if (typeof value === "string") {
-      // a place that is none names nobody
+      // the flow within a program is no address, and identifies nobody
       if (ours.has(key) || ((key === "flow" || key === "source") && value === programFlow)) return value
-      if (key === "shown") return standInOf(value)
+      if (key === "shown") return viewDigest(value)
       return key === "entityTag" || key === "supersedes" ? entityTag(value) : text.name(value)
     }
     if (typeof value !== "object" || value === null) return value
     if (Array.isArray(value)) {
-      // names of headers say what they are
-      if (key === "headers") return value.map(([name, one]: [string, string]) => [name, text.name(one)])
-      return value.map((one) => anonymized(key, one))
+      // header names identify nobody
+      if (key === "headers") return value.map(([name, value]: [string, string]) => [name, text.name(value)])
+      return value.map((item) => anonymized(key, item))
     }
     if ("contentType" in value && "text" in value) return text.body(value as Body)
-    return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, anonymized(name, one)]))
+    return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, anonymized(name, member)]))
   }
 
   const byPackage = <V>(pairs: readonly (readonly [string, V])[]): readonly (readonly [string, V])[] =>
     pairs.map(([name, value]) => [name, anonymized("", value) as V])
 
-  /** Transport, address and Call-ID with stand-ins; the CSeq is a number like any other. */
+  /** Transport, address and Call-ID become pseudonyms; the CSeq number is kept. */
   const originOf = (origin: string): string => {
     if (origin === "import") return origin
     const [, who = origin, cseq = ""] = /^(.*)( \d+)$/s.exec(origin) ?? []
     return text.name(who) + cseq
   }
 
-  const streamName = (stream: Uri): Uri =>
-    stream === sharingTagsStream || stream === retentionStream ? stream : (text.name(stream) as Uri)
-
   const snapshotOf = (state: State): Snapshot => {
     const { presentity, publications, hardState, rules, watchersChangedIn, ...rest } = freeze(state)
     return {
       ...(anonymized("", rest) as typeof rest),
-      presentity: streamName(presentity),
+      presentity: streamName(text, presentity),
       publications: byPackage(publications),
       ...(hardState === undefined ? {} : { hardState: byPackage(hardState) }),
       rules: byPackage(rules),
@@ -114,13 +111,28 @@ export const makeAnonymizer = (reaction: Reaction, key: Buffer = randomBytes(32)
     }
   }
 
-  const note = (shown: string, was: State, is: State, one: Subscription | undefined): void => {
-    const eventPackage = one === undefined ? null : reaction.packages.find(one.packageName)
-    const other = one === undefined ? undefined : get(is.subscriptions, one.no)
-    if (eventPackage === null || one === undefined || other === undefined || isSpoken(shown)) return
-    if (viewFor(was, one, eventPackage).digest !== shown) return
+  return { anonymized, originOf, snapshotOf }
+}
+
+/** @param key a new one for each export: whoever has it can undo the pseudonyms */
+export const makeAnonymizer = (reaction: Reaction, key: Buffer = randomBytes(32)): Anonymizer => {
+  const standIns = makeStandIns(key)
+  const text = makeAnonymousText(standIns)
+  /** Digests of views that were shown, each with the digest of the same view under pseudonyms. */
+  const digests = new Map<string, string>()
+  let [original, anonymous]: readonly [State | null, State | null] = [null, null]
+
+  const { anonymized, originOf, snapshotOf } = valuesWith(text, (shown) =>
+    isSpoken(shown) ? shown : (digests.get(shown) ?? standIns.digest(shown)),
+  )
+
+  const note = (shown: string, before: State, alike: State, subscription: Subscription | undefined): void => {
+    const eventPackage = subscription === undefined ? null : reaction.packages.find(subscription.packageName)
+    const same = subscription === undefined ? undefined : get(alike.subscriptions, subscription.no)
+    if (eventPackage === null || subscription === undefined || same === undefined || isSpoken(shown)) return
+    if (viewFor(before, subscription, eventPackage).digest !== shown) return
     if (digests.size >= digestsMax) digests.clear()
-    digests.set(shown, viewFor(is, other, eventPackage).digest)
+    digests.set(shown, viewFor(alike, same, eventPackage).digest)
   }
 
   const told = (event: NotificationsIssued, state: State): Subscription | undefined =>
@@ -132,26 +144,28 @@ export const makeAnonymizer = (reaction: Reaction, key: Buffer = randomBytes(32)
       digests.clear()
       original = state
       const first = thaw(snapshotOf(state))
-      for (const one of freeze(state).subscriptions) note(one.shown, state, first, one)
-      // once more, with the digests of what is still shown
+      for (const subscription of freeze(state).subscriptions)
+        note(subscription.shown, state, first, subscription)
+      // thawed again: the digests of views that are still shown are known now
       anonymous = thaw(snapshotOf(state))
       return anonymous
     },
     decision: ({ position, decision }) => {
       if (original === null || anonymous === null) throw new Error("a decision stands in a stream")
-      let [was, is] = [original, anonymous]
+      let [before, alike] = [original, anonymous]
       const at = clockOf(decision)
       const events = decision.events.map((event) => {
-        if (event._tag === "NotificationsIssued") note(event.shown, was, is, told(event, was))
+        if (event._tag === "NotificationsIssued") note(event.shown, before, alike, told(event, before))
         const standIn = anonymized("", event) as Event
-        was = evolve(was, event, at)
-        is = evolve(is, standIn, at)
+        before = evolve(before, event, at)
+        alike = evolve(alike, standIn, at)
         return standIn
       })
-      const { origin, nonce } = decision
+      // what else is known of a request is about persons, and decides nothing
+      const { origin, nonce, about: _, ...rest } = decision
       const next = {
-        ...decision,
-        stream: streamName(decision.stream),
+        ...rest,
+        stream: streamName(text, decision.stream),
         origin: originOf(origin),
         nonce: text.name(nonce),
         events,

@@ -1,21 +1,21 @@
 /**
- * Texts with stand-ins for everything that names somebody: URIs, headers, and documents as far as their form is known.
+ * Pseudonyms for everything in a text that identifies somebody: URIs, headers, and documents as far as their format is known.
  *
- * What stays: in XML the names of elements and attributes, namespaces, and values that are a number, an instant or one of
- * the words packages and rules give a meaning to; in URIs the scheme, the port and a few parameters; in
- * `message-summary` the names of lines and the counts. Everything else is taken word by word, and a word has the same
- * stand-in wherever it stands: so a document's entity goes on naming its presentity, and rules their watchers.
+ * What is kept: in XML the names of elements and attributes, namespaces, and values that are a number, an instant, or a word to
+ * which packages or rules give a meaning; in URIs the scheme, the port and a few parameters; in `message-summary` the names of
+ * lines and the counts. Everything else is replaced word by word, and a word has the same pseudonym wherever it occurs, so that a
+ * document's entity still names its presentity, and rules still name their watchers.
  */
 import type { Body } from "../../domain/vocabulary.ts"
 import type { StandIns } from "./stand-ins.ts"
 
 export interface AnonymousText {
-  /** A URI, a header's value, a tag, an address. */
+  /** A URI, a header value, a tag, or an address. */
   readonly name: (text: string) => string
   readonly body: (body: Body) => Body
 }
 
-/** Values that documents give a meaning to, when they are the whole of a value. */
+/** Values to which documents give a meaning, kept when they are the whole value. */
 const vocabulary: ReadonlySet<string> = new Set(
   [
     // PIDF, data model, RPID
@@ -30,7 +30,7 @@ const vocabulary: ReadonlySet<string> = new Set(
     "allow block confirm polite-block bare thresholds",
     // appearances of shared lines
     "seized progressing held held-private",
-    // schemes, as rules name them
+    // schemes, as rules write them
     "sip sips tel pres im mailto http https xmpp urn",
     // transports
     "udp tcp tls ws wss",
@@ -43,7 +43,7 @@ const numeric = /^[-+]?[0-9]+(?:\.[0-9]+)?$/
 const instant = /^\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[-+]\d\d:\d\d)?$/
 const duration = /^-?P[0-9TYMDHS.]+$/
 
-/** Elements and attributes whose numbers are names all the same: an extension, a Call-ID, a title. */
+/** Elements and attributes whose numbers identify somebody all the same: an extension, a Call-ID, a title. */
 const personal: ReadonlySet<string> = new Set(
   (
     "note display display-name display-text name title subject keywords free-text identity remote-identity uri entity aor " +
@@ -64,8 +64,8 @@ const port = /(?<=[\p{L}\p{N}\]]):\d{1,5}(?![\p{L}\p{N}@])/u
 const parameter =
   /;\s*(?:transport|user|lr|method|ttl|gr|ob|tag|branch|received|rport|expires|q|boundary|charset|appearance-(?:index|state|uri))\b(?:=(?:udp|tcp|tls|wss?|phone|ip|idle|seized|progressing|alerting|active|held|held-private|\d{1,3}|\*)(?![\p{L}\p{N}.]))?/iu
 
-const pattern = (...some: readonly RegExp[]): RegExp =>
-  new RegExp(some.map(({ source }) => source).join("|"), "giu")
+const pattern = (...alternatives: readonly RegExp[]): RegExp =>
+  new RegExp(alternatives.map(({ source }) => source).join("|"), "giu")
 
 const inNames = pattern(escape, scheme, ipv4, ipv6, parameter, port, words)
 const inProse = pattern(escape, scheme, ipv4, ipv6, words)
@@ -82,14 +82,9 @@ export const makeAnonymousText = (standIns: StandIns): AnonymousText => {
       return wholeWord.test(found) ? standIns.word(found) : found
     })
 
-  /** A value of XML: as it is where its meaning counts. */
+  /** A value in XML; kept where its meaning matters. */
   const value = (local: string, text: string): string => {
-    const plain = text.replaceAll(/&#(?:x([0-9a-fA-F]{1,6})|(\d{1,7}));/g, (whole, hex, decimal) => {
-      const code = Number.parseInt(hex ?? decimal, hex === undefined ? 10 : 16)
-      const char = code <= 0x10ffff ? String.fromCodePoint(code) : whole
-      // a name written in numbers is a name
-      return wholeWord.test(char) ? char : whole
-    })
+    const plain = withWordsDecoded(text)
     const trimmed = plain.trim()
     if (trimmed === "" || vocabulary.has(trimmed) || instant.test(trimmed)) return plain
     if (!personal.has(local) && (numeric.test(trimmed) || duration.test(trimmed))) return plain
@@ -121,7 +116,7 @@ export const makeAnonymousText = (standIns: StandIns): AnonymousText => {
     )
   }
 
-  /** `Name: value` lines, the names of which say what they are. */
+  /** Lines of the form `Name: value`, whose names are kept. */
   const lines = (text: string): string =>
     text
       .split(/(?<=\n)/)
@@ -148,12 +143,21 @@ export const makeAnonymousText = (standIns: StandIns): AnonymousText => {
       return {
         ...body,
         ...(body.parameters === undefined ? {} : { parameters: replaced(body.parameters, inNames) }),
-        // the digest of a document proves that somebody has it
+        // the digest of a document would prove that somebody has it
         ...(body.dropped === undefined ? {} : { dropped: replaced(body.dropped, inNames) }),
         text,
       }
     },
   }
 }
+
+/** Without character references that stand for parts of words. */
+const withWordsDecoded = (text: string): string =>
+  text.replaceAll(/&#(?:x([0-9a-fA-F]{1,6})|(\d{1,7}));/g, (whole, hex, decimal) => {
+    const code = Number.parseInt(hex ?? decimal, hex === undefined ? 10 : 16)
+    const char = code <= 0x10ffff ? String.fromCodePoint(code) : whole
+    // a name that consists of digits is still a name
+    return wholeWord.test(char) ? char : whole
+  })
 
 const localName = (name: string): string => name.slice(name.indexOf(":") + 1)

@@ -1,5 +1,5 @@
 /**
- * Case files on disk: their lines, read piece by piece, and their items.
+ * Case files on disk: their lines, read in chunks, and the items they hold.
  */
 import { closeSync, openSync, readSync } from "node:fs"
 import { lineMax } from "../../explain/case/format.ts"
@@ -8,7 +8,7 @@ import { CaseBroken, readItems } from "../../explain/case/read.ts"
 import type { Line } from "../../explain/case/read.ts"
 import { nodeSha256 } from "./node-sha256.ts"
 
-/** Lines of a file, a piece of it in memory at a time. @throws what the system says of the file */
+/** The lines of a file; one chunk is in memory at a time. @throws the system's error for the file */
 function* linesOf(path: string): Generator<Line> {
   const file = openSync(path, "r")
   try {
@@ -42,7 +42,7 @@ function* linesOf(path: string): Generator<Line> {
 /** The items of a case file, in order. @throws CaseBroken at the first line that does not fit */
 export const itemsOf = (path: string): Generator<CaseItem> => readItems(path, linesOf(path), nodeSha256)
 
-/** Reads all of it once, so that nothing is told of a case that is broken further on. @throws CaseBroken */
+/** Reads the whole file once, so that nothing is reported from a case that turns out to be broken further on. @throws CaseBroken */
 export const checkCase = (path: string): CaseHeader => {
   let header: CaseHeader | null = null
   for (const item of itemsOf(path)) if (item._tag === "case") header = item

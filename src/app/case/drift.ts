@@ -1,10 +1,10 @@
 /**
- * A whole store decided again: which recorded decisions today's code, with today's settings, would make otherwise.
+ * Decides a whole store again, and finds the recorded decisions that today's code and settings would make differently.
  */
 import { Effect } from "effect"
 import { momentOf } from "../../domain/history/moments.ts"
 import type { DecisionStep } from "../../domain/history/moments.ts"
-import { isDecidable, recall } from "../../domain/history/recall.ts"
+import { isDecidable, reconstructCommand } from "../../domain/history/reconstruct-command.ts"
 import type { Event } from "../../domain/presentity/events.ts"
 import { initial } from "../../domain/presentity/state.ts"
 import type { State } from "../../domain/presentity/state.ts"
@@ -19,7 +19,7 @@ import { caseWorldOf } from "./world.ts"
 
 export interface Drifted {
   readonly moment: DecisionStep
-  /** What would be decided; null: the row is not one of a command of ours. */
+  /** What would be decided today; null: the decision was not made by a command. */
   readonly decided: readonly Event[] | null
 }
 
@@ -29,9 +29,9 @@ export interface DriftReport {
   /** The first ones. */
   readonly drifted: readonly Drifted[]
   readonly count: number
-  /** Decisions left out: their documents were dropped, or they tell of that. */
+  /** Decisions skipped because their documents were dropped, or because they record such a drop. */
   readonly dropped: number
-  /** Streams whose log does not begin with their first decision: from what state they went on is not known here. */
+  /** Streams whose log does not start at their first decision: the state that they continue from is not known here. */
   readonly skipped: readonly string[]
 }
 
@@ -42,7 +42,7 @@ export const checkDrift = Effect.fn("Case.drift")(function* (config: Config) {
   const opened = yield* openStore(config, "verify")
   yield* requireLog(opened)
   const { store, audit } = opened.log
-  // with the packages that a module brings along, of which a case file knows nothing
+  // with the packages of an extension module, which a case file does not know
   const complete = yield* withExtensions(config)
   const world = { ...worldOf(caseWorldOf(complete)), packages: packagesOf(complete) }
   const drifted: Drifted[] = []
@@ -63,12 +63,12 @@ export const checkDrift = Effect.fn("Case.drift")(function* (config: Config) {
           for (const recorded of page) {
             const moment = momentOf(state, recorded, world)
             if (isDecidable(state, recorded.decision)) {
-              const recalled = recall(state, recorded.decision, world)
+              const reconstructed = reconstructCommand(state, recorded.decision, world)
               decisions++
-              if (recalled?.isExact !== true) {
+              if (reconstructed?.isExact !== true) {
                 count++
                 if (drifted.length < shownMax)
-                  drifted.push({ moment, decided: recalled?.outcome.events ?? null })
+                  drifted.push({ moment, decided: reconstructed?.outcome.events ?? null })
               }
             } else dropped++
             state = moment.after

@@ -1,5 +1,5 @@
 /**
- * From a store to a case: the streams asked for, one after the other, a page of decisions in memory at a time.
+ * Writes a case from a store: one stream after the other, with one page of decisions in memory at a time.
  */
 import { closeSync, openSync, renameSync, rmSync, writeSync } from "node:fs"
 import { Clock, Data, Effect } from "effect"
@@ -24,7 +24,7 @@ import { caseWorldOf, worldAbout, worldRenamed } from "./world.ts"
 import { makeCaseWriter } from "./write.ts"
 import type { CaseWriter } from "./write.ts"
 
-/** The log has nothing of what was asked for. */
+/** The log holds nothing of what was asked for. */
 export class NothingRecorded extends Data.TaggedError("NothingRecorded")<{
   readonly store: string
   readonly of: string
@@ -37,7 +37,7 @@ export class NothingRecorded extends Data.TaggedError("NothingRecorded")<{
 
 export interface ExportOptions {
   readonly file: string
-  /** Canonical URIs, and wildcards over them. */
+  /** Canonical URIs, and wildcards over canonical URIs. */
   readonly streams: readonly string[]
   readonly since: Place | null
   readonly until: Place | null
@@ -54,7 +54,7 @@ export interface Exported {
 /** Decisions per read: the embedded database blocks the event loop while it reads. */
 const pageRows = 500
 
-/** Opens the store a server uses, or used, and writes a case of it. */
+/** Opens the store that a server uses, or used, and writes a case from it. */
 export const exportCase = Effect.fn("Case.export")(function* (config: Config, options: ExportOptions) {
   const opened = yield* openStore(config, "export")
   yield* requireLog(opened)
@@ -65,7 +65,7 @@ export const exportCase = Effect.fn("Case.export")(function* (config: Config, op
       : new StoreUnusable({ store: opened.name, why: errorMessage(cause) }),
   )
   const wildcards = options.streams.filter(isWildcard)
-  const exact = options.streams.filter((one) => !isWildcard(one))
+  const exact = options.streams.filter((stream) => !isWildcard(stream))
   const matches = (presentity: string): boolean =>
     exact.includes(presentity) || wildcards.some((pattern) => matchesWildcard(pattern, presentity))
   const world = worldAbout(caseWorldOf(config), matches)
@@ -89,9 +89,9 @@ export const exportCase = Effect.fn("Case.export")(function* (config: Config, op
   )
   const write = anonymizer === null ? writer : anonymous(writer, anonymizer)
 
-  const one = (stream: Uri) => exportStream(store, stream, write, options)
+  const exportOne = (stream: Uri) => exportStream(store, stream, write, options)
   for (const stream of new Set(exact)) {
-    if (!(yield* one(stream as Uri).pipe(usable)))
+    if (!(yield* exportOne(stream as Uri).pipe(usable)))
       return yield* new NothingRecorded({ store: opened.name, of: stream })
   }
   if (wildcards.length > 0) {
@@ -101,7 +101,7 @@ export const exportCase = Effect.fn("Case.export")(function* (config: Config, op
       if (last === undefined) break
       for (const { stream } of heads) {
         if (exact.includes(stream) || !wildcards.some((pattern) => matchesWildcard(pattern, stream))) continue
-        yield* one(stream).pipe(usable)
+        yield* exportOne(stream).pipe(usable)
       }
       after = last.stream
     }
@@ -135,7 +135,7 @@ export const exportStream = Effect.fnUntraced(function* (
   writer: CaseWriter,
   { since, until }: Pick<ExportOptions, "since" | "until">,
 ) {
-  // not from the beginning, where something later is known that was true before anything that is asked for
+  // from the newest landmark before everything asked for; where there is none, from the beginning
   const landmark = since?._tag === "Instant" ? yield* store.landmarkAt(stream, since.at - 1) : null
   let state: State = landmark ?? initial(stream)
   let hasBegun = false
@@ -165,7 +165,7 @@ export const exportStream = Effect.fnUntraced(function* (
   return hasBegun
 })
 
-/** The state before a page: where older decisions were dropped, the landmark that was kept of them. */
+/** The state before a page: where older decisions were dropped, the landmark kept in their place. */
 export const beginningOf = Effect.fnUntraced(function* (
   store: Pick<EventStore["Service"], "landmarkBefore">,
   state: State,
@@ -176,14 +176,14 @@ export const beginningOf = Effect.fnUntraced(function* (
   return kept?.version === first.decision.version - 1 ? kept : state
 })
 
-/** A file that has its name only when it is whole, and that only its owner may read. */
+/** A file that gets its name only once it is complete, and that only its owner may read. */
 export const openSink = (path: string) =>
   Effect.acquireRelease(
     Effect.try({
       try: () => {
-        // nobody's file is overwritten
+        // an existing file is not overwritten
         closeSync(openSync(path, "wx", 0o600))
-        // what an export that was killed left, or somebody put there, keeps its mode when it is written over
+        // a file left by an export that was killed, or put there by somebody, would keep its mode if it were written over
         rmSync(`${path}.part`, { force: true })
         return openSync(`${path}.part`, "wx", 0o600)
       },

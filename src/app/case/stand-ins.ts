@@ -1,39 +1,40 @@
 /**
- * Stand-ins for words: as long, of the same kinds of characters, equal for equal words and different for different ones, under
- * a key that is thrown away.
+ * Pseudonyms for words: of the same length and the same kinds of characters, equal for equal words and different for different
+ * ones, under a key that is thrown away.
  *
- * Words of ASCII letters and digits are enciphered within the words of their shape, by a Feistel network whose halves need
- * not be equal; so no list of what stands for what is kept. Upper and lower case mean the same letter: hosts are alike in
- * both. Of other scripts the length and what is equal stay.
+ * Words of ASCII letters and digits are enciphered within the set of words of their shape, by a Feistel network whose halves need
+ * not be equal; so no table of pseudonyms is kept. Case is ignored, because host names are case-insensitive. For other scripts,
+ * length and equality are preserved.
  */
 import { createHmac } from "node:crypto"
 
 export interface StandIns {
-  /** For one run of letters and digits. */
+  /** For one run of ASCII letters and digits. */
   readonly word: (word: string) => string
-  /** For the four numbers of an address: what shares a network goes on sharing one, and each keeps its length. */
+  /** For the four numbers of an IPv4 address: addresses in one network stay in one network, and each number keeps its length. */
   readonly ipv4: (address: string) => string
-  /** For an address in brackets, without them. */
+  /** For an IPv6 address, without its brackets. */
   readonly hex: (text: string) => string
-  /** For a digest of something nobody knows. */
+  /** For a digest whose document is not known. */
   readonly digest: (digest: string) => string
 }
 
 const rounds = 8
-/** Longer words are taken in pieces. */
+/** Longer words are enciphered in pieces of this length. */
 const pieceMax = 24
 const knownMax = 20_000
 
-export const makeStandIns = (key: Buffer): StandIns => {
-  const known = new Map<string, string>()
-  const once = (name: string, make: () => string): string => {
-    const found = known.get(name)
-    if (found !== undefined) return found
-    const made = make()
-    if (known.size >= knownMax) known.clear()
-    known.set(name, made)
-    return made
-  }
+/** A keyed pseudorandom function, and the cipher over words that is made of it. */
+interface Cipher {
+  readonly random: (tweak: string, bytes: number) => Buffer
+  readonly permuted: (
+    digits: readonly number[],
+    radices: readonly number[],
+    tweak: string,
+  ) => readonly number[]
+}
+
+const makeCipher = (key: Buffer): Cipher => {
   const random = (tweak: string, bytes: number): Buffer => {
     const digest = createHmac("sha512", key).update(tweak).digest()
     return bytes <= digest.length
@@ -43,36 +44,43 @@ export const makeStandIns = (key: Buffer): StandIns => {
   const numberFrom = (tweak: string, below: bigint): bigint =>
     below <= 1n ? 0n : BigInt(`0x${random(tweak, 24).toString("hex")}`) % below
 
-  /** A permutation of the words with one radix for each place. */
+  /** Enciphers the digits of a word, with one radix for each place. */
   const permuted = (digits: readonly number[], radices: readonly number[], tweak: string): number[] => {
     const [only, size] = [digits[0]!, radices[0]!]
-    // a single one of them is never its own
+    // a word of one character never maps to itself
     if (digits.length === 1) return [(only + 1 + Number(numberFrom(tweak, BigInt(size - 1)))) % size]
     const half = Math.ceil(digits.length / 2)
-    const sizes = [radices.slice(0, half), radices.slice(half)].map((some) =>
-      some.reduce((product, radix) => product * BigInt(radix), 1n),
+    const sizes = [radices.slice(0, half), radices.slice(half)].map((places) =>
+      places.reduce((product, radix) => product * BigInt(radix), 1n),
     ) as [bigint, bigint]
-    const valueOf = (from: number, to: number): bigint =>
-      digits
-        .slice(from, to)
-        .reduce((value, digit, index) => value * BigInt(radices[from + index]!) + BigInt(digit), 0n)
-    let [left, right] = [valueOf(0, half), valueOf(half, digits.length)]
+    let [left, right] = [
+      numberOf(digits.slice(0, half), radices.slice(0, half)),
+      numberOf(digits.slice(half), radices.slice(half)),
+    ]
     for (let round = 0; round < rounds; round++) {
       if (round % 2 === 0) left = (left + numberFrom(`${tweak}|${round}|${right}`, sizes[0])) % sizes[0]
       else right = (right + numberFrom(`${tweak}|${round}|${left}`, sizes[1])) % sizes[1]
     }
-    const spread = (value: bigint, from: number, to: number): number[] => {
-      const found: number[] = []
-      for (let index = to - 1; index >= from; index--) {
-        const radix = BigInt(radices[index]!)
-        found.unshift(Number(value % radix))
-        value /= radix
-      }
-      return found
-    }
-    return [...spread(left, 0, half), ...spread(right, half, digits.length)]
+    return [...digitsOf(left, radices.slice(0, half)), ...digitsOf(right, radices.slice(half))]
   }
 
+  return { random, permuted }
+}
+
+/** The number that digits are, with one radix for each place. */
+const numberOf = (digits: readonly number[], radices: readonly number[]): bigint =>
+  digits.reduce((value, digit, index) => value * BigInt(radices[index]!) + BigInt(digit), 0n)
+
+const digitsOf = (number: bigint, radices: readonly number[]): readonly number[] => {
+  const found: number[] = []
+  for (const radix of radices.toReversed().map(BigInt)) {
+    found.unshift(Number(number % radix))
+    number /= radix
+  }
+  return found
+}
+
+const wordsWith = ({ random, permuted }: Cipher) => {
   const piece = (text: string, tweak: string): string => {
     const digits = text
       .split("")
@@ -105,7 +113,7 @@ export const makeStandIns = (key: Buffer): StandIns => {
       .join("")
   }
 
-  /** Of other scripts: a letter of Latin Extended for each letter there is none of in ASCII. */
+  /** For other scripts: each letter outside ASCII is replaced by a letter of Latin Extended. */
   const foreign = (word: string): string => {
     const bytes = random(`foreign|${word.toLowerCase()}`, word.length * 2)
     return word
@@ -120,43 +128,56 @@ export const makeStandIns = (key: Buffer): StandIns => {
       .join("")
   }
 
+  return { ascii, foreign }
+}
+
+const ipv4With = ({ permuted }: Cipher, address: string): string => {
+  const parts = address.split(".")
+  return parts
+    .map((part, index) => {
+      const number = Number(part)
+      const [from, size] = number < 10 ? [0, 10] : number < 100 ? [10, 90] : [100, 156]
+      const tweak = `ipv4|${parts.slice(0, index).join(".")}|${from}`
+      return String(from + permuted([number - from], [size], tweak)[0]!)
+    })
+    .join(".")
+}
+
+const hexWith = ({ permuted }: Cipher, text: string): string =>
+  text
+    .split(":")
+    .map((group, index, groups) => {
+      if (!/^[0-9a-fA-F]+$/.test(group)) return group
+      const digits = Array.from(group, (char) => Number.parseInt(char, 16))
+      const tweak = `hex|${groups.slice(0, index).join(":").toLowerCase()}`
+      return permuted(
+        digits,
+        digits.map(() => 16),
+        tweak,
+      )
+        .map((digit) => digit.toString(16))
+        .join("")
+    })
+    .join(":")
+
+export const makeStandIns = (key: Buffer): StandIns => {
+  const cipher = makeCipher(key)
+  const { ascii, foreign } = wordsWith(cipher)
+  const known = new Map<string, string>()
+  const once = (name: string, make: () => string): string => {
+    const found = known.get(name)
+    if (found !== undefined) return found
+    const made = make()
+    if (known.size >= knownMax) known.clear()
+    known.set(name, made)
+    return made
+  }
   return {
     word: (word) => once(word, () => (/^[A-Za-z0-9]+$/.test(word) ? ascii(word) : foreign(word))),
-    ipv4: (address) =>
-      once(`ipv4 ${address}`, () => {
-        const parts = address.split(".")
-        return parts
-          .map((part, index) => {
-            const number = Number(part)
-            const [from, size] = number < 10 ? [0, 10] : number < 100 ? [10, 90] : [100, 156]
-            const tweak = `ipv4|${parts.slice(0, index).join(".")}|${from}`
-            return String(from + permuted([number - from], [size], tweak)[0]!)
-          })
-          .join(".")
-      }),
-    hex: (text) =>
-      once(`hex ${text}`, () =>
-        text
-          .split(":")
-          .map((group, index, groups) => {
-            if (!/^[0-9a-fA-F]+$/.test(group)) return group
-            const digits = group
-              .toLowerCase()
-              .split("")
-              .map((char) => Number.parseInt(char, 16))
-            const tweak = `hex|${groups.slice(0, index).join(":").toLowerCase()}`
-            return permuted(
-              digits,
-              digits.map(() => 16),
-              tweak,
-            )
-              .map((digit) => digit.toString(16))
-              .join("")
-          })
-          .join(":"),
-      ),
+    ipv4: (address) => once(`ipv4 ${address}`, () => ipv4With(cipher, address)),
+    hex: (text) => once(`hex ${text}`, () => hexWith(cipher, text)),
     digest: (digest) =>
-      BigInt(`0x${random(`digest|${digest}`, 8).toString("hex")}`)
+      BigInt(`0x${cipher.random(`digest|${digest}`, 8).toString("hex")}`)
         .toString(36)
         .padStart(digest.length, "0")
         .slice(0, digest.length),

@@ -1,6 +1,6 @@
 /**
- * The world that a case file carries, taken from a server's configuration: cut down to the presentities that the case is
- * about, and with stand-ins for names where it is anonymized.
+ * The settings that a case file carries, taken from a server's configuration: reduced to the presentities of the case, and under
+ * pseudonyms where the case is anonymized.
  */
 import type { Watching } from "../../domain/presentity/watching.ts"
 import { domainOf } from "../../domain/uris.ts"
@@ -30,12 +30,12 @@ export const caseWorldOf = (config: Config): CaseWorld => ({
   },
 })
 
-/** Without the lists of presentities that a case is not about: they name people. */
+/** Without the lists of presentities outside the case, because they name people. */
 export const worldAbout = (world: CaseWorld, matches: (presentity: string) => boolean): CaseWorld => {
   const { watching } = world.limits
   if (watching === undefined) return world
   const meant = (lists: Watching["lineMembers"]): Watching["lineMembers"] =>
-    Object.fromEntries(Object.entries(lists).filter(([of]) => matches(of)))
+    Object.fromEntries(Object.entries(lists).filter(([presentity]) => matches(presentity)))
   const kept: Watching = {
     policies: watching.policies,
     lineMembers: meant(watching.lineMembers),
@@ -44,13 +44,16 @@ export const worldAbout = (world: CaseWorld, matches: (presentity: string) => bo
   return { ...world, limits: { ...world.limits, watching: kept } }
 }
 
-/** With other names: of domains in what is asked of packages, of people in lists. */
+/** Under pseudonyms: domains in the policies of packages, and the people in the lists. */
 export const worldRenamed = (world: CaseWorld, name: (text: string) => string): CaseWorld => {
   const { watching } = world.limits
   if (watching === undefined) return world
   const listed = (lists: Watching["lineMembers"]): Watching["lineMembers"] =>
     Object.fromEntries(
-      Object.entries(lists).map(([of, others]) => [name(of), others.map((one) => name(one) as Uri)]),
+      Object.entries(lists).map(([presentity, uris]) => [
+        name(presentity),
+        uris.map((uri) => name(uri) as Uri),
+      ]),
     )
   const policies = Object.entries(watching.policies).map(([key, policy]) => {
     const at = key.indexOf("@")

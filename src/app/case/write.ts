@@ -1,5 +1,5 @@
 /**
- * Writes a case line by line: a state, its decisions, the digests that follow from them.
+ * Writes a case line by line: a state, its decisions, and the digests that follow from them.
  */
 import type { Reaction } from "../../domain/presentity/react.ts"
 import type { State } from "../../domain/presentity/state.ts"
@@ -11,14 +11,14 @@ import type { RecordedDecision } from "../../ports/event-store.ts"
 import { nodeSha256 } from "./node-sha256.ts"
 
 export interface CaseWriter {
-  /** @param state before the stream's first decision in the case */
+  /** @param state the state before the stream's first decision in the case */
   readonly stream: (state: State) => void
   readonly decision: (recorded: RecordedDecision) => void
   readonly endStream: () => void
   readonly end: () => { readonly streams: number; readonly decisions: number }
 }
 
-/** @param write is given each line with its end */
+/** @param write receives each line with its line end */
 export const makeCaseWriter = (
   header: CaseHeader,
   reaction: Reaction,

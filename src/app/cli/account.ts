@@ -1,9 +1,9 @@
 /**
- * Who gives a command, for the log.
+ * The name of the person who runs a command, for the log.
  */
 import { userInfo } from "node:os"
 
-/** As the system knows it. */
+/** The user name as the system knows it. */
 export const accountName = (): string => {
   try {
     return userInfo().username

@@ -1,5 +1,5 @@
 /**
- * Asking a running server over its management port.
+ * Requests to a running server over its management port.
  */
 import { once } from "node:events"
 import { request } from "node:http"
@@ -40,7 +40,7 @@ export interface AdminInput {
   readonly token: Option.Option<string>
 }
 
-/** The text of a 2xx answer; what else it answers is a failure with the reason it gives. */
+/** The text of a 2xx response; any other response is a failure with the reason that it gives. */
 export const askAdmin = Effect.fnUntraced(function* (
   method: "GET" | "PUT" | "DELETE" | "POST",
   { admin, token }: AdminInput,
@@ -57,7 +57,7 @@ export const askAdmin = Effect.fnUntraced(function* (
   const bearer = Option.getOrUndefined(token) ?? process.env["PRESENTLY_TOKEN"]
   const response = yield* Effect.tryPromise({
     try: async () => {
-      // some answers take minutes: fetch would give up
+      // some responses take minutes, and fetch would time out
       const asked = request({
         ...address,
         method,

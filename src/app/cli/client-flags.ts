@@ -1,5 +1,5 @@
 /**
- * Flags that client commands share: which server, which transport, who is asking.
+ * Flags that client commands share: the server, the transport, and the user's own address.
  */
 import type { Option } from "effect"
 import { Argument, Flag } from "effect/cli"

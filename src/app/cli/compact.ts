@@ -1,5 +1,5 @@
 /**
- * `presently compact`: drops now what is older than the setting `retention` allows.
+ * `presently compact`: drops now what is older than the setting `retention` allows to keep.
  */
 import { Command } from "effect/cli"
 import { onDemand } from "./on-demand.ts"

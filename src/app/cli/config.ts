@@ -1,5 +1,5 @@
 /**
- * `presently init` and `presently config print|check|import`: what a server would be told, before it is started.
+ * `presently init` and `presently config print|check|import`: what a server would run with, before it is started.
  */
 import { Argument, Command, Flag } from "effect/cli"
 import { onDemand } from "./on-demand.ts"

@@ -1,5 +1,5 @@
 /**
- * `presently doctor`: what is wrong here, and what to do about it.
+ * `presently doctor`: checks the configuration, the machine and the store, and says what to do about each finding.
  */
 import { Command, Flag } from "effect/cli"
 import { onDemand } from "./on-demand.ts"

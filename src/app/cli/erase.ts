@@ -1,5 +1,5 @@
 /**
- * `presently erase`: forgets a person, in a running server or, with the flags of its store, in the store of one that is stopped.
+ * `presently erase`: erases a person, in a running server or, with the flags of its store, in the store of a stopped one.
  */
 import { Clock, Console, Effect } from "effect"
 import { Argument, Command } from "effect/cli"
@@ -63,7 +63,7 @@ const textOf = ({ standIn, ended, mentions, mentionsLeft, remains, left }: Erase
       ? []
       : [`${count} documents of others name the person, and stay:`, ...mentions.map(mentionText)]),
     ...(remains === null ? [] : [remainsText(remains)]),
-    ...left.map((one) => `left to do: ${one}`),
+    ...left.map((step) => `left to do: ${step}`),
     "backups, replicas and an archive of the write-ahead log are yours to erase",
   ].join("\n")
 }

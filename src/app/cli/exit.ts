@@ -9,7 +9,7 @@ import type { BindFailed } from "../../ports/sip-transport.ts"
 import type { ConfigInvalid } from "../config/config.ts"
 import { exitCodes } from "../exit-codes.ts"
 
-// Errors are known by their tags: loading the classes would load the server, the embedded database and more with them.
+// Errors are recognized by their tags: importing the classes would load the server, the embedded database and more.
 
 type IoFailure = BindFailed | DataFolderInUse | DataFolderUnusable | CaseBroken
 
@@ -30,7 +30,7 @@ const isBindFailed = (error: unknown): error is BindFailed =>
   hasTag(error) && error._tag === ("BindFailed" satisfies BindFailed["_tag"])
 
 export const exitCodeOf = (cause: Cause.Cause<unknown>): number => {
-  // told to stop, and stopped in order
+  // a signal, and an orderly stop
   if (Cause.hasInterruptsOnly(cause)) return 0
   const error = Cause.squash(cause)
   if (isConfigInvalid(error)) return exitCodes.config
@@ -41,7 +41,7 @@ export const exitCodeOf = (cause: Cause.Cause<unknown>): number => {
   return exitCodes.software
 }
 
-/** One line for people; a defect of presently comes with its stack. */
+/** One line for people; a defect of presently is printed with its stack. */
 export const lineOf = (error: unknown): string => {
   if (isBindFailed(error)) {
     const why = error.cause instanceof Error ? error.cause.message : String(error.cause)

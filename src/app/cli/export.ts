@@ -1,5 +1,5 @@
 /**
- * `presently export`: what presentities went through, as one file for whoever looks for a fault.
+ * `presently export`: the history of presentities in one file, for finding a fault elsewhere.
  */
 import { Clock, Console, Effect } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
@@ -56,7 +56,7 @@ export function placeFlag(name: string, about: string) {
   return Flag.String(name).pipe(Flag.withMetavar("SEQ|TIME"), Flag.withDescription(about), Flag.atLeast(0))
 }
 
-/** The last one given; null: none. */
+/** The last of several values; null: none was given. */
 export const placeNamed = (
   name: string,
   given: readonly string[],
@@ -70,7 +70,7 @@ export const placeNamed = (
     : Effect.succeed(place)
 }
 
-/** A canonical URI, or a wildcard as it is. */
+/** A canonical URI; a wildcard is kept as it is. */
 export const streamNamed = Effect.fnUntraced(function* (text: string) {
   if (/[*?]/.test(text)) return text
   const { presentityOf } = yield* Effect.promise(() => import("../presentity-uri.ts"))

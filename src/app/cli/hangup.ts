@@ -1,18 +1,18 @@
 /**
- * SIGHUP: a server reads its files again and goes on; it never ends by it.
+ * SIGHUP: the server reads its files again and continues; the signal never ends it.
  */
 import { closeSync, openSync } from "node:fs"
 import { Effect } from "effect"
 
 export interface Hangups {
-  /** Runs that for each hangup, one after the other; those that come meanwhile make one more. */
+  /** Runs the effect for each hangup, one at a time; hangups that arrive during a run cause one more run. */
   readonly each: (work: Effect.Effect<unknown>) => Effect.Effect<never>
 }
 
 /**
- * From now on, and for as long as the process lives: a hangup that comes before anybody can act on it waits.
+ * From now on, for the life of the process, a hangup that arrives before it can be handled is kept until it can.
  *
- * @param endsWithTerminal a hangup with which the terminal of the process has gone away ends it, as Ctrl-C does
+ * @param endsWithTerminal whether a hangup caused by the loss of the controlling terminal ends the process, as Ctrl-C does
  */
 export const listenForHangups = (endsWithTerminal: boolean): Hangups => {
   const hadTerminal = endsWithTerminal && process.stdin.isTTY
@@ -31,7 +31,7 @@ export const listenForHangups = (endsWithTerminal: boolean): Hangups => {
       resume(Effect.void)
     }
     wake()
-    // one that nobody waits for any more is for whoever waits next
+    // a hangup whose waiter has gone is left for the next one
     return Effect.sync(() => {
       wake = () => {}
     })

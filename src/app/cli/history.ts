@@ -1,6 +1,6 @@
 /**
- * `presently history|at|seen|why|diff`: what was, asked of a running server or, with the flags of its store, of the log
- * itself; `presently watchers|presentities`: what is.
+ * `presently history|at|seen|why|diff`: the past, asked of a running server or, with the flags of its store, read from the log
+ * itself; `presently watchers|presentities`: the present.
  */
 import { Console, Data, Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
@@ -19,7 +19,7 @@ const presentity = Argument.String("URI").pipe(
   Argument.withDescription("the presentity, for example sip:alice@example.com"),
 )
 
-/** Of what else there is a history. */
+/** Other streams that have a history. */
 const stream = Argument.String("URI").pipe(
   Argument.withDescription(
     "the presentity, for example sip:alice@example.com; or presently:retention, presently:sharing-tags",
@@ -49,7 +49,7 @@ const span = {
   ),
 }
 
-/** The answer is that there is something to look at. */
+/** The command succeeded and found something. */
 class Finding extends Data.TaggedError("Finding")<{ readonly why: string }> {
   readonly exitCode = exitCodes.finding
   override get message(): string {
@@ -193,7 +193,7 @@ export const diff = Command.make(
   }),
 ).pipe(Command.withDescription("What is different between two instants; exit code 1 when anything is"))
 
-/** What answers are made of, whoever gives them. */
+/** The interface behind the answers, whether a server or the log gives them. */
 interface Answer {
   readonly v: 1
   readonly text: string
@@ -207,7 +207,7 @@ interface Answer {
 type Wish = Readonly<Record<string, string | number | boolean | undefined>>
 type Ask = (kind: keyof HistoryQueries, uri: string, wish: Wish) => Effect.Effect<Answer, unknown>
 
-/** Asks a running server, or, when the flags say where a log is, the log. */
+/** Asks a running server, or reads the log when the flags say where it is. */
 const asking = <A>(input: Shared, command: string, use: (ask: Ask) => Effect.Effect<A, unknown>) => {
   if (!isOfStore(input)) return use((kind, uri, wish) => overHttp(input, uri, kind, wish))
   return Effect.scoped(
@@ -243,7 +243,7 @@ const overHttp = (input: AdminInput, uri: string, kind: string, wish: Wish) => {
 }
 
 const given = (name: string, value: Option.Option<string>): Wish =>
-  Option.match(value, { onNone: () => ({}), onSome: (some) => ({ [name]: some }) })
+  Option.match(value, { onNone: () => ({}), onSome: (given) => ({ [name]: given }) })
 
 const zoneOf = ({ utc }: { readonly utc: boolean }): Wish => ({
   tz: utc ? "UTC" : Intl.DateTimeFormat().resolvedOptions().timeZone,
@@ -278,7 +278,7 @@ const printItems = ({ v, items = [] }: Answer, json: boolean) =>
 const printOne = ({ text: whole, ...answer }: Answer, json: boolean) =>
   Console.log(json ? JSON.stringify(answer) : whole)
 
-// ── what is ──
+// ── the present ──
 
 interface WatchingRow {
   readonly presentity: string

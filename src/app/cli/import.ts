@@ -1,5 +1,6 @@
 /**
- * `presently import opensips|kamailio`: the presence of another server into the store of this one, while neither runs.
+ * `presently import opensips|kamailio`: copies the presence state of another server into the store of this one, while neither
+ * runs.
  */
 import { Console, Data, Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
@@ -61,7 +62,7 @@ interface Input {
   readonly json: boolean
 }
 
-/** Something was left behind that somebody may miss; the report says what. */
+/** Rows were left behind that may matter; the report names them. */
 class RowsSkipped extends Data.TaggedError("RowsSkipped") {
   readonly exitCode = exitCodes.finding
   override get message(): string {

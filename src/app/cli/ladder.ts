@@ -1,5 +1,5 @@
 /**
- * `presently ladder`: the messages of a case or of a presentity's history, between the server and everybody else.
+ * `presently ladder`: the messages of a case or of a presentity's history, between the server and the other parties.
  */
 import { Argument, Command, Flag } from "effect/cli"
 import { placeFlag } from "./export.ts"

@@ -1,5 +1,5 @@
 /**
- * `presently mi METHOD ARG…`: a management command by any name it has had, its arguments in OpenSIPS's order.
+ * `presently mi METHOD ARG…`: a management command under any of its names, with the arguments in OpenSIPS's order.
  */
 import { Console, Effect } from "effect"
 import { Argument, Command } from "effect/cli"

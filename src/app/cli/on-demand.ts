@@ -1,5 +1,5 @@
 /**
- * Handlers whose code is loaded when their command is run: what a command needs besides its flags is not loaded for others.
+ * Handlers whose code is loaded when their command runs, so that other commands load only its flags.
  */
 import { Effect } from "effect"
 

@@ -1,5 +1,5 @@
 /**
- * `presently publish`: says for one presentity what is to be known about it.
+ * `presently publish`: publishes the state of one presentity.
  */
 import { Command, Flag } from "effect/cli"
 import { agentFlags, eventFlag, uriArgument } from "./client-flags.ts"

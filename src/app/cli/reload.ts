@@ -1,5 +1,5 @@
 /**
- * `presently reload`: a running server reads users, tokens, rules and the log level again, as on SIGHUP.
+ * `presently reload`: has a running server read users, tokens, rules and the log level again, as SIGHUP does.
  */
 import { Console, Effect } from "effect"
 import { Command } from "effect/cli"

@@ -1,5 +1,5 @@
 /**
- * `presently replay`: a case step by step, checked, decided again, or otherwise.
+ * `presently replay`: steps through a case, checks it, decides it again, or tries what would have been otherwise.
  */
 import { Argument, Command, Flag } from "effect/cli"
 import { placeFlag } from "./export.ts"

@@ -68,7 +68,7 @@ const test = Command.make(
     const answer = yield* call("POST", input, `/test?watcher=${encodeURIComponent(input.watcher)}`, text)
     const { handling, matched } = JSON.parse(answer) as { handling: string; matched: readonly number[] }
     const which =
-      matched.length === 0 ? "" : ` (rules ${matched.map((one) => one + 1).join(", ")} of the document)`
+      matched.length === 0 ? "" : ` (rules ${matched.map((index) => index + 1).join(", ")} of the document)`
     yield* Console.log(`${input.watcher}: ${handling}${which}`)
   }),
 ).pipe(Command.withDescription("Say how a watcher would be treated, by FILE or by the document in force"))

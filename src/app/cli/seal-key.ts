@@ -1,5 +1,5 @@
 /**
- * `presently seal-key`: the pair of keys for seals.
+ * `presently seal-key`: makes the key pair for seals.
  */
 import { Console, Data, Effect } from "effect"
 import { Argument, Command } from "effect/cli"

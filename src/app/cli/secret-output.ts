@@ -1,21 +1,21 @@
 /**
- * Secrets on standard output: a file that the shell has just made for them is its owner's alone.
+ * Secrets on standard output: a file that the shell has just created for them is made readable for its owner only.
  */
 import { fchmodSync, fstatSync } from "node:fs"
 import type { Stats } from "node:fs"
 
-/** For everybody who has an account. */
-const others = 0o007
+/** The permission bits for all other accounts. */
+const permissionsOfOthers = 0o007
 
 /**
- * To be asked before a secret is written to standard output. A file that is still empty was made for it, by `>` or `>>`, with
- * whatever umask the shell has: it is narrowed to its owner. One that holds something has the modes that somebody gave it.
+ * To be called before a secret is written to standard output. An empty file was created by the shell, for `>` or `>>`, with its
+ * umask: the mode is narrowed to the owner. The mode of a file that has content was chosen by somebody, and is kept.
  *
- * @returns what to say on standard error; null: nothing
+ * @returns a warning for standard error; null: none
  */
 export const narrowOutput = (descriptor = 1): string | null => {
   const status = statusOf(descriptor)
-  if (status === null || !status.isFile() || (status.mode & others) === 0) return null
+  if (status === null || !status.isFile() || (status.mode & permissionsOfOthers) === 0) return null
   if (status.size > 0 || status.uid !== process.getuid?.()) {
     return "standard output is a file that every account of this machine can read, and holds secrets from now on: chmod 640 it"
   }
@@ -23,7 +23,7 @@ export const narrowOutput = (descriptor = 1): string | null => {
   return null
 }
 
-/** Null: it is closed. */
+/** Null: standard output is closed. */
 const statusOf = (descriptor: number): Stats | null => {
   try {
     return fstatSync(descriptor)

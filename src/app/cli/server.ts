@@ -1,5 +1,5 @@
 /**
- * `presently dev` and `presently serve`: a server until it is told to stop.
+ * `presently dev` and `presently serve`: run a server until they are told to stop.
  */
 import { Command } from "effect/cli"
 import { onDemand } from "./on-demand.ts"

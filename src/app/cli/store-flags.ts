@@ -1,5 +1,5 @@
 /**
- * Flags that say where a log is, for commands that look at it without a server.
+ * Flags that say where a log is, for commands that read it without a server.
  */
 import { Effect } from "effect"
 import { Flag } from "effect/cli"
@@ -25,11 +25,11 @@ export interface StoreFlags {
   readonly set: readonly string[]
 }
 
-/** Whether the flags say where a log is; else a running server is meant. */
+/** Whether the flags say where a log is; otherwise the command asks a running server. */
 export const isOfStore = (input: StoreFlags): boolean =>
-  [input.data, input.databaseUrl, input.config].some((some) => some.length > 0)
+  [input.data, input.databaseUrl, input.config].some((values) => values.length > 0)
 
-/** The settings that the flags, the environment and the file name together; fails with every fault among them. */
+/** The settings from flags, environment and file together; fails with every error among them. */
 export const storeConfig = Effect.fnUntraced(function* (input: StoreFlags) {
   const { readSettings } = yield* Effect.promise(() => import("./run/settings.ts"))
   return yield* readSettings({

@@ -1,5 +1,5 @@
 /**
- * `presently verify` and `presently projections rebuild`: the three tables against the log, and made anew from it.
+ * `presently verify` and `presently projections rebuild`: compare the three tables with the log, and make them again from it.
  */
 import { Console, Data, Effect } from "effect"
 import { Command } from "effect/cli"
@@ -14,7 +14,7 @@ import { adminFlags, askAdmin } from "./admin-call.ts"
 import type { AdminInput } from "./admin-call.ts"
 import { flag, isOfStore, repeated, storeConfig, storeFlags } from "./store-flags.ts"
 
-/** Something is not as the log has it; the report says what. */
+/** Something differs from the log; the report names it. */
 class Differences extends Data.TaggedError("Differences")<{
   readonly count: number
   readonly advice: string
@@ -75,7 +75,7 @@ export const verify = Command.make(
   ),
 )
 
-/** Reads the log once from the first decision on. */
+/** Reads the whole log once, from the first decision on. */
 const verifyDrift = Effect.fnUntraced(function* (config: Config, json: boolean) {
   const { checkDrift } = yield* Effect.promise(() => import("../case/drift.ts"))
   const { driftText } = yield* Effect.promise(() => import("../../explain/case/step-text.ts"))
@@ -99,7 +99,7 @@ const verifyDrift = Effect.fnUntraced(function* (config: Config, json: boolean) 
   if (count > 0) return yield* new Differences({ count, advice: "settings or code are not what they were" })
 })
 
-/** Whoever has the log repairs what is derived from it. */
+/** A running server that holds the log repairs what is derived from it. */
 const repairInServer = Effect.fnUntraced(function* (input: AdminInput, fromStart: boolean, json: boolean) {
   const text = yield* askAdmin("POST", input, "/v1/tables/repair", JSON.stringify({ from_start: fromStart }))
   const { store, found, decisions, repaired, left, seconds } = JSON.parse(text) as typeof Repaired.Type
@@ -160,7 +160,7 @@ const publicKeyOf = (file: string | null, isWithoutChain: boolean) => {
 
 const lost = "the log itself cannot be read there; restore it from a backup"
 
-/** What was found by reading from the first event on is mended by doing so. */
+/** A difference that was found by reading from the first event on is also repaired that way. */
 const adviceFor = ({
   differences,
   fromStart,

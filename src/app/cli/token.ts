@@ -1,5 +1,5 @@
 /**
- * `presently token`: a new token for the management port, and the line for the file of tokens.
+ * `presently token`: makes a token for the management port, and its line for the file of tokens.
  */
 import { randomBytes } from "node:crypto"
 import { Console, Effect } from "effect"

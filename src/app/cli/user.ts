@@ -1,5 +1,5 @@
 /**
- * `presently user`: a line for the file of users, from a name, a realm and the password on standard input.
+ * `presently user`: makes a line for the file of users from a name, a realm and the password on standard input.
  */
 import { text } from "node:stream/consumers"
 import { Console, Effect, Option, Redacted } from "effect"

@@ -1,5 +1,5 @@
 /**
- * The client's side of digest authentication: an Authorization value for a challenge.
+ * The client side of digest authentication: computes the Authorization header for a challenge.
  *
  * @source RFC 7616 §3.4, RFC 8760 §2.4
  */
@@ -19,12 +19,12 @@ interface Challenge {
   readonly nonce: string
   readonly opaque: string | null
   readonly algorithm: DigestAlgorithm
-  /** Null for a server that knows no quality of protection. */
+  /** Null: the server does not offer quality of protection (qop). */
   readonly qop: "auth" | null
   readonly isStale: boolean
 }
 
-/** The first challenge of a 401 that we can answer: the server lists what it likes best first. */
+/** The first challenge of a 401 that this client can answer: the server lists them in its order of preference. */
 export const challengeOf = (response: Message): Challenge | null => {
   for (const line of response.headers("www-authenticate")) {
     const challenge = parseChallenge(line)
@@ -46,7 +46,7 @@ const parseChallenge = (line: string): Challenge | null => {
   const offered = fields
     .get("qop")
     ?.split(",")
-    .map((one) => one.trim().toLowerCase())
+    .map((name) => name.trim().toLowerCase())
   if (offered !== undefined && !offered.includes("auth")) return null
   const realm = fields.get("realm")
   const nonce = fields.get("nonce")
@@ -61,7 +61,7 @@ const parseChallenge = (line: string): Challenge | null => {
   }
 }
 
-/** The value of the Authorization header; each nonce is used once, so the count is always one. */
+/** The value of the Authorization header; each nonce is used once, so the nonce count is always one. */
 export const authorize = (
   challenge: Challenge,
   credentials: Credentials,

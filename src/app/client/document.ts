@@ -7,8 +7,8 @@ import { pidfNamespace } from "../../domain/packages/pidf.ts"
 import type { Body } from "./wire.ts"
 
 /**
- * The id is always the same: what is published later from the same machine or another takes the place of what was
- * published before, as one expects of a command that is typed twice.
+ * The tuple id is constant: a later publication from this machine or another replaces the tuple, as expected of a command that is
+ * run twice.
  */
 const tupleId = "presently"
 

@@ -1,11 +1,11 @@
 /**
- * How a client command fails: each error says what happened in one line, what to do about it, and its exit code.
+ * How client commands fail: each error says in one line what happened and what to do about it, and carries its exit code.
  */
 import { Data } from "effect"
 import { exitCodes } from "../exit-codes.ts"
 import type { Message } from "./wire.ts"
 
-/** What was asked for on the command line makes no sense. */
+/** The command line cannot be understood. */
 export class UsageInvalid extends Data.TaggedError("UsageInvalid")<{ readonly why: string }> {
   readonly exitCode = exitCodes.usage
   override get message(): string {
@@ -13,7 +13,7 @@ export class UsageInvalid extends Data.TaggedError("UsageInvalid")<{ readonly wh
   }
 }
 
-/** A file or socket of this machine could not be used. */
+/** A file or socket of this machine cannot be used. */
 export class LocalFailure extends Data.TaggedError("LocalFailure")<{
   readonly what: string
   readonly cause: unknown
@@ -24,7 +24,7 @@ export class LocalFailure extends Data.TaggedError("LocalFailure")<{
   }
 }
 
-/** No response: nobody there, the name unknown, the connection refused or lost. */
+/** No response: nobody listens, the name is unknown, or the connection was refused or lost. */
 export class NoAnswer extends Data.TaggedError("NoAnswer")<{
   /** `udp 127.0.0.1:5060` */
   readonly target: string
@@ -40,7 +40,7 @@ export class NoAnswer extends Data.TaggedError("NoAnswer")<{
 export class Refused extends Data.TaggedError("Refused")<{
   readonly method: string
   readonly response: Message
-  /** Were credentials sent? */
+  /** Whether credentials were sent. */
   readonly wasAuthenticated: boolean
 }> {
   readonly exitCode = exitCodes.refused
@@ -52,7 +52,7 @@ export class Refused extends Data.TaggedError("Refused")<{
   }
 }
 
-/** The server ended the subscription for good, without being asked to. */
+/** The server ended the subscription for good, unasked. */
 export class SubscriptionEnded extends Data.TaggedError("SubscriptionEnded")<{ readonly reason: string }> {
   readonly exitCode = exitCodes.refused
   override get message(): string {
@@ -60,7 +60,7 @@ export class SubscriptionEnded extends Data.TaggedError("SubscriptionEnded")<{ r
   }
 }
 
-/** The thing waited for did not come. */
+/** What the command waited for did not happen. */
 export class WaitedInVain extends Data.TaggedError("WaitedInVain")<{ readonly what: string }> {
   readonly exitCode = exitCodes.finding
   override get message(): string {

@@ -1,5 +1,5 @@
 /**
- * One publication from the client's side: created, refreshed, changed and removed by its entity-tag.
+ * One publication from the client's side: created, refreshed, modified and removed by its entity-tag.
  *
  * @source RFC 3903 §4
  */
@@ -10,9 +10,9 @@ import type { UserAgent } from "./user-agent.ts"
 import type { Body, HeaderLine, Message } from "./wire.ts"
 
 export interface Publish {
-  /** Null: the one that is there stays. */
+  /** Null: the published document stays. */
   readonly body: Body | null
-  /** Seconds; 0 removes, null leaves it to the server. */
+  /** Seconds; 0 removes the publication, null leaves the lifetime to the server. */
   readonly expires: number | null
 }
 
@@ -23,32 +23,32 @@ export interface Published {
 }
 
 export interface Publication {
-  /** Sends one PUBLISH; each after the first names the entity-tag that the one before was given. */
+  /** Sends one PUBLISH; each after the first names the entity-tag that the one before it was given. */
   readonly publish: (publish: Publish) => Effect.Effect<Published, NoAnswer | Refused>
 }
 
 export const makePublication = (
   agent: UserAgent,
-  of: {
-    /** The Request-URI as typed, and the presentity's one spelling. */
+  target: {
+    /** The Request-URI as given, and the presentity's canonical URI. */
     readonly uri: string
     readonly presentity: string
     readonly event: string
-    /** Of an earlier publication that is to be changed; null starts a new one. */
+    /** The entity-tag of an earlier publication to continue; null starts a new one. */
     readonly entityTag: string | null
   },
 ): Publication => {
   const conversation = startConversation()
-  let { entityTag } = of
+  let { entityTag } = target
   return {
     publish: Effect.fnUntraced(function* ({ body, expires }: Publish) {
-      const headers: HeaderLine[] = [["Event", of.event]]
+      const headers: HeaderLine[] = [["Event", target.event]]
       if (entityTag !== null) headers.push(["SIP-If-Match", entityTag])
       if (expires !== null) headers.push(["Expires", `${expires}`])
-      const address = `<${of.presentity}>`
+      const address = `<${target.presentity}>`
       const response = yield* agent.request(conversation, {
         method: "PUBLISH",
-        uri: of.uri,
+        uri: target.uri,
         from: address,
         to: address,
         headers,
@@ -65,5 +65,5 @@ export const makePublication = (
   }
 }
 
-/** When to refresh what lives so long: early enough for a few retransmissions, never in a tight loop. */
+/** When to refresh a publication with this lifetime: early enough for a few retransmissions, but never in a tight loop. */
 export const refreshAfterSeconds = (expires: number): number => Math.max(expires * 0.8, expires - 60, 0.5)

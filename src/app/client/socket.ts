@@ -1,5 +1,5 @@
 /**
- * The one socket of a user agent: datagrams or a stream towards one server, on the address by which that server sees us.
+ * The socket of a user agent: UDP or TCP towards one server, from the local address by which the server reaches it.
  */
 import { createSocket } from "node:dgram"
 import type { Socket as UdpSocket } from "node:dgram"
@@ -20,7 +20,7 @@ export interface Target {
 }
 
 export interface ClientSocket {
-  /** `127.0.0.1:40123`, as printed in Via and Contact. */
+  /** `127.0.0.1:40123`, as it stands in Via and Contact. */
   readonly local: string
   readonly send: (bytes: Buffer) => void
 }
@@ -28,7 +28,7 @@ export interface ClientSocket {
 export interface SocketEvents {
   /** The bytes of one message. */
   readonly message: (bytes: Buffer) => void
-  /** Nothing will come any more. */
+  /** The peer has closed the connection. */
   readonly lost: (why: string) => void
 }
 
@@ -77,8 +77,8 @@ const openUdp = Effect.fnUntraced(function* (
 })
 
 /**
- * A UDP socket: bound to `local`, or, when that is not known yet, connected to the server so that the system tells
- * which of our addresses leads there. The connected one is no use for more: a proxy may answer from another port.
+ * A UDP socket: bound to `local` or, when that is not known yet, connected to the server so that the system tells which local
+ * address leads there. The connected socket is used for nothing else, because a proxy may answer from another port.
  */
 const udpSocket = (
   address: string,
@@ -102,14 +102,14 @@ const udpSocket = (
     (socket) => Effect.sync(() => socket.close()),
   )
 
-/** The address is known by then; answering in the same call, a datagram is out before the socket may be closed. */
+/** The address is resolved by now; sending within the callback gets the datagram out before the socket may be closed. */
 const numericLookup = (
   host: string,
   _options: unknown,
   done: (error: Error | null, address: string, family: number) => void,
 ): void => done(null, host, host.includes(":") ? 6 : 4)
 
-/** Any port does: connecting sends nothing. */
+/** Any port will do: connecting a UDP socket sends nothing. */
 const discardPort = 9
 
 const localAddress = (socket: UdpSocket): string => socket.address().address

@@ -1,5 +1,5 @@
 /**
- * One subscription from the watcher's side: kept alive, its NOTIFYs answered and handed over, ended with the scope.
+ * One subscription from the watcher's side: refreshed, its NOTIFYs answered and handed over, and ended with the scope.
  *
  * @source RFC 3265 §3.1.4, §3.2.4; RFC 3261 §12
  */
@@ -24,31 +24,31 @@ import type { UserAgent } from "./user-agent.ts"
 import type { Body, HeaderLine, Message } from "./wire.ts"
 
 export interface Subscribe {
-  /** The Request-URI as typed, and the presentity's one spelling. */
+  /** The Request-URI as given, and the presentity's canonical URI. */
   readonly uri: string
   readonly presentity: string
   readonly watcher: string
   readonly event: string
-  /** Seconds; 0 fetches, null leaves it to the server. */
+  /** Seconds; 0 fetches once, null leaves the lifetime to the server. */
   readonly expires: number | null
 }
 
 export interface Notification {
   readonly state: string
-  /** Seconds the server still gives it; null when it did not say. */
+  /** Remaining lifetime in seconds; null when the server did not say. */
   readonly expires: number | null
-  /** Why it was terminated. */
+  /** The reason of a terminated subscription. */
   readonly reason: string | null
   readonly retryAfter: number | null
   readonly body: Body | null
 }
 
 export interface Subscription {
-  /** Fails when the subscription cannot be kept alive. */
+  /** Fails when the subscription can no longer be refreshed. */
   readonly notifications: Queue.Dequeue<Notification, NoAnswer | Refused>
 }
 
-/** What is known about the dialog; the first NOTIFY may come before the 200 and tell as much. */
+/** What is known about the dialog; the first NOTIFY may arrive before the 200 and establish it as well. */
 interface Dialog {
   remote: string | null
   target: string | null
@@ -58,13 +58,13 @@ interface Dialog {
   isTerminated: boolean
 }
 
-/** How long the last NOTIFY is waited for after the subscription was ended. */
+/** How long to wait for the final NOTIFY after unsubscribing. */
 const farewellMillis = 500
 
 /** Subscribes; the subscription lives until the scope closes or the server ends it. */
 export const subscribe = Effect.fnUntraced(function* (
   agent: UserAgent,
-  of: Subscribe,
+  wish: Subscribe,
 ): Effect.fn.Return<Subscription, NoAnswer | Refused, Scope.Scope> {
   const conversation = startConversation()
   const notifications = yield* Queue.unbounded<Notification, NoAnswer | Refused>()
@@ -72,7 +72,7 @@ export const subscribe = Effect.fnUntraced(function* (
   const dialog: Dialog = { remote: null, target: null, routes: null, notifyCseq: 0, isTerminated: false }
 
   const notified = (request: Message): number => {
-    const status = judge(request, of, conversation.localTag, dialog)
+    const status = judge(request, wish, conversation.localTag, dialog)
     if (status !== 200) return status
     dialog.notifyCseq = request.raw.cseq
     dialog.remote ??= request.raw.from
@@ -87,24 +87,24 @@ export const subscribe = Effect.fnUntraced(function* (
   }
 
   const send = Effect.fnUntraced(function* (expires: number | null) {
-    const target = dialog.target ?? of.uri
+    const target = dialog.target ?? wish.uri
     const { requestUri, routes } = routeOf(target, dialog.routes ?? [])
     const headers: HeaderLine[] = [
       ...routes.map((route) => ["Route", route] as const),
-      ["Contact", agent.contact(userOf(of.watcher))],
-      ["Event", of.event],
+      ["Contact", agent.contact(userOf(wish.watcher))],
+      ["Event", wish.event],
     ]
-    if (of.event === "presence") headers.push(["Accept", "application/pidf+xml"])
+    if (wish.event === "presence") headers.push(["Accept", "application/pidf+xml"])
     if (expires !== null) headers.push(["Expires", `${expires}`])
     const response = yield* agent.request(conversation, {
       method: "SUBSCRIBE",
       uri: requestUri,
-      from: `<${of.watcher}>`,
-      to: dialog.remote ?? `<${of.presentity}>`,
+      from: `<${wish.watcher}>`,
+      to: dialog.remote ?? `<${wish.presentity}>`,
       headers,
       body: null,
     })
-    // RFC 3261 §12.1.2: the route set is that of the first 2xx, turned round, and stays.
+    // RFC 3261 §12.1.2: the route set is that of the first 2xx, in reverse order, and never changes.
     dialog.routes ??= recordRoutes(response).toReversed()
     if (looksTagged(response.raw.to)) dialog.remote = response.raw.to
     dialog.target = targetOf(response) ?? dialog.target
@@ -112,12 +112,12 @@ export const subscribe = Effect.fnUntraced(function* (
   })
 
   yield* agent.receive(conversation.callId, notified)
-  let granted = yield* send(of.expires)
+  let granted = yield* send(wish.expires)
   const first = granted
   const keepAlive = Effect.gen(function* () {
     while (!dialog.isTerminated) {
       yield* Effect.sleep(refreshAfterSeconds(granted) * 1000)
-      if (!dialog.isTerminated) granted = yield* send(of.expires)
+      if (!dialog.isTerminated) granted = yield* send(wish.expires)
     }
   }).pipe(Effect.catch((error) => Queue.fail(notifications, error)))
   if (first > 0) yield* Effect.forkScoped(keepAlive)
@@ -126,26 +126,27 @@ export const subscribe = Effect.fnUntraced(function* (
       if (dialog.isTerminated) return
       if (first > 0) yield* send(0)
       yield* Effect.timeoutOption(Deferred.await(farewell), farewellMillis)
-      // Waking up comes before the answer to that NOTIFY is sent.
+      // The waiting fiber resumes before the response to this NOTIFY is sent.
       yield* Effect.yieldNow
     }).pipe(Effect.timeoutOption(2 * farewellMillis), Effect.ignore),
   )
   return { notifications }
 })
 
-/** Packages that a server may tell from their type by parameters. */
+/** Event packages whose name may carry parameters. */
 const parameterized = parameterizedNames([sharedLineName])
 
-/** The status a NOTIFY deserves. */
-const judge = (request: Message, of: Subscribe, localTag: string, dialog: Dialog): number => {
+/** The status with which a NOTIFY is answered. */
+const judge = (request: Message, wish: Subscribe, localTag: string, dialog: Dialog): number => {
   const { raw } = request
   if (raw.method !== "NOTIFY") return 405
-  const event = parseEvent(raw.headers.get("event")?.[0] ?? "", limitsDefault.eventIdBytesMax, parameterized)
+  const event = parseEvent(raw.headers.first("event") ?? "", limitsDefault.eventIdBytesMax, parameterized)
   const remote = dialog.remote === null ? null : parseAddress(dialog.remote)
   const isOurs =
     !dialog.isTerminated &&
     parseAddress(raw.to)?.tag === localTag &&
-    event?.packageName === parseEvent(of.event, limitsDefault.eventIdBytesMax, parameterized)?.packageName &&
+    event?.packageName ===
+      parseEvent(wish.event, limitsDefault.eventIdBytesMax, parameterized)?.packageName &&
     (remote === null || parseAddress(raw.from)?.tag === remote.tag)
   if (!isOurs) return 481
   // RFC 3261 §12.2.2
@@ -153,7 +154,7 @@ const judge = (request: Message, of: Subscribe, localTag: string, dialog: Dialog
 }
 
 const targetOf = (message: Message): string | null => {
-  const line = message.raw.headers.get("contact")?.[0]
+  const line = message.raw.headers.first("contact")
   return line === undefined ? null : (parseAddress(line)?.uri ?? null)
 }
 
@@ -163,7 +164,7 @@ const recordRoutes = ({ raw }: Message): readonly string[] =>
   )
 
 const readNotification = ({ raw }: Message): Notification => {
-  const parts = splitParameters(raw.headers.get("subscription-state")?.[0] ?? "active")
+  const parts = splitParameters(raw.headers.first("subscription-state") ?? "active")
   const parameter = (name: string): string | undefined => parts?.parameters.get(name) ?? undefined
   return {
     state: (parts?.value ?? "active").toLowerCase(),
@@ -173,7 +174,7 @@ const readNotification = ({ raw }: Message): Notification => {
     body:
       raw.body.length === 0
         ? null
-        : { contentType: raw.headers.get("content-type")?.[0] ?? "", text: raw.body.toString("utf8") },
+        : { contentType: raw.headers.first("content-type") ?? "", text: raw.body.toString("utf8") },
   }
 }
 

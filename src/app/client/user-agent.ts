@@ -1,7 +1,7 @@
 /**
- * A small SIP user agent: requests in client transactions, requests from the server answered once, a trace of both.
+ * A small SIP user agent: sends requests in client transactions, answers requests from the server once, and traces both.
  *
- * Everything goes to one server, as if it were an outbound proxy. Time is Effect's clock, so a test can hold it.
+ * Everything goes to one server, as to an outbound proxy. Time is Effect's clock, so that a test can control it.
  */
 import { randomBytes } from "node:crypto"
 import { Clock, Deferred, Effect } from "effect"
@@ -22,20 +22,20 @@ import type { Body, HeaderLine, Message } from "./wire.ts"
 export interface UserAgentOptions {
   readonly target: Target
   readonly credentials: Credentials | null
-  /** `transactionMs` is how long an answer is waited for. */
+  /** `transactionMs` is how long to wait for a response. */
   readonly timers?: Partial<Timers>
-  /** Told of every message in the moment it is sent or received. */
+  /** Called for every message at the moment it is sent or received. */
   readonly trace?: (traced: Traced) => void
 }
 
 export interface Traced {
-  /** Milliseconds of the clock, with fractions. */
+  /** Milliseconds by the clock, with fractions. */
   readonly at: number
   readonly direction: "sent" | "received"
   readonly message: Message
 }
 
-/** What requests of one call or registration share; `cseq` is the number of the last one sent. */
+/** State shared by the requests of one call or registration; `cseq` is the number of the last request. */
 export interface Conversation {
   readonly callId: string
   readonly localTag: string
@@ -45,14 +45,14 @@ export interface Conversation {
 export interface OutgoingRequest {
   readonly method: string
   readonly uri: string
-  /** From and To without our tag; To with the peer's. */
+  /** From and To; From without our tag, To with that of the peer. */
   readonly from: string
   readonly to: string
   readonly headers: readonly HeaderLine[]
   readonly body: Body | null
 }
 
-/** The status to answer a request with. */
+/** The status with which to answer a request. */
 export type RequestHandler = (request: Message) => number
 
 export interface UserAgent {
@@ -63,7 +63,7 @@ export interface UserAgent {
     conversation: Conversation,
     request: OutgoingRequest,
   ) => Effect.Effect<Message, NoAnswer | Refused>
-  /** Gets requests of one Call-ID until the scope closes; all others are answered 481 or 405. */
+  /** Receives the requests of one Call-ID until the scope closes; any other request is answered 481 or 405. */
   readonly receive: (callId: string, handler: RequestHandler) => Effect.Effect<void, never, Scope.Scope>
 }
 
@@ -75,7 +75,7 @@ export const startConversation = (): Conversation => ({
   cseq: 0,
 })
 
-/** Answers of ours that are remembered for retransmissions of the request. */
+/** How many responses are kept for retransmissions of their requests. */
 const answersMax = 256
 
 const reasons: Readonly<Record<number, string>> = {
@@ -139,7 +139,7 @@ export const openUserAgent = Effect.fnUntraced(function* (
     send(bytes)
   }
 
-  /** @source RFC 3261 §17.1.3: a response belongs to the branch and method it names */
+  /** @source RFC 3261 §17.1.3: a response belongs to the transaction with its branch and CSeq method */
   const settle = (response: Message): void => {
     const { vias, method, cseq, status } = response.raw
     const branch = vias.length === 1 ? parseVia(vias[0]!)?.branch : null
@@ -158,7 +158,7 @@ export const openUserAgent = Effect.fnUntraced(function* (
     },
   })
 
-  /** One client transaction (RFC 3261 §17.1.2): resent by Timer E unless the transport is reliable, ended by F. */
+  /** One client transaction (RFC 3261 §17.1.2): retransmitted by Timer E unless the transport is reliable, ended by Timer F. */
   const transact = Effect.fnUntraced(function* (method: string, cseq: number, branch: string, bytes: Buffer) {
     const answered = yield* Deferred.make<Message, NoAnswer>()
     const transaction: Transaction = { method, cseq, answered, isProceeding: false }
@@ -207,7 +207,7 @@ export const openUserAgent = Effect.fnUntraced(function* (
     let wasAuthenticated = false
     for (let tries = 0; response.raw.status === 401 && credentials !== null && tries < 2; tries++) {
       const challenge = challengeOf(response)
-      // A second challenge means a wrong password, unless it says that only the nonce was too old.
+      // A second challenge means a wrong password, unless it is marked stale.
       if (challenge === null || (wasAuthenticated && !challenge.isStale)) break
       wasAuthenticated = true
       response = yield* attempt(conversation, outgoing, authorize(challenge, credentials, method, uri))

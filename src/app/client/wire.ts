@@ -1,9 +1,8 @@
 /**
- * Messages as a user agent sees them: every header by name on the way in, a request or an answer as bytes on the way
- * out.
+ * Messages as a user agent sees them: received ones with every header by name, sent ones as bytes.
  *
- * What a message is, the server's gate decides. It keeps only headers that a server has a use for, so the client keeps
- * the head's text beside it and looks up the few others (SIP-ETag, WWW-Authenticate …) there.
+ * The server's message reader decides what is a message. It keeps only the headers that a server needs, so the client keeps the
+ * text of the head as well, and finds the few others (SIP-ETag, WWW-Authenticate …) there.
  */
 import { headEnd, readDatagram, readHead, skipLineEnds } from "../../adapters/sip/message-reader.ts"
 import type { RawMessage } from "../../adapters/sip/message-reader.ts"
@@ -11,15 +10,15 @@ import { limitsDefault } from "../../adapters/sip/options.ts"
 
 export interface Message {
   readonly raw: RawMessage
-  /** Of a response; empty in a request. */
+  /** Reason phrase of a response; empty in a request. */
   readonly reason: string
-  /** Every value of a header in order, one a line, folding undone; the name in any case. */
+  /** Every value of a header in order, one for each line, unfolded; the name is case-insensitive. */
   readonly headers: (name: string) => readonly string[]
-  /** The first of them. */
+  /** The first value of a header. */
   readonly header: (name: string) => string | null
 }
 
-/** @returns null when the bytes are no SIP message, or one with a fault */
+/** @returns null when the bytes are not a valid SIP message */
 export const readMessage = (bytes: Buffer): Message | null => {
   const raw = readDatagram(bytes, limitsDefault)
   if (raw === null || raw.fault !== null) return null
@@ -43,7 +42,7 @@ export const readMessage = (bytes: Buffer): Message | null => {
   }
 }
 
-/** Cuts a stream into the bytes of whole messages; null when it makes no sense any more. */
+/** Splits a stream into the bytes of whole messages; null once the stream makes no sense any more. */
 export const makeSplitter = (): ((chunk: Buffer) => readonly Buffer[] | null) => {
   let held: Buffer = Buffer.alloc(0)
   return (chunk) => {
@@ -76,7 +75,7 @@ export const formatRequest = (
   body: Body | null,
 ): Buffer => format(`${method} ${uri} SIP/2.0`, lines, body)
 
-/** @source RFC 3261 §8.2.6.2: an answer copies what the request said about itself */
+/** @source RFC 3261 §8.2.6.2: a response copies these headers from its request */
 export const formatAnswer = (request: Message, status: number, reason: string): Buffer => {
   const { raw } = request
   return format(

@@ -1,57 +1,57 @@
 /**
- * Time in which this process ran: what timers are to count, for a process that was stopped (SIGSTOP, a frozen container, a long
- * collection of garbage, a machine with too much to do) could neither send, nor read what was answered meanwhile.
+ * The time in which this process was running, which is what timers have to count: a process that was stopped (SIGSTOP, a frozen
+ * container, a long garbage collection, an overloaded machine) could neither send nor read what arrived meanwhile.
  *
- * The event loop fires timers before it reads sockets. After a stop every timer would be due at once, and would end what has
- * been answered long since, in a datagram that nobody has read. So there is one clock for timers that leaves stops out, and one
- * place that says when all that waited has been read.
+ * The event loop fires timers before it reads sockets. After a stop every timer would be due at once, and would time out
+ * transactions whose answers are waiting in datagrams not yet read. So there is one clock for timers that leaves out stops, and
+ * one place that says when everything that waited has been read.
  */
 
 export interface Attention {
-  /** Milliseconds that only grow, without those in which the process was stopped. */
+  /** Monotonic milliseconds, without those in which the process was stopped. */
   readonly clock: () => number
-  /** How long ago, in real time, the stop began after which sockets are still being read; 0: there was none, or all is read. */
+  /** How long ago, in real time, the stop began after which sockets are still being read; 0: there was none, or everything is read. */
   readonly late: () => number
-  /** Calls once all is read that waited in sockets; soon when nothing does. */
+  /** Calls back once everything that waited in sockets is read; soon when nothing waits. */
   readonly whenRead: (done: () => void) => void
-  /** Something came from a socket. */
+  /** Something arrived on a socket. */
   readonly heard: () => void
   /**
-   * A timer that does not fire before the process has run for so long and all is read that waited.
+   * A timer that fires only after the process has run for this long and everything that waited has been read.
    *
-   * @returns what calls it off
+   * @returns a function that cancels it
    */
   readonly after: (millis: number, done: () => void) => () => void
-  /** Looks for stops from now on, until what it returns is called; without that there are none. */
+  /** Looks for stops from now on, until the returned function is called; without that, none are noticed. */
   readonly begin: () => () => void
-  /** Told of each stop when it is noticed, in milliseconds; returns what ends that. */
+  /** Calls back for each stop when it is noticed, with its length in milliseconds; returns a function that ends that. */
   readonly onStop: (told: (millis: number) => void) => () => void
-  /** So far: how many, and how long together in milliseconds. */
+  /** Stops so far: how many, and their total length in milliseconds. */
   readonly stops: () => { readonly count: number; readonly millis: number }
 }
 
-/** The event loop as it is, or one that a test turns by hand. */
+/** The event loop, or one that a test drives by hand. */
 export interface Loop {
-  /** Milliseconds that only grow, whatever the process does. */
+  /** Monotonic milliseconds, whatever the process does. */
   readonly now: () => number
-  /** Calls after sockets have been read once. */
+  /** Calls back after sockets have been read once. */
   readonly soon: (call: () => void) => void
-  /** Calls again and again, without keeping the process alive. */
+  /** Calls back again and again, without keeping the process alive. */
   readonly every: (millis: number, call: () => void) => () => void
   readonly after: (millis: number, call: () => void) => () => void
 }
 
-/** Silence of the event loop that counts as a stop: many times what a beat is apart. */
+/** Silence of the event loop that counts as a stop: many times the interval between beats. */
 export const stopMillis = 500
 const beatMillis = 50
 
-/** Rounds of the event loop in which nothing came: in each, every socket that has something is read. */
+/** Rounds of the event loop without any input after which everything is read: in each round, every socket with input is read. */
 const quietRounds = 2
 
-/** Under a flood something always comes: what waited has been read by then. */
+/** The most rounds, for a flood of input that never ends: what waited at the beginning has been read by then. */
 const readingMillisMax = 5000
 
-/** What `setTimeout` takes. */
+/** The longest delay that `setTimeout` takes. */
 const timeoutMax = 2 ** 31 - 1
 
 const realLoop: Loop = {
@@ -72,10 +72,10 @@ export const makeAttention = (loop: Loop = realLoop): Attention => {
   let users = 0
   let quiet = (): void => {}
   let lastAt = loop.now()
-  /** What the clock leaves out. */
+  /** Time that the clock leaves out. */
   let stopped = 0
   let count = 0
-  /** When the stop began after which sockets are being read; null: all is read. */
+  /** When the stop began after which sockets are being read; null: everything is read. */
   let since: number | null = null
   let readingFrom = 0
   let hasHeard = false
@@ -135,7 +135,7 @@ export const makeAttention = (loop: Loop = realLoop): Attention => {
       const look = (): void => {
         if (isOff) return
         const left = until - clock()
-        // a timer of the system may be early by the part of a millisecond
+        // a timer of the system may fire a fraction of a millisecond early
         if (left > 1) cancel = loop.after(Math.min(left, timeoutMax), look)
         else if (since !== null) whenRead(look)
         else done()

@@ -1,10 +1,10 @@
 /**
- * Keeps a server's clock: compares the machine's with all that knows something of time, tells of jumps, and has the store
- * remember now and then what the clock said.
+ * Keeps a server's clock: compares the machine's clock with everything that knows the time, reports jumps, and has the store
+ * remember from time to time what the clock said.
  *
- * While it runs, the witnesses are the monotonic clock, the time since the machine's start, and the database's clock, which
- * counts when it did not jump along. At a start it is what was remembered: the same machine has run for as long since as its
- * clock went on, or the clock is doubted; after the machine was started anew, it is not before what is known.
+ * While the server runs, the witnesses are the monotonic clock, the time since the machine's start, and the database's clock,
+ * which counts when it did not jump along. At a start the witness is what was remembered: if the machine has not been restarted,
+ * its uptime must agree with its clock, or the clock is doubted; after a restart, the clock must not be before what is known.
  */
 import { readFileSync } from "node:fs"
 import { uptime } from "node:os"
@@ -19,23 +19,23 @@ import { makeSteadyClock } from "./steady-clock.ts"
 import type { ClockEvent, ClockState, SteadyOptions, TimeSources } from "./steady-clock.ts"
 
 export interface ClockKeeper {
-  /** What everything in the server goes by. */
+  /** The clock that everything in the server goes by. */
   readonly clock: Clock.Clock
   readonly state: () => ClockState
-  /** Asks the store what time it ought to be: before anything is decided. */
+  /** Asks the store what time it should be, before anything is decided. */
   readonly begin: (witness: ClockWitness) => Effect.Effect<void>
-  /** Asks and tells it once. */
+  /** Asks the store and tells it the time, once. */
   readonly look: Effect.Effect<void>
-  /** Does so now and then, until the scope ends. */
+  /** Does so from time to time, until the scope ends. */
   readonly run: Effect.Effect<void>
-  /** Ends when what is to be remembered of jumps is. */
+  /** Completes when everything about jumps that has to be remembered is stored. */
   readonly remembered: Effect.Effect<void>
 }
 
 const beatEvery = "1 minute"
 const lookEvery = "10 seconds"
 
-/** One run of a machine; `unknown` where that cannot be told. */
+/** Identifies one run of the machine between two starts; `unknown` where that cannot be told. */
 export const bootId = (): string => {
   try {
     return readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim()
@@ -65,9 +65,9 @@ export const makeClockKeeper = (
 ): ClockKeeper => {
   const boot = sources.boot ?? bootId()
   let witness: ClockWitness | null = null
-  /** Not yet stored. */
+  /** A jump that was followed, until that is stored. */
   let followed: (ClockEvent & { readonly _tag: "Followed" }) | null = null
-  /** The database's clock beside ours, when both were right. */
+  /** The difference of the database's clock from ours when both were right. */
   let baseline: { readonly database: Millis; readonly monotonic: number; readonly offset: Millis } | null =
     null
 
@@ -94,13 +94,13 @@ export const makeClockKeeper = (
     const told = steady.now()
     const monotonic = sources.monotonic()
     if (steady.state().ahead === 0) {
-      // one that is far away from ours knows nothing of what ours ought to say but by itself
+      // a database clock that is far away from ours cannot vouch for ours
       const isNear = Math.abs(at - told) <= databaseSlackMillis
       baseline = { database: at, monotonic, offset: isNear ? at - told : 0 }
       return
     }
     if (baseline === null) {
-      // it may have been set along with ours before anybody looked: then it says nothing for it
+      // both may have been set before anybody looked: then it does not confirm the jump
       const denies = Math.abs(at - told) <= databaseSlackMillis
       if (denies || !isLocal) steady.witness(denies ? told : at)
       return
@@ -150,7 +150,7 @@ export const makeClockKeeper = (
 type Expectation =
   | { readonly _tag: "Plausible" }
   | { readonly _tag: "Expected"; readonly at: Millis; readonly isDenied: boolean }
-  /** Nobody confirms a gap of that length. */
+  /** No witness confirms a gap of that length. */
   | { readonly _tag: "Doubted"; readonly by: Millis }
 
 /** What is known of the time at a start. */
@@ -164,7 +164,7 @@ const expectation = Effect.fnUntraced(function* (
   const wall = sources.wall()
   const gap = yield* gapOf(witness, wall, boot, sources.uptime())
   const plausible: Expectation = { _tag: "Plausible" }
-  const near = (one: Millis, other: Millis, slack = jumpMillis): boolean => Math.abs(one - other) <= slack
+  const near = (left: Millis, right: Millis, slack = jumpMillis): boolean => Math.abs(left - right) <= slack
   const vouches = !database.isLocal && near(database.at, wall, databaseSlackMillis)
   const denies = (expected: Millis): boolean =>
     near(database.at, expected, databaseSlackMillis) && !near(database.at, wall, databaseSlackMillis)
@@ -174,7 +174,7 @@ const expectation = Effect.fnUntraced(function* (
   if (gap.by === "uptime") return near(wall, known) || vouches ? plausible : expected(known)
   if (toldAt !== null && wall < toldAt - jumpMillis) return vouches ? plausible : expected(toldAt)
   if (gap.millis <= doubtMillis || vouches) return plausible
-  // a clock of another kind, between what is known and what this one says
+  // a third opinion: the database's clock is between what is known and what the machine's clock says
   const isElsewhere = !near(database.at, wall, databaseSlackMillis) && database.at >= known - jumpMillis
   if (isElsewhere && database.at < wall) return expected(database.at)
   const doubted: Expectation = { _tag: "Doubted", by: gap.millis }
@@ -192,7 +192,7 @@ const remember = Effect.fnUntraced(function* (
   } else if (doubt !== null && (vouched === "database" || -by >= doubt.by / 2)) yield* witness.clearDoubt
 })
 
-/** What happened to the clock, once each time, for the log. */
+/** Logs what happened to the clock, once for each event. */
 const lineOf = (event: ClockEvent, { waitMillis }: SteadyOptions, wall: Millis): Effect.Effect<void> => {
   switch (event._tag) {
     case "Healed":
@@ -221,9 +221,10 @@ const wayOut = (isDenied: boolean, waitMillis: Millis): string =>
     ? "it is not followed for as long as that says so"
     : `it is followed when it has stood for ${waitMillis / 1000} s (clock_jump_wait), unless the database's clock denies it`
 
-const wayOf = (by: Millis): string => `went ${by > 0 ? "ahead" : "back"} by ${spanInWords(Math.abs(by))}`
+const wayOf = (difference: Millis): string =>
+  `went ${difference > 0 ? "ahead" : "back"} by ${spanInWords(Math.abs(difference))}`
 
-/** The machine's clock where there is no store to ask, nobody to tell and nothing to set: in a program that embeds us. */
+/** The machine's clock for a program that embeds presently: there is no store to ask and no setting to follow. */
 export const steadied = (system: Clock.Clock): Clock.Clock => {
   const { clock } = makeClockKeeper(system, steadyDefaults, () => {})
   return clock

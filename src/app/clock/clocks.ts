@@ -1,5 +1,5 @@
 /**
- * Time as a program tells it: what is due is judged by it, while waiting goes on in real time.
+ * A clock that a program provides: deadlines are judged by it, while waiting goes on in real time.
  */
 import { Clock, Duration, Effect } from "effect"
 import { attention } from "./attention.ts"
@@ -19,13 +19,13 @@ export const clockTelling = (
   sleep,
 })
 
-/** The one that nobody has provided. */
+/** The clock that is used when nobody provides one. */
 const machineClock = Effect.runSync(Clock.Clock)
 
-/** Whether it is the machine's; one that a program provides is right, however it goes. */
+/** Whether this is the machine's clock; one that a program provides is right by definition. */
 export const isMachineClock = (clock: Clock.Clock): boolean => clock === machineClock
 
-/** The same, but waiting counts only the time in which the process ran, and ends after what waited in sockets was read. */
+/** The same clock, but waiting counts only the time in which the process ran, and ends after sockets have been read. */
 export const attentiveClock = (now: () => number, system: Clock.Clock): Clock.Clock =>
   clockTelling(now, system, (duration) =>
     Effect.callback<void>((resume) => {

@@ -1,31 +1,31 @@
 /**
- * What the store knows of the time when a program looks at it, and how far the machine's clock is from that.
+ * What the store knows of the time when a program opens it, and how far the machine's clock is from that.
  */
 import { Effect } from "effect"
 import type { Millis } from "../../domain/vocabulary.ts"
 import type { ClockWitness } from "../../ports/log-admin.ts"
 
-/** More than this ahead of what is known, with nobody to confirm it, is doubted: retention waits. */
+/** A clock that is further ahead than this of what is known, with no witness, is doubted: retention waits. */
 export const doubtMillis: Millis = 86_400_000
 
-/** What a database's clock may differ where nothing better is known. */
+/** Tolerance for a database's clock where nothing better is known. */
 export const databaseSlackMillis: Millis = 60_000
 
 interface Known {
   readonly known: Millis
-  /** How far the machine's clock is after `known`; negative: before it. */
+  /** How far the machine's clock is ahead of `known`; negative: behind it. */
   readonly millis: Millis
 }
 
 export type Gap =
-  /** The machine has run since the store was told the time, at `toldAt`: `known` is what time it is. */
+  /** The machine has run since the store was told the time, at `toldAt`: `known` is what time it is now. */
   | (Known & { readonly by: "uptime"; readonly toldAt: Millis })
   /** `known` is the newest time that the store holds. `toldAt`: when it was last told the time; null: never. */
   | (Known & { readonly by: "newest"; readonly toldAt: Millis | null })
 
 /**
- * @param boot one run of the machine; `unknown`: it cannot be told from another
- * @param uptime milliseconds since its start, sleep included; null: that cannot be told
+ * @param boot identifies one run of the machine; `unknown`: it cannot be told from another
+ * @param uptime milliseconds since the machine's start, sleep included; null: unknown
  * @returns null: the store knows nothing of the time
  */
 export const gapOf = Effect.fnUntraced(function* (

@@ -1,46 +1,46 @@
 /**
- * The clock a server goes by: the machine's, but for jumps that nothing explains.
+ * The clock that a server goes by: the machine's, except for jumps that nothing explains.
  *
- * The machine's clock and the monotonic one go at the same pace. When they part by more than `jumpMillis`, the time told goes on as
- * the monotonic clock does, until the machine's clock comes back, until somebody confirms it, or until it has stood for
- * `waitMillis` and nobody denies it. So a clock that is wrong for a while ends nothing and drops nothing, and one that was set right
- * is followed in the end.
+ * The machine's clock and the monotonic clock run at the same pace. When they part by more than `jumpMillis`, the time told
+ * continues with the monotonic clock until the machine's clock comes back, a witness confirms the jump, or it has persisted for
+ * `waitMillis` without being denied. So a clock that is wrong for a while expires nothing and drops nothing, and one that was
+ * corrected is followed in the end.
  *
- * A machine that slept, or a process on it that was frozen with it, looks like a jump: the monotonic clock does not count sleep.
- * The time since the machine's start does, so it confirms at once.
+ * A machine that slept, or a process that was frozen with it, looks like a jump, because the monotonic clock does not count
+ * sleep. The time since the machine's start does, so it confirms such a jump at once.
  */
 import type { Millis } from "../../domain/vocabulary.ts"
 
-/** What the clock is compared with. */
+/** The clocks that are compared. */
 export interface TimeSources {
   /** The machine's clock, milliseconds since 1970. */
   readonly wall: () => Millis
-  /** Milliseconds that only grow, at the pace of time, but not while the machine sleeps. */
+  /** Monotonic milliseconds, at the pace of time, not counting sleep of the machine. */
   readonly monotonic: () => number
-  /** Milliseconds since the machine's start, sleep included; null: that cannot be told. */
+  /** Milliseconds since the machine's start, sleep included; null: unknown. */
   readonly uptime: () => number | null
 }
 
 export interface SteadyOptions {
   /** Difference that counts as a jump. */
   readonly jumpMillis: Millis
-  /** How long a jump must have stood before it is followed without being confirmed; 0: at once. */
+  /** How long a jump must persist before it is followed without confirmation; 0: it is followed at once. */
   readonly waitMillis: Millis
 }
 
 /** What happened to the clock. `by`: milliseconds, positive when it went ahead. */
 export type ClockEvent =
-  /** `isDenied`: the database's clock says already that it is wrong. */
+  /** `isDenied`: the database's clock contradicts it already. */
   | { readonly _tag: "Jumped"; readonly by: Millis; readonly isDenied: boolean }
-  /** It is where it was expected to be. */
+  /** The machine's clock is back where it was expected. */
   | { readonly _tag: "Healed" }
-  /** It is followed from now on; `vouched`: by whom it was confirmed, null: only by standing for so long. */
+  /** The jump is followed from now on; `vouched`: the witness that confirmed it, null: it only persisted long enough. */
   | { readonly _tag: "Followed"; readonly by: Millis; readonly vouched: "uptime" | "database" | null }
 
 export interface ClockState {
-  /** By how much the machine's clock differs from the time that is told, in milliseconds; 0: it is followed. */
+  /** How far the machine's clock is from the time that is told, in milliseconds; 0: it is followed. */
   readonly ahead: Millis
-  /** When it will be followed, if nothing happens, by the time that is told; null: it is, or somebody denies it. */
+  /** When the jump will be followed if nothing happens, by the time that is told; null: there is none, or it is denied. */
   readonly followsAt: Millis | null
   readonly isDenied: boolean
   readonly jumps: number
@@ -49,14 +49,14 @@ export interface ClockState {
 
 export interface SteadyClock {
   readonly now: () => Millis
-  /** Told from elsewhere that it is now about `instant`, by a clock that did not jump with this one. */
+  /** Reports that it is now about `instant`, by a clock that did not jump along with this one. */
   readonly witness: (instant: Millis) => void
-  /** What time it ought to be, at a start: told until the machine's clock agrees. */
+  /** What time it should be at a start: told until the machine's clock agrees. */
   readonly expect: (instant: Millis, isDenied: boolean) => void
   readonly state: () => ClockState
 }
 
-/** How long the two clocks are compared from one point before a newer one is taken: so a clock that runs fast is noticed as well. */
+/** How long the clocks are compared from one anchor before a newer one is taken, so that a clock that runs fast is noticed too. */
 const anchorMillis = 60_000
 
 interface Anchor {
@@ -76,22 +76,22 @@ export const makeSteadyClock = (
     uptime: uptime(),
   })
   let anchor = anchorAt(wall(), monotonic())
-  /** A jump that is not followed: how far it went, and since when, by the monotonic clock. */
+  /** A jump that is not followed: how far it went, and since when by the monotonic clock. */
   let held: { by: Millis; since: number; isDenied: boolean } | null = null
   const counts = { jumps: 0, followed: 0 }
-  /** Whether the next jump is denied from the beginning. */
+  /** Whether the next jump counts as denied from its beginning. */
   let willBeDenied = false
 
   const follow = (
     instant: Millis,
     now: number,
-    by: Millis,
+    ahead: Millis,
     vouched: "uptime" | "database" | null,
   ): Millis => {
     held = null
     anchor = anchorAt(instant, now)
     counts.followed++
-    told({ _tag: "Followed", by, vouched })
+    told({ _tag: "Followed", by: ahead, vouched })
     return instant
   }
 
@@ -102,16 +102,16 @@ export const makeSteadyClock = (
     return Math.abs(instant - anchor.wall - (since - anchor.uptime)) <= jumpMillis
   }
 
-  const parted = (instant: Millis, now: number, expected: Millis, by: Millis): Millis => {
-    if (held === null || Math.abs(by - held.by) > jumpMillis) {
+  const parted = (instant: Millis, now: number, expected: Millis, ahead: Millis): Millis => {
+    if (held === null || Math.abs(ahead - held.by) > jumpMillis) {
       const isDenied = willBeDenied && waitMillis > 0
-      held = { by, since: now, isDenied }
+      held = { by: ahead, since: now, isDenied }
       counts.jumps++
-      // the machine's own word on its sleep is as good as its clock's
-      if (by > 0 && hasSlept(instant)) return follow(instant, now, by, "uptime")
-      if (waitMillis > 0) told({ _tag: "Jumped", by, isDenied })
+      // the machine's uptime tells its sleep as reliably as its clock does
+      if (ahead > 0 && hasSlept(instant)) return follow(instant, now, ahead, "uptime")
+      if (waitMillis > 0) told({ _tag: "Jumped", by: ahead, isDenied })
     }
-    if (!held.isDenied && now - held.since >= waitMillis) return follow(instant, now, by, null)
+    if (!held.isDenied && now - held.since >= waitMillis) return follow(instant, now, ahead, null)
     return expected
   }
 
@@ -119,8 +119,8 @@ export const makeSteadyClock = (
     const instant = wall()
     const ticks = monotonic()
     const expected = Math.floor(anchor.wall + (ticks - anchor.monotonic))
-    const by = instant - expected
-    if (by > jumpMillis || by < -jumpMillis) return parted(instant, ticks, expected, by)
+    const ahead = instant - expected
+    if (ahead > jumpMillis || ahead < -jumpMillis) return parted(instant, ticks, expected, ahead)
     if (held !== null) {
       held = null
       told({ _tag: "Healed" })

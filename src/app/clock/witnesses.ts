@@ -1,5 +1,5 @@
 /**
- * Whether the clock is to be believed when it says that something is old: what is dropped does not come back.
+ * Whether the clock can be believed when it says that something is old: what has been dropped does not come back.
  */
 import { Effect } from "effect"
 import type { Millis } from "../../domain/vocabulary.ts"
@@ -10,15 +10,15 @@ import { doubtMillis } from "./known-time.ts"
 import { databaseSlackMillis, gapOf } from "./known-time.ts"
 
 export interface Suspicion {
-  /** By how much the machine's clock is away from the time that is told; 0: it is not, or nobody knows. */
+  /** How far the machine's clock is from the time that is told; 0: it is not, or nobody knows. */
   readonly ahead: Millis
-  /** Days for which a jump that nobody confirmed keeps everything from being dropped. */
+  /** Days for which an unconfirmed jump keeps anything from being dropped. */
   readonly doubtDays: number
-  /** True: a server has looked at the clock all the time that it runs. */
+  /** True: a server has watched the clock for as long as it runs. */
   readonly isWatched: boolean
 }
 
-/** @returns why nothing may be dropped as old, without somebody's word; null: nothing speaks against it */
+/** @returns why nothing may be dropped as old without an operator's word; null: no objection */
 export const suspicionOf = Effect.fnUntraced(function* (
   witness: ClockWitness,
   now: Millis,
@@ -37,7 +37,7 @@ export const suspicionOf = Effect.fnUntraced(function* (
   if (gap === null || gap.millis <= doubtMillis) return null
   if (gap.by === "uptime")
     return `the clock of this machine went ahead by ${spanInWords(gap.millis)} since ${iso(gap.toldAt)}`
-  // a database elsewhere has a clock of its own, and it agrees
+  // a database on another machine has a clock of its own, and it agrees
   if (!isLocal) return null
   return `the newest that the log knows of is from ${iso(gap.known)}, ${spanInWords(gap.millis)} ago by the clock of this machine`
 })

@@ -1,12 +1,12 @@
 /**
- * What of a configuration is in force and cannot be meant, though nothing keeps a server from starting with it: settings that
- * change nothing, accounts that nobody can use.
+ * Settings that are in force but cannot be what was meant, although a server starts with them: settings without effect, accounts
+ * that nobody can use.
  */
 import type { Config } from "./config.ts"
 import { asksRules, isAuthenticated, realmOf } from "./limits.ts"
 import type { Account, Users } from "./users.ts"
 
-/** One thing to tell, with what to do about it. */
+/** One piece of advice, with what to do. */
 export interface Advice {
   readonly what: string
   readonly fix: string
@@ -30,10 +30,10 @@ export const openBecause = (config: Config): string | null => {
       : "there is no authentication and no source of rules"
 }
 
-/** Of these each says who may watch, and nothing else. */
+/** Settings that do nothing but say who may watch. */
 const watchSettings = ["watch_policy", "line_members", "mailbox_owners", "no_rules", "no_match"] as const
 
-/** While everybody may watch. */
+/** The advice while everybody may watch. */
 const idleSettings = (config: Config): readonly Advice[] => {
   const because = openBecause(config)
   if (because === null) return []
@@ -60,17 +60,17 @@ const isGiven = (value: unknown): boolean =>
 
 const namesMax = 3
 
-/** Accounts of another realm than phones are asked for, and those with hashes of MD5 only where that is not taken. */
+/** Accounts of a realm other than the one in challenges, and accounts with MD5 hashes only where MD5 is not accepted. */
 const uselessAccounts = (config: Config, { accounts }: Users): readonly Advice[] => {
   const realm = realmOf(config)
-  const byRealm = Map.groupBy(accounts, (one) => one.realm)
-  const others = [...byRealm].filter(([other]) => other !== realm)
-  const found = others.map(([other, some]): Advice => {
-    const { user, address } = some[0]!
-    const anew = `presently user ${user} --realm ${realm} --address ${address ?? `sip:${user}@${other}`} makes a line that is`
+  const byRealm = Map.groupBy(accounts, (account) => account.realm)
+  const otherRealms = [...byRealm].filter(([name]) => name !== realm)
+  const found = otherRealms.map(([name, accounts]): Advice => {
+    const { user, address } = accounts[0]!
+    const anew = `presently user ${user} --realm ${realm} --address ${address ?? `sip:${user}@${name}`} makes a line that is`
     return {
-      what: `${placeOf(config, some)} of realm ${other} ${some.length === 1 ? "is" : "are"} never asked for: the realm of this server is ${realm}`,
-      fix: byRealm.size === 1 ? `${anew}, or set realm = ${other}` : anew,
+      what: `${placeOf(config, accounts)} of realm ${name} ${accounts.length === 1 ? "is" : "are"} never asked for: the realm of this server is ${realm}`,
+      fix: byRealm.size === 1 ? `${anew}, or set realm = ${name}` : anew,
     }
   })
   const weak = config.digest_md5
@@ -89,10 +89,10 @@ const uselessAccounts = (config: Config, { accounts }: Users): readonly Advice[]
 }
 
 /** `users_file users.txt:3: 12 accounts (bob, carol, dave and 9 more)` */
-const placeOf = ({ users_file: file }: Config, some: readonly Account[]): string => {
-  const named = some.slice(0, namesMax).map(({ user }) => user)
-  const left = some.length - named.length
+const placeOf = ({ users_file: file }: Config, accounts: readonly Account[]): string => {
+  const named = accounts.slice(0, namesMax).map(({ user }) => user)
+  const left = accounts.length - named.length
   const names = left === 0 ? named.join(", ") : `${named.join(", ")} and ${left} more`
-  const count = some.length === 1 ? "1 account" : `${some.length} accounts`
-  return `users_file ${file}:${some[0]!.line}: ${count} (${names})`
+  const count = accounts.length === 1 ? "1 account" : `${accounts.length} accounts`
+  return `users_file ${file}:${accounts[0]!.line}: ${count} (${names})`
 }

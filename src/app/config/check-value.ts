@@ -1,5 +1,5 @@
 /**
- * Whether a value will do for a setting of its kind, and what it is then.
+ * Whether a value is valid for a setting of its kind, and its parsed form.
  */
 import { readPeers } from "../../adapters/sip/peers.ts"
 import { parseValue } from "./file.ts"
@@ -12,7 +12,7 @@ import { peersInText } from "./trusted-peers.ts"
 type Checked =
   | { readonly _tag: "Good"; readonly value: unknown }
   | { readonly _tag: "Bad"; readonly allowed: string }
-  /** Several things are wrong inside. */
+  /** Several things inside the value are wrong. */
   | { readonly _tag: "Faulty"; readonly faults: readonly string[] }
 
 const isScalar = (value: unknown): value is string | number | boolean =>
@@ -55,46 +55,52 @@ export const checkValue = (setting: Setting, value: unknown, at: At): Checked =>
         : { _tag: "Bad", allowed: `expected a file of code, for example ./policy.ts: ${fault}` }
     }
     case "module": {
-      // what a program gives in its place is looked at when the module would be loaded
+      // what a program gives in place of a module is checked when a module would be loaded
       const isGiven = typeof value === "string" ? value !== "" : typeof value === "object"
       return isGiven
         ? { _tag: "Good", value }
         : { _tag: "Bad", allowed: "expected a module, for example ./extensions.ts" }
     }
-    case "list": {
-      const isNumber = (one: unknown): boolean => setting.isNumeric === true && isDigits(one)
-      const items: readonly unknown[] | null = Array.isArray(value)
-        ? value
-        : isNumber(value)
-          ? [value]
-          : typeof value === "string"
-            ? value.split(",")
-            : null
-      const texts = items?.map((item) => (isNumber(item) ? String(item) : item)) ?? null
-      if (texts === null || texts.some((item) => typeof item !== "string" || item.trim() === "")) {
-        return { _tag: "Bad", allowed: `expected ${setting.about}, separated by commas` }
-      }
-      return { _tag: "Good", value: (texts as readonly string[]).map((item) => item.trim()) }
-    }
-    case "peers": {
-      const given = typeof value === "string" ? peersInText(value) : value
-      const items: readonly unknown[] = Array.isArray(given) ? given : [given]
-      const { peers, faults } = readPeers(items)
-      return faults.length === 0
-        ? { _tag: "Good", value: peers.map(({ text }) => text) }
-        : {
-            _tag: "Faulty",
-            faults: faults.map(
-              ({ index, entry, why }) =>
-                `trusted_peers = ${entry.length > 80 ? `${entry.slice(0, 77)}...` : entry} (${at(index)}): ${why}`,
-            ),
-          }
-    }
+    case "list":
+      return checkList(setting, value)
+    case "peers":
+      return checkPeers(value, at)
     case "choice":
       return setting.choices.includes(word)
         ? { _tag: "Good", value: word }
         : { _tag: "Bad", allowed: `expected ${setting.choices.join(" or ")}` }
   }
+}
+
+const checkList = (setting: Setting & { readonly kind: "list" }, value: unknown): Checked => {
+  const isNumber = (item: unknown): boolean => setting.isNumeric === true && isDigits(item)
+  const items: readonly unknown[] | null = Array.isArray(value)
+    ? value
+    : isNumber(value)
+      ? [value]
+      : typeof value === "string"
+        ? value.split(",")
+        : null
+  const texts = items?.map((item) => (isNumber(item) ? String(item) : item)) ?? null
+  if (texts === null || texts.some((item) => typeof item !== "string" || item.trim() === "")) {
+    return { _tag: "Bad", allowed: `expected ${setting.about}, separated by commas` }
+  }
+  return { _tag: "Good", value: (texts as readonly string[]).map((item) => item.trim()) }
+}
+
+const checkPeers = (value: unknown, at: At): Checked => {
+  const given = typeof value === "string" ? peersInText(value) : value
+  const items: readonly unknown[] = Array.isArray(given) ? given : [given]
+  const { peers, faults } = readPeers(items)
+  return faults.length === 0
+    ? { _tag: "Good", value: peers.map(({ text }) => text) }
+    : {
+        _tag: "Faulty",
+        faults: faults.map(
+          ({ index, entry, why }) =>
+            `trusted_peers = ${entry.length > 80 ? `${entry.slice(0, 77)}...` : entry} (${at(index)}): ${why}`,
+        ),
+      }
 }
 
 const flags = new Map([

@@ -1,7 +1,7 @@
 /**
- * Settings from flags, environment, file and defaults, in this order, checked all at once.
+ * Settings from flags, environment, file and defaults, in this order of precedence, all checked at once.
  *
- * Every fault is one line that names key, value, source and what is allowed; a server does not start with one.
+ * Every error is one line that names key, value, source and what is allowed; a server does not start with one.
  */
 import { isIP } from "node:net"
 import { Data } from "effect"
@@ -23,12 +23,12 @@ import { peerAdvice } from "./trusted-peers.ts"
 
 export class ConfigInvalid extends Data.TaggedError("ConfigInvalid")<{
   readonly faults: readonly string[]
-  /** The same with defaults in place of what cannot be read, to find what else is wrong; absent: that is all. */
+  /** The same configuration with defaults in place of what cannot be read, to find further errors; absent: there are none. */
   readonly rest?: {
     readonly config: Config
-    /** Names of settings that stand at their defaults for that. */
+    /** Names of settings that were replaced by their defaults. */
     readonly faulty: ReadonlySet<string>
-    /** Whether all others are as they were given: no file is unreadable, and no name is unknown. */
+    /** Whether all other settings are as given: every file could be read, and every name is known. */
     readonly isWhole: boolean
   }
 }> {
@@ -64,15 +64,15 @@ export interface Address {
 export interface Config extends Omit<Settings, "listen" | "admin"> {
   readonly listen: readonly Address[]
   readonly admin: { readonly host: string; readonly port: number } | null
-  /** Where each value came from, for `config print` and for messages. */
+  /** Where each value comes from, for `config print` and for messages. */
   readonly sources: Readonly<Record<SettingName, string>>
-  /** One line for each value that was given and changes nothing. */
+  /** One line for each given value that has no effect. */
   readonly notices: readonly string[]
-  /** One line for each value that is in force and does not say all it should, with what to write. */
+  /** One line for each value in force that leaves out something it should say, with what to write. */
   readonly advice: readonly string[]
 }
 
-/** @throws ConfigInvalid with every fault found */
+/** @throws ConfigInvalid with every error found */
 export const readConfig = (given: Given): Config => {
   const faults: string[] = []
   const { values, sources, notices } = readValues(given, faults)
@@ -106,7 +106,7 @@ interface ReadValues {
   readonly notices: readonly string[]
 }
 
-/** Each setting's value by itself: the one that was given, or the default. */
+/** Each setting by itself: the value given, or the default. */
 const readValues = (given: Given, faults: string[]): ReadValues => {
   const raw = gather(given, faults)
   const values: Record<string, unknown> = {}
@@ -145,7 +145,7 @@ const readAdmin = (
   return address
 }
 
-/** Also takes `db_url` for `database_url` when only that was given. */
+/** Accepts `db_url` for `database_url` when only that is given. */
 const findDatabaseFaults = (
   values: ReadValues["values"],
   sources: ReadValues["sources"],
@@ -175,7 +175,7 @@ const findDatabaseFaults = (
   }
 }
 
-/** Values that are well-formed, and wrong in themselves or beside another. */
+/** Errors in values that are well-formed, by themselves or in combination with another. */
 const findDisagreements = (
   values: ReadValues["values"],
   sources: ReadValues["sources"],
@@ -197,7 +197,7 @@ const findDisagreements = (
   }
 }
 
-/** What is left of a configuration with faults, to find what else is wrong with it. */
+/** What remains of an invalid configuration, to find further errors. */
 const restOf = (config: Config, faults: readonly string[]): NonNullable<ConfigInvalid["rest"]> => {
   const isOf = (name: string, fault: string): boolean =>
     /^[ ,]/.test(fault.slice(name.length)) && fault.startsWith(name)
@@ -207,7 +207,7 @@ const restOf = (config: Config, faults: readonly string[]): NonNullable<ConfigIn
 }
 
 const neverWritten =
-  "the tables are written at the stop and every 50,000 changes; subscriptions end at their own deadline all the same"
+  "the tables are written at the stop and every db_update_decisions changes; subscriptions end at their own deadline all the same"
 
 /** `udp:192.0.2.1:5060`, `tcp:[2001:db8::1]:5060` */
 export const parseAddress = (address: string): Address | null => {
@@ -218,7 +218,7 @@ export const parseAddress = (address: string): Address | null => {
   return { transport, ...rest }
 }
 
-/** What to write for an address that cannot be read, of which a scheme is the usual reason. */
+/** A suggestion for an address that cannot be read; the usual reason is a URI scheme. */
 const expectedAddress = (text: string): string => {
   const bare = withoutScheme(text)
   return bare !== text && parseHostPort(bare) !== null

@@ -1,6 +1,6 @@
 /**
- * The setting `extensions`: a module that is loaded, or what a program gives in its place, and what is wrong with it beside the other
- * settings.
+ * The setting `extensions`: a module that is loaded, or the object that a program gives in its place, and its conflicts with
+ * other settings.
  */
 import { Effect } from "effect"
 import { ModuleUnusable, extensionsFaults, loadModule } from "../extensions/extensions.ts"
@@ -10,7 +10,7 @@ import { ConfigInvalid } from "./config.ts"
 import type { Config } from "./config.ts"
 import { packagesOf } from "./packages.ts"
 
-/** The same configuration with the module loaded that it names. Fails with everything that is wrong with what it brings. */
+/** The same configuration with the module that it names loaded. Fails with every error in what the module brings. */
 export const withExtensions = Effect.fnUntraced(function* (config: Config) {
   const { extensions: file } = config
   if (file === null) return config
@@ -28,14 +28,14 @@ export const withExtensions = Effect.fnUntraced(function* (config: Config) {
   return { ...config, extensions }
 })
 
-/** What a message begins with. */
+/** How messages begin. */
 const at = ({ extensions, sources }: Config): string =>
   typeof extensions === "string" ? `extensions = ${extensions} (${sources.extensions})` : "extensions"
 
 /**
- * What cannot be together: names that are taken, rules and a store that settings name as well, one line each.
+ * Conflicts: names that are taken, and rules or a store that other settings name as well; one line each.
  *
- * @param given the configuration before the module was loaded, which messages name
+ * @param given the configuration before the module was loaded, which messages refer to
  */
 export const extensionsConflicts = (given: Config, config: Config): readonly string[] => {
   const extensions = loadedExtensions(config)
@@ -72,7 +72,7 @@ export const extensionsConflicts = (given: Config, config: Config): readonly str
   return faults.map((fault) => `${at(given)}: ${fault}`)
 }
 
-/** Packages that cannot be together for another reason, such as a header that no request brings along. */
+/** Packages that cannot be combined for another reason, such as a header that no request carries. */
 const registryFaults = (config: Parameters<typeof packagesOf>[0]): readonly string[] => {
   try {
     packagesOf(config)

@@ -1,8 +1,8 @@
 /**
- * Why a file or folder that a setting names cannot be used, in words.
+ * Why a file or folder named by a setting cannot be used, in words.
  */
 
-/** Without the path, which stands beside it, and with what to do. */
+/** Without the path, which the message gives beside it, and with what to do. */
 export const fileWords = (cause: unknown): string => {
   const code = (cause as NodeJS.ErrnoException | null)?.code
   switch (code) {

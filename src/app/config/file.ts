@@ -1,7 +1,7 @@
 /**
- * The file of settings, YAML or JSON (which is YAML), with the line on which each thing stands.
+ * The configuration file, in YAML or JSON (a subset of YAML), with the line of each value.
  *
- * Values are read, not judged: that is `config.ts`.
+ * Values are read here and checked in `config.ts`.
  */
 import { readFileSync } from "node:fs"
 import { LineCounter, isMap, isNode, isScalar, parseDocument } from "yaml"
@@ -11,11 +11,11 @@ import { fileWords } from "./file-words.ts"
 export interface FileSetting {
   readonly name: string
   readonly value: unknown
-  /** `file presently.yaml:31`; with a path, where that part of the value stands. */
+  /** `file presently.yaml:31`; with a path, the place of that part of the value. */
   readonly at: (...path: readonly (string | number)[]) => string
 }
 
-/** @param faults gets a line for each reason why the file cannot be read */
+/** @param faults receives a line for each reason why the file cannot be read */
 export const readConfigFile = (file: string, faults: string[]): readonly FileSetting[] => {
   try {
     return parseConfigFile(readFileSync(file, "utf8"), file, faults)
@@ -29,7 +29,7 @@ const parseConfigFile = (text: string, file: string, faults: string[]): readonly
   const lines = new LineCounter()
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false })
   const lineAt = (offset: number | undefined): string => `file ${file}:${lines.linePos(offset ?? 0).line}`
-  // those after the first are mostly about the same
+  // later errors mostly follow from the first
   const [error] = document.errors
   if (error !== undefined) faults.push(`config (${lineAt(error.pos[0])}): ${error.message.split("\n")[0]}`)
   const { contents } = document
@@ -50,7 +50,7 @@ const parseConfigFile = (text: string, file: string, faults: string[]): readonly
   })
 }
 
-/** A value that stands in a flag or a variable; text that is no YAML stays text. */
+/** A value from a flag or an environment variable; text that is not YAML is taken as text. */
 export const parseValue = (text: string): unknown => {
   const document = parseDocument(text, { prettyErrors: false })
   return document.errors.length > 0 ? text : document.toJS()

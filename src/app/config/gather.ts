@@ -1,6 +1,5 @@
 /**
- * Every value that was given for a setting, with where it came from: flags, environment, file, a program's own options. The
- * strongest source wins.
+ * Every value given for a setting, with its source: flags, environment, file, a program's own options. The strongest source wins.
  */
 import { readFileSync } from "node:fs"
 import { didYouMean } from "./did-you-mean.ts"
@@ -12,27 +11,27 @@ import { settings } from "./settings.ts"
 import type { SettingName } from "./settings.ts"
 
 export interface Given {
-  /** By setting name, from the command line's own flags. */
+  /** By setting name, from the command's own flags. */
   readonly flags: Readonly<Partial<Record<SettingName, readonly string[]>>>
-  /** `NAME=VALUE` of `--set`, in order. */
+  /** `NAME=VALUE` arguments of `--set`, in order. */
   readonly set: readonly string[]
   readonly env: Readonly<Record<string, string | undefined>>
-  /** Path of a YAML or JSON file of settings by name; null: none. */
+  /** Path of a YAML or JSON file of settings; null: none. */
   readonly file: string | null
-  /** By an embedding program; they count as if a flag had given them. */
+  /** Options of an embedding program; they count like flags. */
   readonly own?: Readonly<Record<string, unknown>>
-  /** Other defaults than the general ones: what `dev` presumes. */
+  /** Defaults that differ from the general ones: those of `dev`. */
   readonly defaults: Readonly<Partial<Record<SettingName, unknown>>>
 }
 
-/** A value and where it came from: `flag --listen`, `env PRESENTLY_LISTEN`, `file presently.yaml:31`, `default`. */
+/** A value and its source: `flag --listen`, `env PRESENTLY_LISTEN`, `file presently.yaml:31`, `default`. */
 export interface Sourced {
   readonly value: unknown
-  /** With a path, where that part of the value came from. */
+  /** With a path, the source of that part of the value. */
   readonly at: At
 }
 
-/** Every setting that was given, the strongest source last put. */
+/** Every setting given, with the strongest source applied last. */
 export const gather = (given: Given, faults: string[]): ReadonlyMap<SettingName, Sourced> => {
   const raw = new Map<SettingName, Sourced>()
   const put = (name: string, value: unknown, source: string, at: At = () => source): void => {
@@ -42,7 +41,7 @@ export const gather = (given: Given, faults: string[]): ReadonlyMap<SettingName,
   }
   const file = given.file === null ? [] : readConfigFile(given.file, faults)
   for (const { name, value, at } of file) {
-    // a name without a value is one that nobody has filled in
+    // a name without a value counts as not given
     if (value !== null || !isSetting(name)) put(name, value, at(), at)
   }
   for (const { name, value, source } of readEnvironment(given.env, faults)) put(name, value, source)
@@ -79,8 +78,8 @@ const readEnvironment = (env: Given["env"], faults: string[]): readonly Variable
   const url = env["DATABASE_URL"]
   if (url !== undefined) found.push({ name: "database_url", value: url, source: "env DATABASE_URL" })
   for (const [variable, value] of Object.entries(env)) {
-    // The file's own name is no setting, and test switches are nobody's.
-    const isOther = others.has(variable) || variable.startsWith("PRESENTLY_TEST_")
+    // Variables that are not settings: the file's own name, and switches of the tests.
+    const isOther = otherNames.has(variable) || variable.startsWith("PRESENTLY_TEST_")
     if (value === undefined || !variable.startsWith("PRESENTLY_") || isOther) continue
     const name = variable.slice("PRESENTLY_".length).toLowerCase()
     const source = `env ${variable}`
@@ -107,7 +106,7 @@ const readValueFile = (path: string, where: string, faults: string[]): string | 
   return null
 }
 
-/** Read elsewhere: by the command line, by clients. */
-const others: ReadonlySet<string> = new Set(["PRESENTLY_CONFIG", "PRESENTLY_TOKEN"])
+/** Read elsewhere: by the command line and by clients. */
+const otherNames: ReadonlySet<string> = new Set(["PRESENTLY_CONFIG", "PRESENTLY_TOKEN"])
 
 const isSetting = (name: string): name is SettingName => Object.hasOwn(settings, name)

@@ -2,10 +2,10 @@
  * Hosts and ports as people write them.
  */
 
-/** Loopback addresses reach nobody else: a server on them may be open. */
+/** Loopback addresses cannot be reached from outside, so a server on them may be open. */
 export const isLoopback = (host: string): boolean => host === "::1" || /^127\.\d+\.\d+\.\d+$/.test(host)
 
-/** `http://127.0.0.1:5080/` as people copy it from a browser. */
+/** `http://127.0.0.1:5080/`, as copied from a browser. */
 export const withoutScheme = (text: string): string => text.replace(/^http:\/\/([^/]+)\/*$/i, "$1")
 
 /** `127.0.0.1:5080`, `[::1]:5080`, `localhost:5080` */

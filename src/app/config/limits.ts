@@ -1,5 +1,5 @@
 /**
- * The settings that decisions are made with.
+ * The settings that decisions depend on.
  */
 import { defaultLimits } from "../../domain/presentity/context.ts"
 import type { Limits } from "../../domain/presentity/context.ts"
@@ -8,7 +8,7 @@ import { loadedExtensions } from "../extensions/loaded.ts"
 import type { Config } from "./config.ts"
 import { watchingOf } from "./watch-policies.ts"
 
-/** Whether watchers are judged by rules, or everybody may watch who may send requests. */
+/** Whether rules decide about watchers, or everybody who may send requests may watch. */
 export const asksRules = (config: Config): boolean =>
   config.policy === "rules" ||
   (config.policy === "auto" &&
@@ -18,13 +18,13 @@ export const asksRules = (config: Config): boolean =>
       loadedExtensions(config)?.rules !== undefined ||
       isAuthenticated(config)))
 
-/** Whether anybody is asked who he is: by digest, or by trusted peers. */
+/** Whether requesters are identified: by digest authentication, or by trusted peers. */
 export const isAuthenticated = ({
   users_file,
   trusted_peers,
 }: Pick<Config, "users_file" | "trusted_peers">): boolean => users_file !== null || trusted_peers.length > 0
 
-/** The realm that phones are asked for. */
+/** The realm in challenges. */
 export const realmOf = ({ realm, domain }: Pick<Config, "realm" | "domain">): string =>
   realm ?? domain[0] ?? "presently"
 

@@ -1,3 +1,5 @@
-/** A URL without user and password, wherever it says them. */
+/**
+ * A URL without user and password, wherever they stand in it.
+ */
 export const masked = (url: string): string =>
   url.replace(/\/\/.*@/s, "//***@").replaceAll(/([?&](?:password|sslpassword)=)[^&]*/gi, "$1***")

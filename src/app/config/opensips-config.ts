@@ -1,6 +1,6 @@
 /**
- * Settings of ours from an OpenSIPS or Kamailio script: the parameters of the presence modules under their own names,
- * each that means something else here with a comment, and all that has no counterpart named with its line.
+ * Converts an OpenSIPS or Kamailio script to our settings: parameters of the presence modules keep their names, each one that
+ * means something else here gets a comment, and everything without a counterpart is named with its line.
  */
 import { ConfigInvalid, parseAddress, readConfig } from "./config.ts"
 import { readScript } from "./opensips-script.ts"
@@ -11,9 +11,9 @@ import type { SettingName } from "./settings.ts"
 import { settingLine } from "./text.ts"
 
 export interface Imported {
-  /** A file of settings. */
+  /** The configuration file to be written. */
   readonly text: string
-  /** What has no counterpart, and why. */
+  /** Parameters without a counterpart, and why. */
   readonly missed: readonly { readonly line: number; readonly what: string }[]
   readonly hasSecret: boolean
 }
@@ -28,7 +28,7 @@ export const importOpensips = (text: string, source: string): Imported => {
     if (typeof outcome === "string") {
       const { module, name, value, line } = parameter
       missed.push({ line, what: `${module}: ${name} = ${hidden(value)} is not taken over: ${outcome}` })
-    } else for (const one of outcome) put(taken, one, parameter.line, missed)
+    } else for (const wish of outcome) put(taken, wish, parameter.line, missed)
   }
   takeModules(script, taken)
   takeSockets(script, taken, missed)
@@ -43,17 +43,17 @@ export const importOpensips = (text: string, source: string): Imported => {
   })
   return {
     text: `# Settings of presently, from ${source}\n\n${lines.join("")}${peersOf(script)}${calls(script)}`,
-    missed: missed.toSorted((one, other) => one.line - other.line),
+    missed: missed.toSorted((left, right) => left.line - right.line),
     hasSecret: [...taken.keys()].some((name) => (settings[name] as Setting).secret === true),
   }
 }
 
-/** One setting to be. */
+/** One setting to be written. */
 interface Taken {
   readonly value: unknown
-  /** 0: no single line says so. */
+  /** 0: it does not come from a single line. */
   readonly line: number
-  /** What it means here, when that is something else; empty: the same. */
+  /** What it means here, where that differs; empty: the same. */
   readonly why: string
 }
 
@@ -81,7 +81,7 @@ const put = (
     return
   }
   const idle = setting.idle === undefined ? "" : `changes nothing: ${setting.idle}`
-  taken.set(name, { value: joined, line, why: [why, idle].filter((one) => one !== "").join("; ") })
+  taken.set(name, { value: joined, line, why: [why, idle].filter((reason) => reason !== "").join("; ") })
 }
 
 const modules = new Set([
@@ -98,8 +98,8 @@ const modules = new Set([
   "xcap_client",
 ])
 
-/** Parameters of other names: what to make of the value, or why nothing can be made of it. */
-const others: Readonly<Record<string, (value: string) => readonly Wish[] | string>> = {
+/** Parameters under other names: converts the value, or says why it cannot be converted. */
+const readers: Readonly<Record<string, (value: string) => readonly Wish[] | string>> = {
   "clusterer sharing_tag": (value) => {
     const [, name = "", state = ""] = /^([^/=]+)(?:\/\d+)?=(active|backup)$/.exec(value) ?? []
     if (name === "") return "expected NAME/CLUSTER=active or NAME/CLUSTER=backup"
@@ -137,7 +137,7 @@ const others: Readonly<Record<string, (value: string) => readonly Wish[] | strin
       value: Number(value),
       why:
         Number(value) <= 0
-          ? "the tables are written at the stop and every 50,000 changes; subscriptions expire all the same"
+          ? "the tables are written at the stop and every db_update_decisions changes; subscriptions expire all the same"
           : "how far the tables may lag; the log is written at once",
     },
   ],
@@ -155,7 +155,7 @@ const most = (name: "max_expires_publish" | "max_expires_subscribe", value: stri
     ? [{ name, value: 3600, why: `${value} counts as 3600 there` }]
     : [{ name, value: Number(value) }]
 
-/** Kamailio's, about its processes and its database: nothing here would be different. */
+/** Kamailio's parameters about its processes and its database, which have no effect here. */
 const needless = new Set(
   [
     "subs_db_mode publ_cache fetch_rows notifier_processes notifier_poll_rate db_table_lock_type send_fast_notify",
@@ -163,16 +163,16 @@ const needless = new Set(
   ].flatMap((names) => names.split(" ")),
 )
 
-/** Null: it is no business of ours; text: why nothing can be made of it. */
+/** Null: the parameter does not concern presence; text: why it cannot be converted. */
 const take = ({ module, name, value }: ScriptParameter): readonly Wish[] | string | null => {
   if (/^pua(?:_|$)/.test(module)) {
     return "this server does not publish for others; let that server stay, send its PUBLISH here, and list it in trusted_peers with publishes_for"
   }
-  const other = others[`${module} ${name}`]
-  if (other === undefined && !modules.has(module)) return null
-  const wishes = other === undefined ? plain(module, name, value) : other(value)
+  const reader = readers[`${module} ${name}`]
+  if (reader === undefined && !modules.has(module)) return null
+  const wishes = reader === undefined ? plain(module, name, value) : reader(value)
   if (wishes === null || typeof wishes === "string") return wishes
-  const fault = wishes.map(faultOf).find((one) => one !== null)
+  const fault = wishes.map(faultOf).find((outcome) => outcome !== null)
   return fault ?? wishes
 }
 
@@ -191,7 +191,7 @@ const plain = (module: string, name: string, value: string): readonly Wish[] | s
     }
     return "the log is kept in PostgreSQL or in a folder; set database_url or data"
   }
-  // `default_expires` of another module is about another package
+  // `default_expires` of another module concerns another package
   const isKnown =
     Object.hasOwn(settings, name) && (name !== "default_expires" || module === "presence_reginfo")
   if (!isKnown) return "there is no such setting here"
@@ -203,7 +203,7 @@ const plain = (module: string, name: string, value: string): readonly Wish[] | s
   }
   if (setting.kind === "flag")
     return [{ name: known, value: /^-?\d+$/.test(value) ? Number(value) !== 0 : value }]
-  if (setting.kind === "list") return [{ name: known, value: value.split(",").map((one) => one.trim()) }]
+  if (setting.kind === "list") return [{ name: known, value: value.split(",").map((item) => item.trim()) }]
   return [
     {
       name: known,
@@ -213,7 +213,7 @@ const plain = (module: string, name: string, value: string): readonly Wish[] | s
   ]
 }
 
-/** Why our own reading refuses it; null when it does not. */
+/** Why the setting does not accept the value; null when it does. */
 const faultOf = ({ name, value }: Wish): string | null => {
   try {
     readConfig({ flags: {}, set: [], env: {}, file: null, defaults: {}, own: { [name]: value } })
@@ -225,7 +225,7 @@ const faultOf = ({ name, value }: Wish): string | null => {
 }
 
 const takeModules = ({ modules: loaded }: Script, taken: Map<SettingName, Taken>): void => {
-  const has = (name: string): boolean => loaded.some((one) => one.name === name)
+  const has = (name: string): boolean => loaded.some((loading) => loading.name === name)
   const isOpen = taken.get("force_active")?.value === true
   if (has("presence_xml") && !isOpen && taken.get("integrated_xcap_server")?.value !== true) {
     taken.set("policy", { value: "rules", line: 0, why: "presence_xml asks the rules of each presentity" })
@@ -257,8 +257,8 @@ const takeSockets = (
 }
 
 /**
- * The server of the script as a trusted peer, where it goes on in front: as a comment, because whether it asks who its phones
- * are is for its operator to know.
+ * The script's server as a trusted peer, where it stays in front: as a comment, because only its operator knows whether it
+ * authenticates phones.
  */
 const peersOf = ({ modules: loaded, sockets }: Script): string => {
   const publishers = loaded.filter(({ name }) => /^pua(?:_|$)/.test(name)).map(({ name }) => name)
@@ -281,7 +281,7 @@ const peersOf = ({ modules: loaded, sockets }: Script): string => {
   )
 }
 
-/** What to write instead of a call; null when it needs nothing. */
+/** What replaces a call; null when nothing is needed. */
 const adviceFor = ({ name, args }: ScriptCall): string | null => {
   const written = `${name}(${args.join(", ")})`
   const rule = ruleFor({ name, args, line: 0 })
@@ -293,7 +293,7 @@ const adviceFor = ({ name, args }: ScriptCall): string | null => {
 
 /** The rule with the same outcome; null: none is needed, empty: there is none. */
 const ruleFor = ({ name, args }: ScriptCall): string | null => {
-  const [first = "", second = ""] = args.map((one) => one.trim())
+  const [first = "", second = ""] = args.map((argument) => argument.trim())
   if (name === "handle_publish") {
     if (first === "") return null
     const header = /^\$\(?hdr\(([^)]+)\)\)?$/.exec(first)?.[1]

@@ -1,9 +1,9 @@
 /**
- * An OpenSIPS or Kamailio script as far as configuration goes: which modules are loaded, which parameters are set, on
- * which line, and where the two functions of presence are called. Routes are not understood.
+ * Reads an OpenSIPS or Kamailio script as far as configuration goes: the modules loaded, the parameters set, each with its line,
+ * and the calls of the two presence functions. Routing logic is not interpreted.
  *
- * Comments (`#`, `//`, in stars), strings in either quote, `\` at the end of a line, and the preprocessor lines of
- * Kamailio (`#!define`, `#!substdef`, `#!ifdef` …) are.
+ * Comments (`#`, `//`, and C's), strings in either kind of quotes, `\` at the end of a line, and Kamailio's preprocessor lines
+ * (`#!define`, `#!substdef`, `#!ifdef` …) are understood.
  */
 
 export interface ScriptParameter {
@@ -15,7 +15,7 @@ export interface ScriptParameter {
 
 export interface ScriptCall {
   readonly name: "handle_publish" | "handle_subscribe"
-  /** As written, without quotes; an empty one was left out. */
+  /** As written, without quotes; an argument that was left out is empty. */
   readonly args: readonly string[]
   readonly line: number
 }
@@ -27,7 +27,7 @@ export interface Script {
   readonly calls: readonly ScriptCall[]
   /** `listen` and `socket` lines. */
   readonly sockets: readonly { readonly text: string; readonly line: number }[]
-  /** What cannot be followed, or stands in no form that is known. */
+  /** What cannot be followed, or has an unknown form. */
   readonly unread: readonly { readonly what: string; readonly line: number }[]
 }
 
@@ -71,7 +71,7 @@ export const readScript = (text: string): Script => {
   return { modules, parameters, calls, sockets, unread }
 }
 
-/** The values between parentheses that open at `from`; null when none do. */
+/** The arguments in the parentheses that open at `from`; null when there are none. */
 const argumentsAt = (tokens: readonly Token[], from: number): readonly string[] | null => {
   const all = tokens.slice(from, from + 200).filter(({ kind }) => kind !== "end")
   if (all[0]?.text !== "(" || all[0].kind !== "mark") return null
@@ -91,10 +91,10 @@ const argumentsAt = (tokens: readonly Token[], from: number): readonly string[] 
   return null
 }
 
-/** Preprocessor lines out, what they define in; each line keeps its number. */
+/** Removes preprocessor lines and applies their definitions; each line keeps its number. */
 const preprocess = (text: string, unread: { what: string; line: number }[]): string => {
   const defined = new Map<string, string>()
-  /** Whether each `#!ifdef` around has its present branch in force. */
+  /** For each enclosing `#!ifdef`, whether its current branch applies. */
   const branches: boolean[] = []
   const lines = text.split(/\r?\n/)
   for (let index = 0; index < lines.length; index++) {
@@ -144,7 +144,7 @@ const escaped = (text: string): string => text.replaceAll(/[.*+?^$(){}|[\]\\]/g,
 
 const wordPattern = /[^\s"'(),;{}=#]+/y
 
-/** Words, strings and marks; `end` after each line. */
+/** Words, strings and punctuation; `end` after each line. */
 function* tokensOf(text: string): Generator<Token> {
   let line = 1
   let at = 0
@@ -178,7 +178,7 @@ function* tokensOf(text: string): Generator<Token> {
     } else {
       wordPattern.lastIndex = at
       const word = wordPattern.exec(text)?.[0] ?? char
-      // a comment may follow a word at once
+      // a comment may follow a word without a space
       const cut = word.search(/\/[/*]/)
       const kept = cut > 0 && !word.startsWith(":", cut - 1) ? word.slice(0, cut) : word
       yield { kind: "word", text: kept, line }

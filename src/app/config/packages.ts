@@ -1,5 +1,5 @@
 /**
- * The event packages a server runs with: those that come along, as the settings have them, and those of an extension.
+ * The event packages that a server runs with: the bundled ones, as the settings configure them, and those of an extension.
  */
 import { makeXmlCodec, parserCodec } from "../../adapters/xml/codec.ts"
 import { remembering } from "../../adapters/xml/remember.ts"

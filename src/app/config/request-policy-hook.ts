@@ -1,9 +1,9 @@
 /**
- * An operator's own code about single requests, from a file (`request_policy`) or from the program that starts the
- * server, and the rules of the configuration behind it.
+ * An operator's code for single requests, from a file (`request_policy`) or from the program that starts the server, followed by
+ * the rules of the configuration.
  *
- * Whatever that code does ends in an answer: an exception, an outcome nobody knows and two seconds without one are 500
- * and a line in the log. Only a function that never returns cannot be helped.
+ * Whatever that code does, the request gets a response: an exception, an unknown outcome, or no outcome within two seconds is
+ * answered 500 and logged. Only a function that never returns cannot be helped.
  */
 import { resolve } from "node:path"
 import { pathToFileURL } from "node:url"
@@ -16,18 +16,18 @@ import type { PolicyKind, PolicyRule, PublishOutcome, SubscribeOutcome } from ".
 type Said<Outcome> = Outcome | null | undefined | void
 type Answered<Outcome> = Said<Outcome> | Promise<Said<Outcome>>
 
-/** Functions that are asked about each request; nothing said leaves it to the rules, and then to the server. */
+/** Functions that are asked about each request; no outcome leaves the request to the rules, and then to the server. */
 export interface RequestPolicy {
   readonly handlePublish?: (request: PolicyRequest) => Answered<PublishOutcome>
   readonly handleSubscribe?: (request: PolicyRequest) => Answered<SubscribeOutcome>
 }
 
-/** How long an answer may take. */
+/** How long an outcome may take. */
 export const policyMillisMax = 2_000
 
 const functionNames = ["handlePublish", "handleSubscribe"]
 
-/** What is wrong with it; null when it is a policy. */
+/** What is wrong with the policy; null: nothing. */
 export const policyFault = (policy: unknown): string | null => {
   const example = "for example export default { handleSubscribe: (request) => ({ force_active: true }) }"
   if (!isRecord(policy)) return `its default export is no object of functions, ${example}`
@@ -38,7 +38,7 @@ export const policyFault = (policy: unknown): string | null => {
   return Object.keys(policy).length === 0 ? `it has no function, ${example}` : null
 }
 
-/** @throws Error that says why that file cannot be used */
+/** @throws Error that says why the file cannot be used */
 export const loadPolicy = async (file: string): Promise<RequestPolicy> => {
   const loaded = (await import(/* @vite-ignore */ pathToFileURL(resolve(file)).href)) as {
     readonly default?: unknown
@@ -52,11 +52,11 @@ export interface PolicyParts {
   readonly publish: readonly PolicyRule[]
   readonly subscribe: readonly PolicyRule[]
   readonly code: RequestPolicy | null
-  /** Told in one line of what the code did wrong. */
+  /** Receives one line for each fault of the operator's code. */
   readonly onFault: (line: string) => void
 }
 
-/** Null when nothing is said about any request. */
+/** Null: there is no policy for any request. */
 export const makePolicy = ({ publish, subscribe, code, onFault }: PolicyParts): Policy | null => {
   if (publish.length === 0 && subscribe.length === 0 && code === null) return null
   const byRules = (request: PolicyRequest): PolicyDecision | null =>
@@ -107,7 +107,7 @@ const grantOf = (kind: PolicyKind, said: unknown, faults: string[]): PolicyDecis
       faults.push(`${key}, which is no outcome${didYouMean(key, outcomes[kind])}`)
   }
   const { sender, refuse } = said
-  // a URI made from what came in the request: a wrong one is the request's fault, as in the module
+  // a URI derived from the request: if it is wrong, the request is at fault, as in the OpenSIPS module
   if (
     kind === "publish" &&
     refuse === undefined &&

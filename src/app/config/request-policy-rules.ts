@@ -16,65 +16,65 @@ import { domainOf } from "../../domain/uris.ts"
 import { matchesWildcard } from "../../domain/wildcards.ts"
 import { didYouMean } from "./did-you-mean.ts"
 
-/** One value, or several of which any will do; `not`: none of these. */
+/** One value, or several of which any may match; `not`: none of these may. */
 export type PolicyValue<Value> = OnePolicyValue<Value> | readonly OnePolicyValue<Value>[]
 type OnePolicyValue<Value> = Value | { readonly not: PolicyValue<Value> }
 
-/** A URI by shell wildcards, or the other URI of the request: the very same, or one of the same domain. */
+/** A URI as a shell wildcard, or the other URI of the request: the same URI, or one in the same domain. */
 export type UriValue = string | { readonly same_as: UriField } | { readonly same_domain_as: UriField }
 type UriField = "from" | "to"
 
-/** When a rule holds: each condition that is given must. */
+/** When a rule applies: every condition given must hold. */
 export interface PolicyConditions {
-  /** Event package by shell wildcards. */
+  /** Event package, as a shell wildcard. */
   readonly event?: PolicyValue<string>
-  /** URI of the presentity by shell wildcards, or compared with `from`. */
+  /** URI of the presentity, as a shell wildcard or compared with `from`. */
   readonly to?: PolicyValue<UriValue>
-  /** URI of whoever asks by shell wildcards, or compared with `to`. */
+  /** URI of the requester, as a shell wildcard or compared with `to`. */
   readonly from?: PolicyValue<UriValue>
-  /** IP address, or network such as 10.0.0.0/8. */
+  /** IP address, or a network such as 10.0.0.0/8. */
   readonly source?: PolicyValue<string>
   readonly transport?: PolicyValue<TransportName>
-  /** Authenticated name by shell wildcards. */
+  /** Authenticated user name, as a shell wildcard. */
   readonly user?: PolicyValue<string>
   readonly method?: "PUBLISH" | "SUBSCRIBE"
 }
 
-/** What a PUBLISH is granted; what is left out is as ever. */
+/** What a PUBLISH is granted; what is left out keeps its default. */
 export interface PublishOutcome {
-  /** Whose device it is that is not notified of it: `from`, `contact`, `header NAME` or a URI. */
+  /** The device that made the change and is not notified of it: `from`, `contact`, `header NAME` or a URI. */
   readonly sender?: string
-  /** A status, or a status and a reason: `403 Not Here`. */
+  /** A status code, optionally with a reason phrase: `403 Not Here`. */
   readonly refuse?: string | number
 }
 
-/** What a SUBSCRIBE is granted; what is left out is as ever. */
+/** What a SUBSCRIBE is granted; what is left out keeps its default. */
 export interface SubscribeOutcome {
-  /** Active without asking the presentity's rules. */
+  /** Active at once, without consulting the presentity's rules. */
   readonly force_active?: boolean
   readonly sharing_tag?: string
   readonly refuse?: string | number
 }
 
-/** An entry of `handle_publish`: which PUBLISH it is about, and what is granted. The first that matches counts. */
+/** An entry of `handle_publish`: which PUBLISH requests it applies to, and what they are granted. The first match counts. */
 export type PublishRule = PolicyConditions & PublishOutcome
-/** An entry of `handle_subscribe`: which SUBSCRIBE it is about, and what is granted. The first that matches counts. */
+/** An entry of `handle_subscribe`: which SUBSCRIBE requests it applies to, and what they are granted. The first match counts. */
 export type SubscribeRule = PolicyConditions & SubscribeOutcome
 
 export type PolicyKind = "publish" | "subscribe"
 
-/** A rule ready to be asked. */
+/** A compiled rule. */
 export interface PolicyRule {
   readonly fits: (request: PolicyRequest) => boolean
   readonly grant: PolicyDecision
-  /** Names of event packages it waits for, without wildcards. */
+  /** Names of event packages in the rule, without wildcards. */
   readonly events: readonly string[]
 }
 
-/** Where a part of the value stands, for messages. */
+/** The place of a part of the value, for messages. */
 export type At = (...path: readonly (string | number)[]) => string
 
-/** @param faults gets a line for each thing wrong with them */
+/** @param faults receives a line for each error */
 export const readPolicyRules = (
   kind: PolicyKind,
   value: unknown,
@@ -122,7 +122,7 @@ export const readPolicyRules = (
   })
 }
 
-/** What a rule or a function of an operator's code says; faults say what is wrong with it. */
+/** Checks the outcome of a rule or of an operator's code; `faults` receives what is wrong with it. */
 export const readOutcome = (
   kind: PolicyKind,
   outcome: Readonly<Record<string, unknown>>,
@@ -133,13 +133,13 @@ export const readOutcome = (
   const sharingTag = outcome["sharing_tag"]
   if (refuse !== undefined) {
     const refused = readRefusal(refuse)
-    const others = outcomes[kind].filter((one) => one !== "refuse" && outcome[one] !== undefined)
+    const otherKeys = outcomes[kind].filter((key) => key !== "refuse" && outcome[key] !== undefined)
     if (refused === null) {
       fault(
         "refuse",
         "expected a status from 400 to 699 that needs no header of its own, for example 403 Not Here",
       )
-    } else if (others.length > 0) fault("refuse", `stands alone; leave out ${others.join(" and ")}`)
+    } else if (otherKeys.length > 0) fault("refuse", `stands alone; leave out ${otherKeys.join(" and ")}`)
     return refused ?? { _tag: "Refused", status: 500, reason: null }
   }
   const grant: { -readonly [Key in keyof Granted]: Granted[Key] } = { _tag: "Granted" }
@@ -174,13 +174,13 @@ export const outcomes: Readonly<Record<PolicyKind, readonly string[]>> = {
   subscribe: ["force_active", "sharing_tag", "refuse"],
 }
 
-/** Besides true and false, as the module has it. */
+/** Accepted beside true and false, as in the OpenSIPS module. */
 const truths = new Map<unknown, boolean>([
   [1, true],
   [0, false],
 ])
 
-/** They mean something only with headers that the server writes when it refuses by itself. */
+/** Statuses that make sense only with headers that the server adds when it refuses by itself. */
 const withHeaders = new Set([401, 405, 406, 407, 412, 415, 420, 421, 423, 489, 494])
 
 const readRefusal = (text: unknown): Extract<PolicyDecision, { readonly _tag: "Refused" }> | null => {
@@ -202,9 +202,9 @@ type Holds = (request: PolicyRequest) => boolean
 
 interface Condition {
   readonly allowed: string
-  /** What is asked of a request for one value; null: that is no such value. */
+  /** Compiles one value of a condition; null: the value is not valid. */
   readonly holds: (value: string) => Holds | null
-  /** The same for a value that names another field; absent: this one is compared with none. */
+  /** The same for a value that names another field; absent: the condition cannot be compared with a field. */
   readonly compares?: (how: Comparison, field: string) => Holds | null
 }
 
@@ -217,27 +217,27 @@ const uriFields: Readonly<Record<UriField, (request: PolicyRequest) => string>> 
   to: ({ presentity }) => presentity,
 }
 
-/** What has no domain is in the domain of nothing, and who gives no identity in that of nobody (RFC 3323 §4.1.1.3). */
-const isSameDomain = (one: string, other: string): boolean => {
-  const domain = domainOf(one)
-  return domain !== null && domain !== "anonymous.invalid" && domain === domainOf(other)
+/** A URI without a domain matches no domain, and neither does an anonymous one (RFC 3323 §4.1.1.3). */
+const isSameDomain = (left: string, right: string): boolean => {
+  const domain = domainOf(left)
+  return domain !== null && domain !== "anonymous.invalid" && domain === domainOf(right)
 }
 
 const comparedUri =
   (own: UriField) =>
   (how: Comparison, field: string): Holds | null => {
     if (field !== "from" && field !== "to") return null
-    // everything is the same as itself: nobody means that
+    // comparing a field with itself is always true, and cannot be meant
     if (field === own) return null
-    const isSame = how === "same_as" ? (one: string, other: string) => one === other : isSameDomain
+    const isSame = how === "same_as" ? (left: string, right: string) => left === right : isSameDomain
     return (request) => isSame(uriFields[own](request), uriFields[field](request))
   }
 
-const uriPattern = (of: (request: PolicyRequest) => string) => (text: string) => {
+const uriPattern = (uriIn: (request: PolicyRequest) => string) => (text: string) => {
   if (!/^(?:sip:|tel:|[*?])/.test(text)) return null
-  // hosts are known in lower case
+  // host names are compared in lower case
   const pattern = text.replace(/@[^@]*$/, (host) => host.toLowerCase())
-  return (request: PolicyRequest): boolean => matchesWildcard(pattern, of(request))
+  return (request: PolicyRequest): boolean => matchesWildcard(pattern, uriIn(request))
 }
 
 const conditions: Readonly<Record<keyof PolicyConditions, Condition>> = {
@@ -300,16 +300,16 @@ const readConditions = (
     if (value === undefined) continue
     const holds = holdsFor(condition, value, 0)
     const plain = plainValues(value)
-    const isOther = key === "method" && (isRecord(value) || plain.some((one) => one !== kind.toUpperCase()))
+    const isOther = key === "method" && (isRecord(value) || plain.some((item) => item !== kind.toUpperCase()))
     if (typeof holds === "string" || isOther)
       fault(key, typeof holds === "string" ? holds : condition.allowed)
     every.push(typeof holds === "string" ? () => false : holds)
-    if (key === "event") events = plain.filter((one) => !/[*?]/.test(one))
+    if (key === "event") events = plain.filter((item) => !/[*?]/.test(item))
   }
   return { every, events }
 }
 
-/** Values that stand in it, negated ones as well. */
+/** All values in a condition, including negated ones. */
 const plainValues = (value: unknown): readonly string[] =>
   Array.isArray(value)
     ? value.flatMap(plainValues)
@@ -317,20 +317,20 @@ const plainValues = (value: unknown): readonly string[] =>
       ? plainValues(value["not"] ?? [])
       : [String(value)]
 
-/** @returns what is expected when a value is none of those */
+/** @returns what is expected when the value is not valid */
 const holdsFor = (condition: Condition, value: unknown, depth: number): Holds | string => {
   const { allowed, holds, compares } = condition
   if (Array.isArray(value)) {
-    const each = value.map((one: unknown) => holdsFor(condition, one, depth + 1))
-    const odd = each.find((one) => typeof one === "string")
+    const each = value.map((item: unknown) => holdsFor(condition, item, depth + 1))
+    const odd = each.find((alternative) => typeof alternative === "string")
     if (each.length === 0 || depth > depthMax) return allowed
     if (odd !== undefined) return odd
-    return (request) => each.some((one) => typeof one !== "string" && one(request))
+    return (request) => each.some((alternative) => typeof alternative !== "string" && alternative(request))
   }
   if (isRecord(value)) {
     const entries = Object.entries(value)
     const [[name, field] = ["", null]] = entries
-    const how = comparisons.find((one) => one === name)
+    const how = comparisons.find((comparison) => comparison === name)
     if (entries.length === 1 && name === "not" && depth <= depthMax) {
       const denied = holdsFor(condition, field, depth + 1)
       return typeof denied === "string" ? denied : (request) => !denied(request)
@@ -345,7 +345,7 @@ const holdsFor = (condition: Condition, value: unknown, depth: number): Holds | 
   return (typeof value === "string" || typeof value === "number" ? holds(String(value)) : null) ?? allowed
 }
 
-/** Nobody needs more lists and negations in each other. */
+/** The deepest nesting of lists and negations. */
 const depthMax = 4
 
 export const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>

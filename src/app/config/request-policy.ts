@@ -1,6 +1,5 @@
 /**
- * The policy about single requests that a configuration asks for: its rules checked against the event packages there
- * are, its code loaded.
+ * The policy for single requests that a configuration asks for: its rules checked against the event packages, its code loaded.
  */
 import { Effect } from "effect"
 import type { Policy } from "../../adapters/sip/policy.ts"
@@ -26,7 +25,7 @@ export const policyFaults = (config: Config, packages: Packages): readonly strin
     )
   })
 
-/** Null when nothing is said about any request. */
+/** Null: there is no policy for any request. */
 export const policyOf = (
   config: Config,
   onFault: (line: string) => void,

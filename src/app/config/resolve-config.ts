@@ -1,5 +1,5 @@
 /**
- * What is made of a configuration before anything is opened, and everything that is wrong with it.
+ * Everything that is derived from a configuration before anything is opened, and all errors in it.
  */
 import { Effect } from "effect"
 import { readPeers } from "../../adapters/sip/peers.ts"
@@ -21,9 +21,9 @@ import { readUsers } from "./users.ts"
 import { watchFaults } from "./watch-policies.ts"
 
 /**
- * What is made of a configuration before anything is opened; so nothing is opened when it is wrong.
+ * Derives everything from a configuration before anything is opened, so that nothing is opened when it is invalid.
  *
- * @param onFault told of what an operator's own code does wrong later
+ * @param onFault receives a line for each later fault of an operator's own code
  */
 export const resolveConfig = Effect.fnUntraced(function* (given: Config, onFault: (line: string) => void) {
   const loaded = yield* Effect.result(withExtensions(given))
@@ -51,7 +51,7 @@ export const resolveConfig = Effect.fnUntraced(function* (given: Config, onFault
   const passed = passThroughFaults(config)
   faults.push(...passed.faults)
   const packages = passed.packages
-  // of packages that a module would have brought nothing can be said
+  // nothing can be said about packages that a module would have brought
   if (isUsable)
     faults.push(
       ...[
@@ -73,40 +73,40 @@ export const resolveConfig = Effect.fnUntraced(function* (given: Config, onFault
     return yield* new ConfigInvalid({ faults })
   }
   return {
-    /** With the module loaded that it names. */
+    /** With the module that it names loaded. */
     config,
     packages,
     policy: policy.success,
     users: users?._tag === "Success" ? users.success : null,
-    /** What is in force and cannot be meant. */
+    /** Settings in force that cannot be what was meant. */
     advice: adviceOn(config, users?._tag === "Success" ? users.success : null),
     sealKey: sealKey !== null && "key" in sealKey ? sealKey.key : null,
   }
 })
 
 /**
- * Everything that is wrong where something cannot even be read: what is found with defaults in its place as well, but for what
- * only these defaults would bring about.
+ * All errors where something cannot be read: those found with defaults in its place as well, except for what only these defaults
+ * would cause.
  */
 export const faultsBeside = Effect.fnUntraced(function* ({ faults, rest }: ConfigInvalid) {
   if (rest === undefined) return faults
   const prepared = yield* Effect.result(resolveConfig(rest.config, () => {}))
-  const others = prepared._tag === "Failure" ? prepared.failure.faults : []
+  const furtherFaults = prepared._tag === "Failure" ? prepared.failure.faults : []
   const hasPackages = !rest.faulty.has("pass_through")
   const isOwn = (fault: string): boolean =>
     ![...rest.faulty].some((name) => fault.startsWith(`${name} `)) &&
     (hasPackages || !/no (?:such )?event package|expected one of/.test(fault))
-  return [...new Set([...faults, ...others.filter(isOwn)])]
+  return [...new Set([...faults, ...furtherFaults.filter(isOwn)])]
 })
 
-/** Whether a fault says no more than that a package is not there. */
+/** Whether an error says nothing but that a package is missing. */
 const isAbout = (fault: string, name: string): boolean =>
   fault.includes(`no event package ${name}`) ||
   fault.includes(`event = ${name} `) ||
   fault.includes(`= ${name} (`) ||
   fault.includes(`: ${name}: expected one of`)
 
-/** One line for each entry of `pass_through` that makes no package, the packages there are without these, and their names. */
+/** One line for each entry of `pass_through` that makes no package, the packages without these, and the names of these. */
 const passThroughFaults = (config: Config) => {
   const faults: string[] = []
   const names: string[] = []
@@ -173,7 +173,7 @@ const webhookFaults = ({ webhook_hosts, sources }: Config): readonly string[] =>
       `webhook_hosts = ${entry} (${sources.webhook_hosts}): expected a host name, *.example.com, an address or a network`,
   )
 
-/** Everything can be read and changed there: other hosts need tokens, as on the SIP side they need passwords. */
+/** Everything can be read and changed on the management port: other hosts need tokens there, as they need passwords for SIP. */
 const adminFaults = ({ admin, admin_tokens_file, insecure_no_auth, sources }: Config): readonly string[] =>
   admin === null || isLoopback(admin.host) || admin_tokens_file !== null || insecure_no_auth
     ? []
@@ -182,7 +182,7 @@ const adminFaults = ({ admin, admin_tokens_file, insecure_no_auth, sources }: Co
           "addresses only: give --admin-tokens-file FILE (see `presently token`)",
       ]
 
-/** What the tags are when nobody has switched any. */
+/** The initial state of the tags, before anybody has switched one. */
 export const initialTags = (config: Config): ReadonlyMap<string, "active" | "backup"> =>
   new Map(
     config.cluster_sharing_tags.map((pair) => {

@@ -1,19 +1,19 @@
 /**
- * How long things are kept: the setting `retention`, read.
+ * How long data are kept: the setting `retention`, parsed.
  */
 import type { Millis, PackageName } from "../../domain/vocabulary.ts"
 
 export interface Terms {
-  /** Days that decisions are kept; 0: for ever. */
+  /** Days for which decisions are kept; 0: forever. */
   readonly days: number
-  /** Days that documents of single packages are kept. */
+  /** Days for which documents of single packages are kept. */
   readonly documents: ReadonlyMap<PackageName, number>
 }
 
 const day = 86_400_000
 const daysMax = 36_500
 
-/** @returns what is wrong with single entries, one line each */
+/** @returns errors in single entries, one line each */
 export const termsOf = (
   entries: readonly string[],
 ): { readonly terms: Terms; readonly faults: readonly string[] } => {
@@ -42,7 +42,7 @@ export const termsOf = (
   return { terms: { days: days ?? 0, documents }, faults }
 }
 
-/** Decisions older than this may go: whole months, so up to 31 days more are kept. Null: none. */
+/** Decisions older than this may be dropped: whole months, so up to 31 days more are kept. Null: none may. */
 export const logBefore = ({ days }: Terms, now: Millis): Millis | null => {
   if (days === 0) return null
   return startOfMonth(now - days * day)
@@ -55,10 +55,10 @@ const startOfMonth = (at: Millis): Millis => {
 
 const startOfDay = (at: Millis): Millis => Math.floor(at / day) * day
 
-/** Documents that were published before this may go: whole days. */
+/** Documents published before this may be dropped: whole days. */
 export const documentsBefore = (days: number, now: Millis): Millis => startOfDay(now - days * day)
 
-/** Where a month called `2026-01` ends. */
+/** The end of a month named `2026-01`. */
 export const endOfMonth = (month: string): Millis => {
   const [year, number] = month.split("-").map(Number)
   return Date.UTC(year!, number!, 1)

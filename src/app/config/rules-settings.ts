@@ -11,7 +11,7 @@ export const splitPair = (pair: string): readonly [name: string, path: string] =
   return equals < 0 ? [pair, ""] : [pair.slice(0, equals), pair.slice(equals + 1)]
 }
 
-/** What is wrong with the settings that say where rules come from, one line each. */
+/** Errors in the settings that say where rules come from, one line each. */
 export const rulesFaults = (
   config: Pick<Config, "rules_dir" | "static_rules" | "integrated_xcap_server">,
 ): readonly string[] => {

@@ -1,13 +1,13 @@
 /**
- * The kinds of settings, and how one of each is written in the table of settings (`settings.ts`).
+ * The kinds of settings, and how a setting of each kind is written in the table of settings (`settings.ts`).
  */
 
 export interface Base {
-  /** Shown by `--help`-like listings and in error messages; one line. */
+  /** The description shown in listings and error messages; one line. */
   readonly about: string
-  /** Set when the value is taken and checked but changes nothing: why. Said once at start when it is given. */
+  /** Set when the value is accepted and checked but has no effect: why. Logged once at start when it is given. */
   readonly idle?: string
-  /** Set when the value holds a password, which nothing may show. */
+  /** Set when the value holds a password, which must never be shown. */
   readonly secret?: true
 }
 
@@ -37,24 +37,24 @@ export interface Choice extends Base {
   readonly choices: readonly string[]
 }
 
-/** Rules about single requests (`request-policy-rules.ts`); the text form is YAML or JSON. */
+/** Rules for single requests (`request-policy-rules.ts`); the text form is YAML or JSON. */
 export interface Rules<For extends "publish" | "subscribe"> extends Base {
   readonly kind: "rules"
   readonly for: For
   readonly default: readonly never[]
 }
-/** Entries of trusted peers (`adapters/sip/peers.ts`), each a text or an object with the same names. */
+/** Entries for trusted peers (`adapters/sip/peers.ts`), each a text or an object with the same names. */
 export interface Peers extends Base {
   readonly kind: "peers"
   readonly default: readonly string[]
 }
-/** A file of code, or from a program the code itself (`request-policy-hook.ts`). */
+/** A file of code, or the code itself when a program gives it (`request-policy-hook.ts`). */
 export interface Hook extends Base {
   readonly kind: "hook"
   readonly default: null
 }
 
-/** A module, or from a program what it would export (`extensions.ts`). */
+/** A module, or what it would export when a program gives that (`extensions.ts`). */
 export interface Module extends Base {
   readonly kind: "module"
   readonly default: null
@@ -109,13 +109,13 @@ export const choice = (
   ...base(about, idle),
 })
 
-export const rules = <For extends "publish" | "subscribe">(of: For, about: string): Rules<For> => ({
+export const rules = <For extends "publish" | "subscribe">(method: For, about: string): Rules<For> => ({
   kind: "rules",
-  for: of,
+  for: method,
   default: [],
   about,
 })
 export const peers = (about: string): Peers => ({ kind: "peers", default: [], about })
 export const hook = (about: string): Hook => ({ kind: "hook", default: null, about })
 export const module = (about: string): Module => ({ kind: "module", default: null, about })
-export const secret = (one: Text): Text => ({ ...one, secret: true })
+export const secret = (setting: Text): Text => ({ ...setting, secret: true })

@@ -1,7 +1,7 @@
 /**
- * Every setting there is: its name, kind, default and range. Values only; `gather.ts` reads them, `check-value.ts` checks them.
+ * All settings: name, kind, default and range. Values only; `gather.ts` reads them, `check-value.ts` checks them.
  *
- * Parameters of the OpenSIPS presence modules keep their own names, defaults and ranges.
+ * Parameters of the OpenSIPS presence modules keep their names, defaults and ranges.
  */
 import { choice, flag, hook, int, list, module, peers, rules, secret, text } from "./setting-kinds.ts"
 
@@ -48,6 +48,12 @@ const running = {
     "seconds after which a server that is silent towards its database loses the log to another; must be longer than a server may stall",
   ),
   memory: flag(false, "keep everything in memory; nothing survives the process"),
+  warm_up: int<number>(
+    1_000,
+    0,
+    60_000,
+    "milliseconds of processor time that a server spends at most on running its own code before requests do, while it starts or when nothing else is to be done; 0: none; a server in a program: 0",
+  ),
   insecure_no_auth: flag(
     false,
     "serve other hosts without authentication; with trusted_peers, all other hosts are still refused",
@@ -168,7 +174,13 @@ const watching = {
     10,
     1,
     3600,
-    "seconds a start waits until the source of rules and hard state can be read; then it serves without it, and watchers stay pending where the log knows no rules",
+    "seconds a start waits until the source of rules and hard state can be read; then it serves without it, and watchers stay pending where the log knows no rules; also how long a SUBSCRIBE waits for a function that gives rules (extensions)",
+  ),
+  rules_waiting_max: int<number>(
+    20_000,
+    1,
+    1_000_000,
+    "SUBSCRIBEs that wait for a function that gives rules (extensions); further ones get 503",
   ),
   rules_document_max: int<number>(
     1_048_576,
@@ -217,7 +229,13 @@ const storage = {
     100,
     lowest,
     86_400,
-    "longest lag of the three tables behind the log, seconds; 0 or less: written only at the stop and every 50,000 changes",
+    "longest lag of the three tables behind the log, seconds; 0 or less: written only at the stop and every db_update_decisions changes",
+  ),
+  db_update_decisions: int<number>(
+    20_000,
+    100,
+    10_000_000,
+    "changes after which the tables and snapshots are written before db_update_period is over, or a quarter as many as there are subscriptions and publications to be written, if that is more; a start reads at most so many again",
   ),
   db_url: secret(text(null, "the same as database_url, under the name of the OpenSIPS module")),
   fallback2db: flag(true, "the database backs memory", "the log is always the truth and always consulted"),
@@ -333,7 +351,7 @@ const packages = {
   set_route: text(null, "script route for as-feature-event", noScript),
 }
 
-const others = {
+const operating = {
   cluster_id: int<number>(0, 0, 2_147_483_647, "cluster", oneNode),
   cluster_federation_mode: choice(
     "disabled",
@@ -351,16 +369,16 @@ const others = {
   pres_htable_size: int<number>(9, 1, 30, "hash table size", grows),
 }
 
-/** In the order in which people are shown them. */
+/** In the order in which they are shown. */
 export const settingGroups = [
   ["Where and how the server runs", running],
   ["Publications and subscriptions", lifetimes],
   ["Who may watch, and what single requests are granted", watching],
   ["Storage", storage],
   ["Event packages", packages],
-  ["Other parameters of the OpenSIPS modules", others],
+  ["Other parameters of the OpenSIPS modules", operating],
 ] as const
 
-export const settings = { ...running, ...lifetimes, ...watching, ...storage, ...packages, ...others }
+export const settings = { ...running, ...lifetimes, ...watching, ...storage, ...packages, ...operating }
 
 export type SettingName = keyof typeof settings

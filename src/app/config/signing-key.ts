@@ -1,15 +1,15 @@
 /**
- * The pair of keys for seals: an Ed25519 private key that the server signs with, and the public one for whoever checks.
+ * The key pair for seals: an Ed25519 private key that the server signs with, and the public key for verification.
  */
 import { createPrivateKey, createPublicKey, generateKeyPairSync } from "node:crypto"
 import type { KeyObject } from "node:crypto"
 import { readFileSync, writeFileSync } from "node:fs"
 import type { Config } from "./config.ts"
 
-/** What is wrong with a file of a key, in one line. */
+/** What is wrong with a key file, in one line. */
 const faultOf = (cause: unknown): string => {
   if (!(cause instanceof Error)) return String(cause)
-  // what OpenSSL says of a file that is none is of no use to anybody
+  // the message of OpenSSL for a file that is no key would not help anybody
   return "code" in cause && String(cause.code).startsWith("E") && !String(cause.code).startsWith("ERR")
     ? cause.message
     : "expected PEM with an Ed25519 key, as `presently seal-key` writes it"
@@ -30,7 +30,7 @@ const read = (file: string, parse: (pem: string) => KeyObject): Read => {
 
 const readPrivateKey = (file: string): Read => read(file, (pem) => createPrivateKey(pem))
 
-/** Null: nothing is to be sealed. */
+/** Null: nothing is sealed. */
 export const sealKeyOf = ({ seal_key: file, database_url, data, memory, sources }: Config): Read | null => {
   if (file === null) return null
   const said = `seal_key = ${file} (${sources.seal_key})`
@@ -43,7 +43,7 @@ export const sealKeyOf = ({ seal_key: file, database_url, data, memory, sources 
   return "key" in read ? read : { fault: `${said}: ${read.fault}` }
 }
 
-/** A private key does not do: whoever checks should not have it. */
+/** A private key is refused: whoever verifies should not have it. */
 export const readPublicKey = (file: string): Read =>
   read(file, (pem) => {
     if (pem.includes("PRIVATE KEY")) throw new Error("private")
@@ -51,9 +51,9 @@ export const readPublicKey = (file: string): Read =>
   })
 
 /**
- * Writes a new pair: the private key to `file`, for its owner's eyes only, the public one beside it.
+ * Writes a new pair: the private key to `file`, readable for its owner only, and the public key beside it.
  *
- * @throws when one of the files is there already, or cannot be written
+ * @throws when one of the files exists already, or cannot be written
  * @returns the file of the public key
  */
 export const writeSealKey = (file: string): string => {

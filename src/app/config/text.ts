@@ -1,5 +1,5 @@
 /**
- * A configuration as text for people: each value with its source, and a commented file of all settings.
+ * A configuration as text: each value with its source, and a commented file of all settings.
  */
 import { stringify } from "yaml"
 import type { Config } from "./config.ts"
@@ -8,7 +8,7 @@ import type { Setting } from "./setting-kinds.ts"
 import { settingGroups, settings } from "./settings.ts"
 import type { SettingName } from "./settings.ts"
 
-/** A setting as it would have been given. */
+/** A setting as it would be given. */
 export interface EffectiveSetting {
   readonly name: SettingName
   /** With its password, if it has one. */
@@ -40,10 +40,10 @@ const hostPort = (host: string, port: number): string =>
 export const shownValue = ({ value, isSecret }: EffectiveSetting): unknown =>
   isSecret && typeof value === "string" ? masked(value) : value
 
-/** Lines that would be a file of settings again, but for passwords. */
+/** Lines that form a configuration file again, except for passwords. */
 export const printConfig = (config: Config): string =>
   effectiveSettings(config)
-    .map((one) => `${settingLine(one.name, shownValue(one))}  # ${one.source}`)
+    .map((setting) => `${settingLine(setting.name, shownValue(setting))}  # ${setting.source}`)
     .join("\n")
 
 /** `name: value` in YAML on one line; null is a name without value, which counts as not given. */
@@ -54,7 +54,8 @@ const onOneLine = (value: unknown): string =>
   stringify(value, { collectionStyle: "flow", flowCollectionPadding: false, lineWidth: 0 }).trimEnd()
 
 /**
- * A file of all settings in groups, each with a line about it; those not chosen are commented out and show the default.
+ * A file of all settings in groups, each with its description; settings that were not chosen are commented out and show the
+ * default.
  *
  * @param chosen values by name
  */

@@ -1,6 +1,6 @@
 /**
- * The setting `trusted_peers` beside the others: its form in one text, what it should say and does not, and how a server that
- * is set up so says who is asked.
+ * The setting `trusted_peers`: its one-line form, what an operator should know about its entries, and how a server describes who
+ * has to authenticate.
  */
 import { canonicalDomain, domainOf } from "../../domain/uris.ts"
 import type { Config } from "./config.ts"
@@ -8,9 +8,9 @@ import { parseValue } from "./file.ts"
 
 /** A flag or variable: entries separated by commas, or a list in YAML or JSON. */
 export const peersInText = (text: string): unknown =>
-  /^\s*[[{]\s*["'{]/.test(text) ? parseValue(text) : text.split(",").map((one) => one.trim())
+  /^\s*[[{]\s*["'{]/.test(text) ? parseValue(text) : text.split(",").map((entry) => entry.trim())
 
-/** What an entry says nothing of. */
+/** What an entry leaves out. */
 const isBare = (entry: string): boolean => !/;(?:identity|publishes_for)=/.test(entry)
 
 export interface PeersGiven {
@@ -21,14 +21,14 @@ export interface PeersGiven {
   readonly isOpen: boolean
 }
 
-/** One line for each thing about the entries that an operator should know, with what to write. */
+/** One line for each thing that an operator should know about the entries, with what to write. */
 export const peerAdvice = ({ entries, source, domains, isOpen }: PeersGiven): readonly string[] => {
   const advice: string[] = []
   const bare = entries.filter(isBare)
   if (bare.length > 0) {
     const domain = domains.length === 0 ? "DOMAIN" : domains.join("|")
     const written = (said: string): string =>
-      JSON.stringify(entries.map((one) => (isBare(one) ? said.replace("PEER", one) : one)))
+      JSON.stringify(entries.map((entry) => (isBare(entry) ? said.replace("PEER", entry) : entry)))
     advice.push(
       `trusted_peers = ${bare.join(",")} (${source}): an entry that does not say whom it speaks for reads as identity=pai and publishes for ` +
         "nobody: its PUBLISH without P-Asserted-Identity or for somebody else is refused (403), and its SUBSCRIBE without one is anonymous. " +
@@ -52,29 +52,30 @@ export const peerAdvice = ({ entries, source, domains, isOpen }: PeersGiven): re
 }
 
 /**
- * One line for each of whom somebody publishes for that no request can be about.
+ * One line for each name in `publishes_for` that no request can concern.
  *
- * @param domains served; empty: every one
+ * @param domains served; empty: all
  */
 export const peerDomainFaults = ({
   trusted_peers,
   domain,
   sources,
 }: Pick<Config, "trusted_peers" | "domain" | "sources">): readonly string[] => {
-  const served = new Set(domain.map((one) => canonicalDomain(one) ?? one))
+  const served = new Set(domain.map((name) => canonicalDomain(name) ?? name))
   if (served.size === 0) return []
   return trusted_peers.flatMap((entry) => {
     const names = /;publishes_for=([^;]*)/.exec(entry)?.[1]?.split("|") ?? []
     return names.flatMap((name) => {
-      const of = domainOf(name) ?? (name === "*" || name.startsWith("tel:") ? null : canonicalDomain(name))
-      return of === null || served.has(of)
+      const itsDomain =
+        domainOf(name) ?? (name === "*" || name.startsWith("tel:") ? null : canonicalDomain(name))
+      return itsDomain === null || served.has(itsDomain)
         ? []
-        : `trusted_peers = ${entry} (${sources.trusted_peers}): publishes_for=${name}: ${of} is not served; domain = ${[...served].join(", ")}`
+        : `trusted_peers = ${entry} (${sources.trusted_peers}): publishes_for=${name}: ${itsDomain} is not served; domain = ${[...served].join(", ")}`
     })
   })
 }
 
-/** Who is asked who he is, for banner, log and doctor. */
+/** Who has to authenticate, for banner, log and doctor. */
 export const authText = ({
   users_file,
   trusted_peers,

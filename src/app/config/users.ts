@@ -1,8 +1,8 @@
 /**
- * The file of users that digest authentication knows: lines `USER:REALM:HA1` or `USER:REALM:HA1:URI`.
+ * The file of users for digest authentication: lines `USER:REALM:HA1` or `USER:REALM:HA1:URI`.
  *
- * HA1 is the hash of `USER:REALM:PASSWORD` in hex: 64 digits for SHA-256, 32 for MD5. One user may have a line of
- * each. URI is the address of the account, where that is not USER at REALM. Passwords themselves are never stored; `presently user` makes a line.
+ * HA1 is the hash of `USER:REALM:PASSWORD` in hex: 64 digits for SHA-256, 32 for MD5. A user may have a line for each. URI is the
+ * address of the account, where that is not USER at REALM. Passwords are never stored; `presently user` makes a line.
  */
 import { createHash } from "node:crypto"
 import { readFileSync } from "node:fs"
@@ -16,7 +16,7 @@ import { fileWords } from "./file-words.ts"
 
 export interface Users {
   readonly lookup: (user: string, realm: string) => Secret | null
-  /** The address that stands beside the account; null: none does. */
+  /** The address given for the account; null: none. */
   readonly addressOf: (user: string, realm: string) => Uri | null
   readonly size: number
   /** In the order of the file. */
@@ -26,7 +26,7 @@ export interface Users {
 export interface Account {
   readonly user: string
   readonly realm: string
-  /** Where it is first named, from 1 on. */
+  /** The line that names it first, counted from 1. */
   readonly line: number
   readonly algorithms: readonly DigestAlgorithm[]
   readonly address: Uri | null
@@ -43,7 +43,7 @@ export const readUsers = (file: string): Effect.Effect<Users, ConfigInvalid> =>
           }),
   })
 
-/** @throws ConfigInvalid that names each line it cannot read */
+/** @throws ConfigInvalid that names each line that cannot be read */
 export const parseUsers = (text: string, file: string): Users => {
   const known = new Map<string, Partial<Record<DigestAlgorithm, string>>>()
   const addresses = new Map<string, Uri>()
@@ -54,7 +54,7 @@ export const parseUsers = (text: string, file: string): Users => {
   text.split(/\r?\n/).forEach((line, index) => {
     if (line.trim() === "" || line.startsWith("#")) return
     const at = `users_file ${file}:${index + 1}`
-    // a URI has colons of its own
+    // a URI contains colons itself
     const [user, realm, ha1, ...rest] = line.trim().split(":")
     const algorithm = ha1 === undefined ? undefined : algorithmOf(ha1)
     if (!user || !realm || ha1 === undefined || algorithm === undefined) {
@@ -65,15 +65,15 @@ export const parseUsers = (text: string, file: string): Users => {
     if (rest.length > 0) {
       const written = rest.join(":")
       const address = accountAddress(written)
-      const other = addresses.get(key)
+      const earlier = addresses.get(key)
       if (address === null) {
         faults.push(
           `${at}: ${written} is no address: expected a URI such as sip:alice@example.com, or nothing`,
         )
         return
       }
-      if (other !== undefined && other !== address) {
-        faults.push(`${at}: ${user} has the address ${other} in a line before: leave one of the two out`)
+      if (earlier !== undefined && earlier !== address) {
+        faults.push(`${at}: ${user} has the address ${earlier} in a line before: leave one of the two out`)
         return
       }
       addresses.set(key, address)
@@ -105,7 +105,7 @@ export const parseUsers = (text: string, file: string): Users => {
   }
 }
 
-/** The address an account may have, in its one spelling; null: it is none. */
+/** The address of an account in canonical form; null: it is none. */
 export const accountAddress = (text: string): Uri | null => {
   const uri = parseUri(text)
   return uri === null || (uri.scheme !== "tel" && uri.user === null) ? null : addressOfRecord(uri)

@@ -1,7 +1,7 @@
 /**
- * Who may watch which package, as the settings have it: `watch_policy`, `line_members`, `mailbox_owners`.
+ * Who may watch which package, as the settings say: `watch_policy`, `line_members`, `mailbox_owners`.
  *
- * They are in force where watchers are judged at all (`asksRules`); what they mean is `domain/presentity/watching.ts`.
+ * They apply where watchers are authorized at all (`asksRules`); `domain/presentity/watching.ts` defines what they mean.
  */
 import type { EventPackage, Packages } from "../../domain/packages/event-package.ts"
 import { ownPolicies, policyOf } from "../../domain/presentity/watching.ts"
@@ -29,12 +29,12 @@ interface Read {
 }
 
 /**
- * @param packages null: names of packages are taken as they stand
- * @param served domains served; empty: every one
+ * @param packages null: names of packages are not checked
+ * @param served domains served; empty: all
  */
 const read = (settings: WatchSettings, packages: Packages | null, served: readonly string[]): Read => {
   const faults: Fault[] = []
-  const domains = new Set(served.map((one) => canonicalDomain(one) ?? one))
+  const domains = new Set(served.map((name) => canonicalDomain(name) ?? name))
   const policies: Record<string, WatchPolicy> = {}
   for (const entry of settings.watch_policy) {
     const fault = (why: string): void => void faults.push({ setting: "watch_policy", entry, why })
@@ -82,7 +82,7 @@ const isPolicy = (text: string): text is WatchPolicy => (watchPolicies as readon
 
 const examples = { line_members: "sip:desk@example.com", mailbox_owners: "sip:support@example.com" } as const
 
-/** `URI=URI|URI…`, split where another URI begins: a user part may hold an equals sign of its own. */
+/** `URI=URI|URI…`, split where another URI begins, because a user part may contain an equals sign. */
 const lists = (
   setting: "line_members" | "mailbox_owners",
   entries: readonly string[],
@@ -92,11 +92,11 @@ const lists = (
   const found: Record<string, readonly Uri[]> = {}
   for (const entry of entries) {
     const fault = (why: string): void => void faults.push({ setting, entry, why })
-    const [, of = "", rest = ""] = /^(.+?)=((?:sips?|pres|tel):.*)$/is.exec(entry) ?? []
-    const whose = of === "" ? null : presentityOf(of)
+    const [, name = "", rest = ""] = /^(.+?)=((?:sips?|pres|tel):.*)$/is.exec(entry) ?? []
+    const whose = name === "" ? null : presentityOf(name)
     const texts = rest === "" ? [] : rest.split("|")
-    const others = texts.map(presentityOf)
-    const odd = texts[others.indexOf(null)]
+    const uris = texts.map(presentityOf)
+    const odd = texts[uris.indexOf(null)]
     const domain = whose === null ? null : domainOf(whose)
     if (whose === null || odd !== undefined) {
       const what = odd === undefined ? "" : `${odd === "" ? "an empty name" : odd} is no URI of a person; `
@@ -107,15 +107,15 @@ const lists = (
       fault(`${domain} is not served; domain = ${[...domains].join(", ")}`)
     } else if (Object.hasOwn(found, whose)) {
       fault(`${whose} is listed twice; write one entry with all of them`)
-    } else found[whose] = others.flatMap((one) => one ?? [])
+    } else found[whose] = uris.flatMap((uri) => uri ?? [])
   }
   return found
 }
 
-/** What decisions are made with. Faulty entries are left out: a server does not start with one. */
+/** The parsed policies. Entries with errors are left out: a server does not start with one. */
 export const watchingOf = (settings: WatchSettings): Watching => read(settings, null, []).watching
 
-/** One line for each entry that cannot be meant. */
+/** One line for each entry that is not valid. */
 export const watchFaults = (
   config: WatchSettings & Pick<Config, "domain" | "sources">,
   packages: Packages,
@@ -126,18 +126,18 @@ export const watchFaults = (
 
 /** As a program gives it (`Presence.make`); keys as in the settings. */
 export interface WatchOptions {
-  /** By `PACKAGE`, `PACKAGE@DOMAIN`, `*@DOMAIN` or `*`; packages left out are as they say themselves. */
+  /** By `PACKAGE`, `PACKAGE@DOMAIN`, `*@DOMAIN` or `*`; packages left out have their own policy. */
   readonly policies?: Readonly<Record<string, WatchPolicy>>
-  /** By line: who alone may watch or hold it. */
+  /** For each line, the only identities that may watch or hold it. */
   readonly lineMembers?: Readonly<Record<string, readonly string[]>>
-  /** By mailbox: who else its message-summary is for. */
+  /** For each mailbox, the additional owners of its message-summary. */
   readonly mailboxOwners?: Readonly<Record<string, readonly string[]>>
 }
 
-/** @throws Error with a line for each entry that cannot be meant */
+/** @throws Error with a line for each entry that is not valid */
 export const watchingFrom = (options: WatchOptions, packages: Packages): Watching => {
   const listed = (lists: Readonly<Record<string, readonly string[]>> = {}): readonly string[] =>
-    Object.entries(lists).map(([of, others]) => `${of}=${others.map(withScheme).join("|")}`)
+    Object.entries(lists).map(([presentity, uris]) => `${presentity}=${uris.map(withScheme).join("|")}`)
   const { watching, faults } = read(
     {
       watch_policy: Object.entries(options.policies ?? {}).map(([key, policy]) => `${key}=${policy}`),
@@ -156,16 +156,16 @@ export const watchingFrom = (options: WatchOptions, packages: Packages): Watchin
 
 const withScheme = (text: string): string => (/^[a-z][a-z0-9+.-]*:/i.test(text) ? text : `sip:${text}`)
 
-/** Of a server that judges nobody: everybody may watch, but for watcher information. */
+/** The policy of an open server: everybody may watch, except watcher information. */
 export const openPolicies = "everybody may watch, but lists of watchers are for their owner"
 
-/** Every package and watcher information that has a policy of its own, with what says so. */
+/** Every package and watcher information with its policy, and what sets it. */
 export interface PolicyRow {
   readonly packageName: PackageName
   readonly policy: WatchPolicy
-  /** Whether a setting says so, and not the package. */
+  /** Whether a setting sets it, and not the package. */
   readonly isSet: boolean
-  /** Domains in which it is another one. */
+  /** Domains with a different policy. */
   readonly elsewhere: readonly { readonly domain: string; readonly policy: WatchPolicy }[]
 }
 
@@ -178,15 +178,15 @@ export const policyRows = (watching: Watching, packages: Packages): readonly Pol
   )
   const policyIn = (eventPackage: EventPackage, domain: string, settings: Watching): WatchPolicy =>
     policyOf(eventPackage, `sip:somebody@${domain}` as Uri, settings)
-  // no setting can name it
+  // a domain that no setting can name
   const nowhere = "invalid"
   return packages.names().flatMap((name): readonly PolicyRow[] => {
     const eventPackage = packages.find(name)
     if (eventPackage === null) return []
     const policy = policyIn(eventPackage, nowhere, watching)
     const elsewhere = [...domains].flatMap((domain) => {
-      const other = policyIn(eventPackage, domain, watching)
-      return other === policy ? [] : [{ domain, policy: other }]
+      const policyThere = policyIn(eventPackage, domain, watching)
+      return policyThere === policy ? [] : [{ domain, policy: policyThere }]
     })
     return [
       {
@@ -199,33 +199,33 @@ export const policyRows = (watching: Watching, packages: Packages): readonly Pol
   })
 }
 
-/** All of it in one line: `rules: presence; domain: dialog, dialog;sla; owner: reg, lists of watchers`. */
+/** All policies in one line: `rules: presence; domain: dialog, dialog;sla; owner: reg, lists of watchers`. */
 export const policiesInWords = (watching: Watching | undefined, packages: Packages): string => {
   if (watching === undefined) return openPolicies
-  const by = new Map<string, string[]>()
+  const namesByPolicy = new Map<string, string[]>()
   const note = (policy: WatchPolicy, name: string): void =>
-    void by.set(policy, [...(by.get(policy) ?? []), name])
+    void namesByPolicy.set(policy, [...(namesByPolicy.get(policy) ?? []), name])
   const rows = policyRows(watching, packages)
   const [templates, plain] = [rows.filter(isTemplate), rows.filter((row) => !isTemplate(row))]
   for (const { packageName, policy, elsewhere } of plain) {
     note(policy, packageName)
-    for (const other of elsewhere) note(other.policy, `${packageName}@${other.domain}`)
+    for (const row of elsewhere) note(row.policy, `${packageName}@${row.domain}`)
   }
   for (const { packageName, policy, elsewhere } of templates) {
     if (policy !== "owner") note(policy, packageName)
-    for (const other of elsewhere) note(other.policy, `${packageName}@${other.domain}`)
+    for (const row of elsewhere) note(row.policy, `${packageName}@${row.domain}`)
   }
   note("owner", templates.some(({ policy }) => policy !== "owner") ? "other *.winfo" : "*.winfo")
   const order = ["rules", "domain", "owner", "everybody"]
-  return [...by]
-    .sort(([one], [other]) => order.indexOf(one) - order.indexOf(other))
+  return [...namesByPolicy]
+    .sort(([left], [right]) => order.indexOf(left) - order.indexOf(right))
     .map(([policy, names]) => `${policy}: ${names.join(", ")}`)
     .join(" | ")
 }
 
 const isTemplate = ({ packageName }: PolicyRow): boolean => packageName.endsWith(".winfo")
 
-/** Packages that ask rules of somebody: by themselves, or where a setting says so. */
+/** Packages whose policy is `rules`: their own, or one that a setting gives them. */
 export const ruledPackages = (settings: WatchSettings, packages: Packages): ReadonlySet<PackageName> => {
   const { policies } = read(settings, null, []).watching
   const byRules = Object.entries(policies).flatMap(([key, policy]) =>
@@ -242,8 +242,8 @@ export const ruledPackages = (settings: WatchSettings, packages: Packages): Read
 }
 
 /**
- * Which package the name of a folder of rules means, relative to `rules_dir`: its own name, with `;` written as `%3B` where a
- * file system or a tool dislikes it; `presence` for the folder itself. Null: no package has that name, or can have rules.
+ * The package that a folder below `rules_dir` holds rules for: its name, with `;` written as `%3B` where a file system or a tool
+ * dislikes it; `presence` for `rules_dir` itself. Null: no package has that name, or can have rules.
  */
 export const packageOfFolder = (folder: string, packages: Packages): PackageName | null => {
   const name = folder.replace(/\/+$/, "")

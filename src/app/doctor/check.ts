@@ -1,9 +1,9 @@
 /**
- * One thing that was looked at, and how it is told.
+ * One check, and how its result is printed.
  */
 
 export interface Check {
-  /** `bad`: a server does not run so, or not right. `warn`: it does, for now. */
+  /** `bad`: a server does not run like this, or not correctly. `warn`: it does, for now. */
   readonly status: "ok" | "warn" | "bad"
   readonly what: string
   readonly detail: string

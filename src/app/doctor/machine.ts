@@ -1,5 +1,5 @@
 /**
- * What the machine gives a server: files it can read and nobody else, sockets, limits.
+ * What the machine provides to a server: files that it alone can read, sockets, limits.
  */
 import { createSocket } from "node:dgram"
 import { accessSync, constants, readFileSync, statSync, statfsSync } from "node:fs"
@@ -11,10 +11,10 @@ import type { Address, Config } from "../config/config.ts"
 import { bad, ok, warn } from "./check.ts"
 import type { Check } from "./check.ts"
 
-/** Below this a burst of requests from a thousand phones is lost before anybody reads it. */
+/** Below this, a burst of requests from a thousand phones is lost before the server can read it. */
 const receiveBufferMin = 1_048_576
 
-/** Each TCP connection of a phone is one. */
+/** Each TCP connection of a phone takes one. */
 const openFilesMin = 4096
 
 const freeBytesMin = 1_000_000_000
@@ -42,7 +42,7 @@ const secretFile = (what: string, file: string): Check => {
   }
 }
 
-/** The file says where the log is, with a password. */
+/** The file says where the log is, including a password. */
 const hasPassword = ({ database_url, sources }: Config, configFile: string | null): boolean =>
   configFile !== null &&
   database_url !== null &&
@@ -125,7 +125,7 @@ export const limits = (config: Config): readonly Check[] => {
   return checks
 }
 
-/** Whether a server could listen there; null: it could. */
+/** Why a server cannot listen there; null: it can. */
 const bindFault = ({ transport, host, port }: Address): Promise<NodeJS.ErrnoException | null> =>
   new Promise((answer) => {
     if (!transportOf(transport).isReliable) {
@@ -142,7 +142,7 @@ const bindFault = ({ transport, host, port }: Address): Promise<NodeJS.ErrnoExce
     }
   })
 
-/** @param isRunning a server answers on the management port */
+/** @param isRunning whether a server answers on the management port */
 export const sockets = async (config: Config, isRunning: boolean): Promise<readonly Check[]> => {
   const checks: Check[] = []
   for (const address of config.listen) {

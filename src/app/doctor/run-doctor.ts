@@ -1,5 +1,5 @@
 /**
- * Everything an operator would look at before a start, and when something is wrong.
+ * All checks that an operator would make before a start, and when something is wrong.
  */
 import { Effect } from "effect"
 import type { Config } from "../config/config.ts"
@@ -15,12 +15,12 @@ import { watchingChecks } from "./watching.ts"
 
 const answerMillis = 5000
 
-/** Whom to look at. */
+/** What to examine. */
 export interface Patient {
   readonly config: Config
   /** Where settings come from; null: no file. */
   readonly configFile: string | null
-  /** Why `presently serve` would not start so. */
+  /** Why `presently serve` would refuse to start. */
   readonly refused: readonly string[]
 }
 
@@ -60,14 +60,14 @@ export const runDoctor = Effect.fn("Doctor.run")(function* ({ config: given, con
   return checks
 })
 
-/** Faults of settings say what is wrong and what is allowed. */
+/** Errors in settings already say what is wrong and what is allowed. */
 export const faultCheck = (fault: string): Check =>
   bad("config", fault, "presently config check says it as well, config print where each value comes from")
 
-/** What a standby says before who has the log. */
+/** How a standby's text begins, before the holder of the log. */
 const waiting = "not ready: standby: the log "
 
-/** @param lines what is amiss, as `/ready` says it */
+/** @param lines what is wrong, as `/ready` reports it */
 const degradedFix = (lines: readonly string[]): string => {
   const isClock = (line: string): boolean => line.startsWith("degraded: the machine's clock ")
   return [

@@ -1,5 +1,5 @@
 /**
- * The places that rules and hard state come from: whether they can be read, and which of their documents cannot be used.
+ * The sources of rules and hard state: whether they can be read, and which of their documents cannot be used.
  */
 import { Effect } from "effect"
 import { allowEveryone } from "../../domain/presentity/context.ts"
@@ -19,7 +19,7 @@ import { rulesKindOf, rulesSourceOf } from "../node/rules-source.ts"
 import { bad, ok } from "./check.ts"
 import type { Check } from "./check.ts"
 
-/** Told one by one; of more only how many there are. */
+/** So many documents are listed; of more, only the number is given. */
 const shownMax = 20
 
 /** The folder, or the files. */
@@ -33,7 +33,7 @@ export const rulesFolder = (config: Config): Effect.Effect<readonly Check[]> =>
         config,
       )
 
-/** What an XCAP server keeps in the database. */
+/** The documents that an XCAP server keeps in the database. */
 export const xcapTable = (config: Config, xcap: XcapTables["Service"]): Effect.Effect<readonly Check[]> =>
   config.integrated_xcap_server
     ? Effect.map(
@@ -75,8 +75,8 @@ const checksOf = Effect.fnUntraced(function* (
   const meanwhile = kind.decidesWhoWatches
     ? "rules that the log knows stay in force, and where it knows none watchers wait"
     : "what the log knows stays in force"
-  const checks: Check[] = all.slice(0, shownMax).map(({ of, file, why }) => {
-    const whose = of === null ? "" : ` (${keyOf(of)})`
+  const checks: Check[] = all.slice(0, shownMax).map(({ of: subject, file, why }) => {
+    const whose = subject === null ? "" : ` (${keyOf(subject)})`
     return bad(what, `${file}${whose}: ${why}`, `mend it or take it away; until then ${meanwhile}`)
   })
   if (all.length > shownMax)
@@ -85,7 +85,7 @@ const checksOf = Effect.fnUntraced(function* (
   return all.length === 0 ? [ok(what, usable)] : checks
 })
 
-/** Why the server would refuse each; null: it would not. */
+/** Why the server would refuse each document; null: it would not. */
 const judgeOf = (kind: DocumentKind, config: Config) => {
   const context: Context = {
     now: 0,

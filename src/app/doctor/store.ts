@@ -1,5 +1,6 @@
 /**
- * The database: reachable, of a version that does, ours, at the present layout, with tables that are what the log says.
+ * The database: whether it can be reached, has a suitable version, is ours, has the present layout, and has tables that match the
+ * log.
  */
 import { existsSync } from "node:fs"
 import { join } from "node:path"
@@ -20,27 +21,27 @@ import type { Check } from "./check.ts"
 import { xcapTable } from "./sources.ts"
 import { watcherChecks } from "./watching.ts"
 
-/** Random identifiers without an extension. */
+/** The first version with random UUIDs that need no extension. */
 const versionMin = 130_000
 
 const skewMaxMillis = 1000
 
-/** A start reads what the tables do not show; above this it takes seconds. */
+/** A start reads what the tables do not show yet; above this it takes seconds. */
 const tailMax = 100_000
 
-/** @param isRunning a server answers on the management port */
+/** @param isRunning whether a server answers on the management port */
 export const storeChecks = Effect.fn("Doctor.store")(function* (config: Config, isRunning: boolean) {
   if (config.memory) {
     const fix = "give --database-url or --data, unless that is meant"
     return [warn("store", "memory: nothing outlives the process", fix)]
   }
-  // `presently serve` says so itself
+  // `presently serve` reports that itself
   if (config.database_url === null && config.data === null) return []
   const name = storeNameOf(config)
   if (config.database_url === null && !existsSync(join(config.data!, "pg"))) {
     return [ok("store", `${name}: there is none yet, the first start makes it`)]
   }
-  // what is opened then is made anew first
+  // opening it would bring its layout up to date first
   if (config.database_url === null && existsSync(join(config.data!, "pg.unfinished"))) {
     return [ok("store", `${name}: it was never finished, the next start makes it`)]
   }
@@ -113,15 +114,15 @@ const checksOf = Effect.fnUntraced(function* (store: OpenStore, config: Config, 
   return checks
 })
 
-/** Whose tables these are, and whether they are those of this version. */
+/** Whose tables these are, and whether they belong to this version. */
 const layoutCheck = Effect.fnUntraced(function* ({ log, tables }: OpenStore, mayCreate: boolean) {
   const names = [...new Set([...Object.values(moduleTableNames), ...Object.values(tables), "version"])]
   const here = new Set(yield* log.layout.present([...names, "presently_migrations"]))
-  const of = (check: Check, isOurs = false) => ({ check, isOurs })
+  const layout = (check: Check, isOurs = false) => ({ check, isOurs })
   if (!here.has("presently_migrations")) {
-    const theirs = names.filter((one) => here.has(one))
+    const theirs = names.filter((name) => here.has(name))
     if (theirs.length > 0) {
-      return of(
+      return layout(
         bad(
           "migrations",
           `tables of another server are there under our names: ${theirs.join(", ")}`,
@@ -129,7 +130,7 @@ const layoutCheck = Effect.fnUntraced(function* ({ log, tables }: OpenStore, may
         ),
       )
     }
-    return of(
+    return layout(
       mayCreate
         ? ok("migrations", "an empty database: the first start makes the tables")
         : bad("migrations", "this user may not make tables", "GRANT CREATE ON SCHEMA public TO the user"),
@@ -139,20 +140,20 @@ const layoutCheck = Effect.fnUntraced(function* ({ log, tables }: OpenStore, may
   const done = yield* log.layout.done
   if (done > newest) {
     const fix = "run that version here, or give this one a database of its own"
-    return of(bad("migrations", `${done} of ${newest}: a newer version has been at work`, fix))
+    return layout(bad("migrations", `${done} of ${newest}: a newer version has been at work`, fix))
   }
   const ours = new Set(yield* log.layout.owned)
-  const strangers = Object.values(tables).filter((one) => here.has(one) && !ours.has(one))
+  const strangers = Object.values(tables).filter((name) => here.has(name) && !ours.has(name))
   if (strangers.length > 0) {
     const fix = "give other names in presentity_table, active_watchers_table, watchers_table"
-    return of(bad("migrations", `not ours, under our names: ${strangers.join(", ")}`, fix))
+    return layout(bad("migrations", `not ours, under our names: ${strangers.join(", ")}`, fix))
   }
-  const missing = Object.values(tables).filter((one) => !here.has(one))
+  const missing = Object.values(tables).filter((name) => !here.has(name))
   if (done < newest || missing.length > 0) {
     const what = missing.length === 0 ? `${done} of ${newest}` : `no ${missing.join(", ")} yet`
-    return of(warn("migrations", what, "the next start makes what is missing; back up before it"))
+    return layout(warn("migrations", what, "the next start makes what is missing; back up before it"))
   }
-  return of(ok("migrations", `${done} of ${newest}`), true)
+  return layout(ok("migrations", `${done} of ${newest}`), true)
 })
 
 const logChecks = Effect.fnUntraced(function* ({ log }: OpenStore, config: Config, isRunning: boolean) {
@@ -205,7 +206,7 @@ const logChecks = Effect.fnUntraced(function* ({ log }: OpenStore, config: Confi
   return checks
 })
 
-/** Whether the server that runs seals its log. */
+/** Whether the running server seals its log. */
 const sealCheck = Effect.fnUntraced(function* (
   seals: SealStore,
   intervalSeconds: number,

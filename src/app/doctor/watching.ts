@@ -1,5 +1,5 @@
 /**
- * Who may watch which package, and which of those who watch already a start with these settings would end.
+ * Who may watch which package, and which existing subscriptions a start with these settings would end.
  */
 import { Clock, Effect } from "effect"
 import type { Packages } from "../../domain/packages/event-package.ts"
@@ -22,8 +22,8 @@ export const watchingChecks = (config: Config, packages: Packages): readonly Che
   const { watching } = limitsOf(config)
   if (watching === undefined) return [ok("watching", `${openPolicies}: ${openBecause(config) ?? ""}`)]
   const rows = policyRows(watching, packages).map(({ packageName, policy, isSet, elsewhere }) => {
-    const others = elsewhere.map((other) => `, ${other.policy} in ${other.domain}`).join("")
-    return ok(`watching ${packageName}`, `${policy}${others} (${isSet ? "watch_policy" : "its own"})`)
+    const deviations = elsewhere.map((row) => `, ${row.policy} in ${row.domain}`).join("")
+    return ok(`watching ${packageName}`, `${policy}${deviations} (${isSet ? "watch_policy" : "its own"})`)
   })
   const lists = [
     ["line_members", counted(Object.keys(watching.lineMembers).length, "line", "lines")],
@@ -32,10 +32,10 @@ export const watchingChecks = (config: Config, packages: Packages): readonly Che
   return [...rows, ...lists.flatMap(([name, count]) => (count === null ? [] : [ok(name, count)]))]
 }
 
-const counted = (count: number, one: string, many: string): string | null =>
-  count === 0 ? null : `${count} ${count === 1 ? one : many}`
+const counted = (count: number, single: string, many: string): string | null =>
+  count === 0 ? null : `${count} ${count === 1 ? single : many}`
 
-/** Reads every state; applies nothing. */
+/** Reads every state and changes nothing. */
 export const watcherChecks = Effect.fnUntraced(function* (
   { log }: OpenStore,
   config: Config,

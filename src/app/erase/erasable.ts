@@ -2,9 +2,10 @@
  * Whether a person can be erased from a store.
  */
 import { Effect } from "effect"
-import { hasEarlierClear } from "../../adapters/store/encryption/encrypted-decision.ts"
+import { saysOfPersons } from "../../adapters/store/encryption/about-texts.ts"
 import { isPersonalOrigin, mapPersonalFields } from "../../adapters/store/encryption/personal-fields.ts"
 import { decodeRow } from "../../adapters/store/encryption/stored-row.ts"
+import { hasEarlierClear } from "../../adapters/store/encryption/stored-texts.ts"
 import { retentionStream } from "../../domain/presentity/retention.ts"
 import type { Millis, Uri } from "../../domain/vocabulary.ts"
 import type { LogAdmin } from "../../ports/log-admin.ts"
@@ -44,10 +45,10 @@ export const requireErasable = Effect.fnUntraced(function* (log: LogAdmin["Servi
   }
 })
 
-/** Decisions of the person's own stream in which something of before stands in clear. */
+/** Decisions in the person's own stream from before encryption, which hold personal data in clear text. */
 export interface Remains {
   readonly decisions: number
-  /** Milliseconds since 1970: of the oldest and the newest of them. */
+  /** Milliseconds since 1970: the oldest and the newest of them. */
   readonly from: Millis
   readonly to: Millis
   /** Of the newest of them. */
@@ -55,8 +56,8 @@ export interface Remains {
 }
 
 /**
- * What erasing cannot make go: before digests of what watchers were shown were encrypted, they stood in rows, and the chain
- * covers rows as they were written.
+ * What erasure cannot remove: before digests of what watchers were shown were encrypted, they stood in rows in clear text, and
+ * the hash chain covers rows as they were written.
  */
 export const remainsOf = Effect.fnUntraced(function* (erasure: ErasureStore, person: Uri) {
   let remains: Remains | null = null
@@ -78,7 +79,7 @@ export const remainsOf = Effect.fnUntraced(function* (erasure: ErasureStore, per
   return remains as Remains | null
 })
 
-/** What lives is looked for in snapshots: they must know all of it. */
+/** Live subscriptions and publications are found in snapshots, so the snapshots must be complete. */
 export const requireStopped = Effect.fnUntraced(function* (log: LogAdmin["Service"]) {
   if ((yield* log.erasure.servers) > 0) {
     return yield* new EraseRefused({
@@ -88,7 +89,7 @@ export const requireStopped = Effect.fnUntraced(function* (log: LogAdmin["Servic
   if (!(yield* catchUp(log))) return yield* new EraseRefused({ why: tablesUnwritten })
 })
 
-/** Whether a decision that is not encrypted says something personal of somebody. */
+/** Whether an unencrypted decision holds personal data. */
 const isAbout = (
   { stream, origin, events }: { readonly stream: string; readonly origin: string; readonly events: unknown },
   person: Uri,
@@ -99,7 +100,7 @@ const isAbout = (
     found ||= isOwn
     return value
   }
-  // digests of before are counted apart (`remainsOf`)
+  // digests from before encryption are counted separately (`remainsOf`)
   const shown = (digest: string): string => digest
   const theirs = (text: string, watcher: Uri | null): string => {
     found ||= watcher === person
@@ -107,7 +108,8 @@ const isAbout = (
   }
   const watcher = (uri: Uri): Uri => theirs(uri, uri) as Uri
   const touch = { body: own, header: own, shown, own, watcher, theirs, address: theirs }
-  const { events: decoded } = decodeRow({ origin, nonce: "", events }, () => undefined)
+  const { events: decoded, about } = decodeRow({ origin, nonce: "", events }, () => undefined)
+  if (about !== undefined && saysOfPersons(about)) found ||= isOwn || JSON.stringify(about).includes(person)
   for (const event of decoded) mapPersonalFields(event, touch)
   return found
 }

@@ -1,6 +1,6 @@
 import { Data } from "effect"
 
-/** Nobody was erased. */
+/** The person was not erased. */
 export class EraseRefused extends Data.TaggedError("EraseRefused")<{ readonly why: string }> {
   readonly exitCode = 1
   override get message(): string {

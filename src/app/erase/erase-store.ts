@@ -1,5 +1,5 @@
 /**
- * One erasure, from opening the store to what it says.
+ * One erasure, from opening the store to its report.
  */
 import type { Millis, Uri } from "../../domain/vocabulary.ts"
 import type { Config } from "../config/config.ts"
@@ -9,5 +9,5 @@ import { erase } from "./erase.ts"
 
 const isRefusal = (cause: unknown): cause is EraseRefused => cause instanceof EraseRefused
 
-export const eraseFromStore = (config: Config, person: Uri, now: Millis, by: string) =>
-  onLog(config, "erase", isRefusal, ({ log }) => erase(log, person, now, by))
+export const eraseFromStore = (config: Config, person: Uri, now: Millis, eraser: string) =>
+  onLog(config, "erase", isRefusal, ({ log }) => erase(log, person, now, eraser))

@@ -1,8 +1,8 @@
 /**
- * Erases a person from a store that no server is at work on; nobody is told.
+ * Erases a person from a store that no server is using; watchers are not notified.
  *
- * Cut off anywhere, it can be begun again under the same URI. Once the name is gone nobody is found under it, and the last step is
- * made again all the same.
+ * If it is interrupted, it can be started again under the same URI. Once the name is gone nobody is found under it, and the last
+ * step is repeated all the same.
  */
 import { Effect } from "effect"
 import { pseudonym } from "../../adapters/store/encryption/encrypted-decision.ts"
@@ -14,20 +14,20 @@ import { scrubStorage, terminateAll, shredKey, removeIdentity, renewLandmarks } 
 import type { Erased } from "./erasure-steps.ts"
 import { mentionsOf } from "./mentions.ts"
 
-/** @param by for the log: `erase ada` */
+/** @param eraser for the log: `erase ada` */
 export const erase = Effect.fn("Erase.erase")(function* (
   log: LogAdmin["Service"],
   person: Uri,
   now: Millis,
-  by: string,
+  eraser: string,
 ) {
   yield* requireErasable(log, person)
   yield* requireStopped(log)
   const mentions = yield* mentionsOf(log.erasure, person)
   const remains = yield* remainsOf(log.erasure, person)
   const key = yield* removeIdentity(log.erasure, person)
-  yield* recordFact(log, { _tag: "PersonErased", standIn: pseudonym(key.id) }, now, "Erase", by)
-  const ended = yield* terminateAll(log, person, { now, by, oldestInFlight: () => null })
+  yield* recordFact(log, { _tag: "PersonErased", standIn: pseudonym(key.id) }, now, "Erase", eraser)
+  const ended = yield* terminateAll(log, person, { now, by: eraser, oldestInFlight: () => null })
   yield* renewLandmarks(log, yield* shredKey(log, key))
   const left = yield* scrubStorage(log)
   const erased: Erased = { standIn: pseudonym(key.id), ended, ...mentions, remains, left }

@@ -1,5 +1,5 @@
 /**
- * A running server erases a person from its own store: watchers are told, and requests wait while name and key are taken away.
+ * Erases a person from the store of the running server: watchers are notified, and requests wait while name and key are removed.
  */
 import { Clock, Effect } from "effect"
 import { pseudonym } from "../../adapters/store/encryption/encrypted-decision.ts"
@@ -23,7 +23,7 @@ import {
 import type { Erased } from "./erasure-steps.ts"
 import { mentionsOf } from "./mentions.ts"
 
-/** What a server lends to it. */
+/** What the server provides for it. */
 export interface EraserParts {
   readonly log: LogAdmin["Service"]
   readonly pump: Pick<Pump, "ask" | "engine" | "pausedFor">
@@ -33,10 +33,10 @@ export interface EraserParts {
 /** Decided together, as requests are. */
 const askedAtOnce = 500
 
-/** @param by for the log: `management port 127.0.0.1 ada` */
+/** @param eraser for the log: `management port 127.0.0.1 ada` */
 export const makeEraser = ({ log, pump, projector }: EraserParts) => {
   const { erasure } = log
-  return Effect.fn("Erase.eraseLive")(function* (person: Uri, by: string) {
+  return Effect.fn("Erase.eraseLive")(function* (person: Uri, eraser: string) {
     const now = yield* Clock.currentTimeMillis
     yield* requireErasable(log, person)
     if ((yield* erasure.servers) > 0) {
@@ -47,7 +47,7 @@ export const makeEraser = ({ log, pump, projector }: EraserParts) => {
     const mentions = yield* mentionsOf(erasure, person)
     const remains = yield* remainsOf(erasure, person)
     const key = yield* removeIdentity(erasure, person)
-    yield* recordFact(log, { _tag: "PersonErased", standIn: pseudonym(key.id) }, now, "Erase", by)
+    yield* recordFact(log, { _tag: "PersonErased", standIn: pseudonym(key.id) }, now, "Erase", eraser)
     const states = (): readonly State[] =>
       [...pump.engine.presentities()].flatMap((stream) => pump.engine.state(stream) ?? [])
     const command = { _tag: "Erase", person, silent: false } as const
@@ -56,7 +56,7 @@ export const makeEraser = ({ log, pump, projector }: EraserParts) => {
       alive,
       ({ presentity }) =>
         Effect.filterOrFail(
-          pump.ask(presentity, command, by),
+          pump.ask(presentity, command, eraser),
           ({ _tag }) => _tag === "Accepted",
           () => new EraseRefused({ why: `${presentity} could not be decided on: try again` }),
         ),
@@ -68,11 +68,11 @@ export const makeEraser = ({ log, pump, projector }: EraserParts) => {
       Effect.gen(function* () {
         yield* projector.flush
         if (projector.lag().decisions > 0) return yield* new EraseRefused({ why: tablesUnwritten })
-        // what came in between
+        // what was decided meanwhile
         const at = yield* Clock.currentTimeMillis
         ended = yield* terminateAll(log, person, {
           now: at,
-          by,
+          by: eraser,
           oldestInFlight: pump.engine.oldestInFlight,
         })
         const concerned = states().filter((state) => mentionsPerson(state, person))

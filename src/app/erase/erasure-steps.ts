@@ -1,11 +1,10 @@
 /**
- * The steps by which a person is erased, each of which can be made again: ending what lives, taking away key, name and everything
- * that is not encrypted, and making the bytes go.
+ * The steps of erasing a person, each of which can be repeated: ending what is alive, removing key, name and everything
+ * unencrypted, and removing the bytes from the files.
  */
 import { Effect } from "effect"
 import {
   pseudonymizerFor,
-  isEarlierKey,
   newPersonKey,
   pseudonym,
 } from "../../adapters/store/encryption/encrypted-decision.ts"
@@ -27,29 +26,29 @@ import type { Remains } from "./erasable.ts"
 import { EraseRefused } from "./erase-refused.ts"
 
 export interface Erased {
-  /** What the person is called from now on. */
+  /** The pseudonym that replaces the person. */
   readonly standIn: Uri
-  /** Streams in which something of the person was alive, and was ended. */
+  /** Streams in which something of the person was alive and was ended. */
   readonly ended: number
   /** Documents of others that name the person, and stay; the first `mentionsMax`. */
   readonly mentions: readonly { readonly stream: Uri; readonly version: number }[]
   readonly mentionsLeft: number
-  /** What was written in clear before it was encrypted, and stays; null: nothing. */
+  /** What was written in clear text before encryption, and stays; null: nothing. */
   readonly remains: Remains | null
-  /** What could not be made to go from the files, one line each. */
+  /** What could not be removed from the files, one line each. */
   readonly left: readonly string[]
 }
 
 export const tablesUnwritten = "the tables could not be written: try again"
 
-/** The key of a person, also of one that has none. */
+/** The key of a person; made if there is none yet. */
 export const removeIdentity = (erasure: ErasureStore, person: Uri) =>
   Effect.map(erasure.keyOf(person), (key) => key ?? newPersonKey(person))
 
 /**
- * Takes away name and key, and what stands in clear beside the log.
+ * Removes name and key, and what stands in clear text beside the log.
  *
- * @returns landmarks in which a stand-in may not be the one that the log has now
+ * @returns landmarks in which a pseudonym may differ from the one that the log has now
  */
 export const shredKey = (log: LogAdmin["Service"], key: PersonKey) => {
   const { erasure } = log
@@ -57,12 +56,12 @@ export const shredKey = (log: LogAdmin["Service"], key: PersonKey) => {
   return log.exclusively(
     Effect.gen(function* () {
       yield* erasure.dropLandmarks(person)
-      // what the log says of somebody it knew before may be encrypted in either of two ways, and a state does not know in which
-      const unsure = isEarlierKey(key) ? yield* erasure.landmarksOf(person) : []
-      for (const one of yield* erasure.saved(person)) {
+      // a state does not know the rows that it was folded from, and stand-ins come from rows
+      const unsure = yield* erasure.landmarksOf(person)
+      for (const saved of yield* erasure.saved(person)) {
         yield* erasure.put({
-          ...one,
-          state: mapPersonalFieldsOfSnapshot(one.state, person, pseudonymizerFor(key)),
+          ...saved,
+          state: mapPersonalFieldsOfSnapshot(saved.state, person, pseudonymizerFor(key)),
         })
       }
       yield* erasure.shred(person, pseudonym(key.id))
@@ -72,7 +71,7 @@ export const shredKey = (log: LogAdmin["Service"], key: PersonKey) => {
   )
 }
 
-/** Landmarks anew, of what can still be read. */
+/** Makes landmarks again from what can still be read. */
 export const renewLandmarks = Effect.fnUntraced(function* (
   { store }: LogAdmin["Service"],
   landmarks: readonly { readonly stream: Uri; readonly version: number }[],
@@ -81,12 +80,12 @@ export const renewLandmarks = Effect.fnUntraced(function* (
     let state = (yield* store.landmarkBefore(stream, version - 1)) ?? initial(stream)
     const rows = yield* store.history(stream, state.version, version - state.version)
     for (const { decision } of rows) state = fold(state, decision)
-    // what verify would say is left for it to say
+    // what verify would report is left for it to report
     if (state.version === version) yield* store.saveLandmarks([state])
   }
 })
 
-/** Landmarks of a stream anew, of what can still be read of it. */
+/** Makes the landmarks of a stream again from what can still be read of it. */
 const keepLandmarks = Effect.fnUntraced(function* ({ store }: LogAdmin["Service"], stream: Uri) {
   let state = (yield* store.landmarkBefore(stream, Number.MAX_SAFE_INTEGER)) ?? initial(stream)
   for (;;) {
@@ -99,7 +98,7 @@ const keepLandmarks = Effect.fnUntraced(function* ({ store }: LogAdmin["Service"
   }
 })
 
-/** @returns what could not be made to go, one line each */
+/** @returns what could not be removed from the files, one line each */
 export const scrubStorage = Effect.fnUntraced(function* (log: LogAdmin["Service"]) {
   yield* verifyTables(log, { fromStart: false, repair: true })
   return yield* log.erasure.scrub
@@ -107,12 +106,12 @@ export const scrubStorage = Effect.fnUntraced(function* (log: LogAdmin["Service"
 
 const streamsPerAppend = 500
 
-/** On whose word, and when, something is ended. */
+/** On whose behalf, and when, something is ended. */
 export interface Termination {
   readonly now: Millis
   /** For the log: `erase ada`. */
   readonly by: string
-  /** The issue time of the oldest NOTIFY without an answer; null: there is none. */
+  /** The issue time of the oldest NOTIFY without a response; null: there is none. */
   readonly oldestInFlight: () => Millis | null
 }
 
@@ -120,7 +119,7 @@ export interface Termination {
 export const terminateAll = Effect.fnUntraced(function* (
   log: LogAdmin["Service"],
   person: Uri,
-  { now, by, oldestInFlight }: Termination,
+  { now, by: eraser, oldestInFlight }: Termination,
 ) {
   const { store } = log
   const { projector, committed } = yield* makeOwnProjector(log, oldestInFlight)
@@ -135,7 +134,7 @@ export const terminateAll = Effect.fnUntraced(function* (
         stream: before.presentity,
         version: before.version + 1,
         cause: "Erase",
-        origin: by,
+        origin: eraser,
         nonce: freshNonce(),
         ...placedAt(before, nowFor(before, now), events),
       }

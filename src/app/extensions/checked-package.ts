@@ -1,6 +1,6 @@
 /**
- * Event packages of the program: whether they can be meant, and the same with every answer looked at, so that a fault of one is
- * told as what it is and goes no further than the presentity it happened on.
+ * Event packages that a program brings along: checks them, and wraps them so that every result is checked too. A fault is
+ * reported as the package's own, and affects only the presentity on which it occurred.
  */
 import type { EventPackage, PackageRules } from "../../domain/packages/event-package.ts"
 import { isHeaderValue } from "../../domain/vocabulary.ts"
@@ -11,7 +11,7 @@ import { quiet, shown, wordsOf } from "./words.ts"
 const mediaType = /^[^\s;/A-Z]+\/[^\s;/A-Z]+$/
 const token = /^[A-Za-z0-9!%*_+`'~.-]{1,100}$/
 
-/** Gives what is expected, or null: the value can be meant. */
+/** Says what is expected instead of a value; null: the value is valid. */
 type Expectation = (value: unknown) => string | null
 
 const listOf =
@@ -89,11 +89,11 @@ const memberNames = Object.keys(members) as readonly (keyof EventPackage)[]
 const rulesMembers = ["read", "judge", "names", "nextBoundary", "asksForSphere", "sphere"] as const
 
 const rulesFault = (rules: object): string | null => {
-  const of = rules as Readonly<Record<string, unknown>>
-  const lacking = rulesMembers.filter((name) => typeof of[name] !== "function")
+  const members = rules as Readonly<Record<string, unknown>>
+  const lacking = rulesMembers.filter((name) => typeof members[name] !== "function")
   const wrong = [
     ...(lacking.length > 0 ? [`an object with ${functions(lacking)}`] : []),
-    ...(of["filter"] === undefined || typeof of["filter"] === "function"
+    ...(members["filter"] === undefined || typeof members["filter"] === "function"
       ? []
       : ["an object whose filter is a function"]),
   ]
@@ -107,7 +107,7 @@ const mixesFault = (from: unknown, blend: unknown): string | null => {
   return wrong.length === 0 ? null : wrong.join("; ")
 }
 
-/** A line for each member that cannot be meant, with its name, value and what is expected. */
+/** A line for each invalid member, with its name, value and what is expected. */
 const faultsOf = (path: string, eventPackage: unknown): readonly string[] => {
   if (typeof eventPackage !== "object" || eventPackage === null)
     return [`${path} = ${shown(eventPackage)}: expected an event package`]
@@ -122,7 +122,7 @@ const faultsOf = (path: string, eventPackage: unknown): readonly string[] => {
   })
 }
 
-/** What is wrong with `options.packages`, a line for each fault. */
+/** Errors in `options.packages`, a line each. */
 export const packageFaults = (packages: unknown): readonly string[] => {
   let all: readonly unknown[]
   try {
@@ -137,7 +137,7 @@ export const packageFaults = (packages: unknown): readonly string[] => {
 
 const known = new WeakMap<object, EventPackage>()
 
-/** The same package for the same package, so that what was made of bodies is found again. */
+/** The same wrapper for the same package, so that results cached for a package are found again. */
 export const checkedPackage = (eventPackage: EventPackage): EventPackage => {
   const before = known.get(eventPackage)
   if (before !== undefined) return before
@@ -210,7 +210,7 @@ type Guarded = <Call extends (...args: never) => unknown>(
   expect: (answer: ReturnType<Call>, args: Parameters<Call>) => string | null,
 ) => Call | undefined
 
-/** By its `sphere` the registry knows whose documents say the sphere. */
+/** The registry recognizes by `sphere` whose documents give the sphere. */
 const bundledRules = commonRules()
 const isBundledSphere = (rules: PackageRules): boolean =>
   (rules as unknown as Readonly<Record<string, unknown>>)["sphere"] ===
@@ -239,7 +239,7 @@ const checkedRules = (rules: PackageRules, guarded: Guarded): PackageRules => {
         : "an instant after the one given, or null",
     ),
     asksForSphere: guarded("rules.asksForSphere", rules.asksForSphere.bind(rules), truth),
-    // the very same function, by which the registry knows it
+    // the same function, because the registry recognizes it by identity
     sphere: isBundledSphere(rules)
       ? (rules as unknown as Readonly<Record<string, unknown>>)["sphere"]
       : guarded("rules.sphere", rules.sphere.bind(rules), (answer) =>
@@ -255,10 +255,12 @@ const handlings: ReadonlySet<unknown> = new Set(["block", "confirm", "polite-blo
 
 const isPromise = (value: unknown): boolean => value instanceof Promise
 
-const tagged = (answer: unknown, of: "document" | "rules", expected: string): string | null => {
+const tagged = (answer: unknown, member: "document" | "rules", expected: string): string | null => {
   if (typeof answer !== "object" || answer === null || !("_tag" in answer)) return expected
   if (answer._tag === "Parsed")
-    return of in answer && (answer as Readonly<Record<string, unknown>>)[of] !== undefined ? null : expected
+    return member in answer && (answer as Readonly<Record<string, unknown>>)[member] !== undefined
+      ? null
+      : expected
   return answer._tag === "Unreadable" && "why" in answer && isText(answer.why) ? null : expected
 }
 
@@ -268,7 +270,7 @@ const parsedOrWhy: Expectation = (answer) =>
 const document: Expectation = (answer) =>
   answer === undefined || isPromise(answer) ? "a document, or null" : null
 
-/** It becomes part of a header: a line break in it would begin another one. */
+/** It becomes part of a header: a line break in it would start another header. */
 const isOneLine = (value: unknown): value is string => isText(value) && !/[\r\n\0]/.test(value)
 
 const body: Expectation = (answer) =>

@@ -1,5 +1,5 @@
 /**
- * What a program, or a module that a setting names, brings along for a server: event packages, authorization documents, a store.
+ * What a program, or a module named by a setting, adds to a server: event packages, authorization documents, a store.
  */
 import { resolve } from "node:path"
 import { pathToFileURL } from "node:url"
@@ -11,21 +11,21 @@ import { packageFaults } from "./checked-package.ts"
 import { shown, wordsOf } from "./words.ts"
 
 /**
- * Where authorization documents come from (RFC 4745, RFC 5025): the text of the document of a presentity for an event package, or
- * null: there is none. It may answer later. Where it fails, what was in force stays; where nothing was, watchers wait.
+ * A source of authorization documents (RFC 4745, RFC 5025): returns the text of a presentity's document for an event package, or
+ * null if there is none; it may return a promise. Where it fails, the rules in force stay; where there are none, watchers wait.
  *
  * @param presentity `sip:alice@example.com`
  * @param event name of the event package: `presence`
  */
 export type RulesSource = (presentity: string, event: PackageName) => string | null | Promise<string | null>
 
-/** Each may be left out: then it is as the settings have it. */
+/** Each may be left out; the settings apply then. */
 export interface Extensions {
-  /** Event packages beside the built-in ones; each has its watcher information as `NAME.winfo`. */
+  /** Event packages beside the bundled ones; each gets its watcher information as `NAME.winfo`. */
   readonly packages?: readonly EventPackage[]
-  /** Authorization documents, asked for before each new subscription, for every package whose policy is `rules`. */
+  /** Authorization documents, asked for before each new subscription to a package whose policy is `rules`. */
   readonly rules?: RulesSource
-  /** Where the log is kept: `storeOf({ … })`, or a layer of one's own. */
+  /** Where the log is kept: `storeOf({ … })`, or a layer of your own. */
   readonly store?: Layer.Layer<EventStore, Error>
 }
 
@@ -43,7 +43,7 @@ const members: { readonly [Name in keyof Extensions]-?: (value: unknown) => read
 
 const names = Object.keys(members) as readonly (keyof Extensions)[]
 
-/** Everything that is wrong with what is given, one line each; never throws, whatever it is. */
+/** All errors in the value, one line each; never throws, whatever it is given. */
 export const extensionsFaults = (given: unknown): readonly string[] => {
   try {
     if (typeof given !== "object" || given === null || Array.isArray(given))
@@ -60,16 +60,17 @@ export const extensionsFaults = (given: unknown): readonly string[] => {
 }
 
 /**
- * What an ES module exports, JavaScript or TypeScript: by the names `packages`, `rules` and `store`, or as one object by default.
+ * Loads the exports of an ES module, JavaScript or TypeScript: by the names `packages`, `rules` and `store`, or as one default
+ * export.
  *
- * @throws ModuleUnusable with everything that is wrong with it
+ * @throws ModuleUnusable with every error in it
  */
 export const loadModule = async (file: string): Promise<Extensions> => {
   let exported: Readonly<Record<string, unknown>>
   try {
     exported = (await import(/* @vite-ignore */ pathToFileURL(resolve(file)).href)) as typeof exported
   } catch (cause) {
-    // the file of ours that asked for it is of no help
+    // the name of our own file, which imported it, would not help anybody
     throw new ModuleUnusable([(wordsOf(cause).split("\n")[0] ?? "").replace(/ imported from .*$/, "")])
   }
   const given = exported["default"] ?? Object.fromEntries(Object.entries(exported))

@@ -1,9 +1,9 @@
 /**
- * Extensions out of a setting that may still name a module.
+ * Extensions from a setting that may still be the name of a module.
  */
 import type { Extensions } from "./extensions.ts"
 
-/** What is loaded; null: nothing is named, or a module that is not loaded yet. */
+/** The extensions; null: there are none, or they are in a module that is not loaded yet. */
 export const loadedExtensions = ({
   extensions = null,
 }: {

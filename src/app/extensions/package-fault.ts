@@ -1,11 +1,11 @@
 /**
- * What an event package of the program did wrong.
+ * Faults of a program's event package.
  */
 import { Data } from "effect"
 
-/** An event package of the program threw, or gave what it may not. */
+/** An event package of the program threw, or returned something invalid. */
 export class PackageFault extends Data.TaggedError("PackageFault")<{
-  /** Its name. */
+  /** The package's name. */
   readonly event: string
   /** `parse`, `compose`, `rules.judge` … */
   readonly member: string

@@ -6,7 +6,7 @@ import { errorMessage } from "../error-message.ts"
 /** Longest text shown of a value. */
 const shownMax = 60
 
-/** A value in short, for messages. */
+/** A value, abbreviated for messages. */
 export const shown = (value: unknown): string => {
   switch (typeof value) {
     case "string":
@@ -46,7 +46,7 @@ export const wordsOf = (cause: unknown): string => {
   }
 }
 
-/** Faults that say what lies behind them already. */
+/** Errors whose message already includes its cause. */
 const isOurs = (cause: unknown): cause is Error =>
   cause instanceof Error && "_tag" in cause && faultTags.has(cause._tag)
 
@@ -54,12 +54,12 @@ const faultTags: ReadonlySet<unknown> = new Set(["PackageFault", "CallbackFault"
 
 const shortened = (text: string): string => (text.length > 500 ? `${text.slice(0, 499)}…` : text)
 
-/** A promise that nobody waits for must not end the process when it is rejected. */
+/** Keeps the rejection of a promise that nobody awaits from ending the process. */
 export const quiet = (answer: unknown): void => {
   try {
     if (typeof answer === "object" && answer !== null && "then" in answer)
       Promise.resolve(answer).catch(() => {})
   } catch {
-    // what cannot even be looked at is no promise
+    // what cannot be inspected is no promise
   }
 }

@@ -1,11 +1,11 @@
 /**
- * The log of one presentity, read from the landmark before what is asked for, so that no more than a thousand decisions are
+ * Reads the log of one presentity, from the landmark before what is asked for, so that no more than a thousand decisions are
  * folded for any instant.
  */
 import { Effect } from "effect"
+import type { DecisionContext } from "../../domain/history/findings.ts"
 import { momentOf } from "../../domain/history/moments.ts"
 import type { DecisionStep, RecordedDecision } from "../../domain/history/moments.ts"
-import type { DecisionContext } from "../../domain/history/why.ts"
 import { fold } from "../../domain/presentity/evolve.ts"
 import { initial } from "../../domain/presentity/state.ts"
 import type { State } from "../../domain/presentity/state.ts"
@@ -18,14 +18,14 @@ export type HistoryStore = Pick<
   "history" | "historyBack" | "landmarkAt" | "landmarkBefore"
 >
 
-/** A log that questions are asked of, and what its decisions were made with. */
+/** The log that questions are answered from, and the packages and limits its decisions were made with. */
 export interface HistoryLog {
   readonly store: HistoryStore
   readonly circumstances: DecisionContext
   readonly now: () => Millis
 }
 
-/** A subscription as questions name it. */
+/** Identifies a subscription in a question. */
 export interface SubscriptionName {
   readonly watcher: Uri
   readonly packageName: PackageName
@@ -34,10 +34,10 @@ export interface SubscriptionName {
 /** Decisions per read. */
 export const pageRows = 500
 
-/** Decisions that one question looks through at most, back or on, besides those around what it is about. */
+/** How many decisions one question examines at most, backwards or forwards, besides those around its subject. */
 export const lookMax = 20_000
 
-/** Calls `each` with the decisions after a version, oldest first, until it says stop. */
+/** Calls `each` with the decisions after a version, oldest first, until it returns `stop`. */
 export const eachDecision = (
   store: Pick<HistoryStore, "history">,
   presentity: Uri,
@@ -52,7 +52,7 @@ export const eachDecision = (
   })
 
 /**
- * Walks on from a state, with the states around each decision.
+ * Walks forward from a state, giving the states around each decision.
  *
  * @param only whose NOTIFYs are derived again; null: everybody's
  */
@@ -71,7 +71,7 @@ export const walk = (
   })
 }
 
-/** The newest landmark until an instant; where there is none, the beginning. */
+/** The newest landmark up to an instant; where there is none, the initial state. */
 export const landmarkAt = (
   store: Pick<HistoryStore, "landmarkAt">,
   presentity: Uri,
@@ -79,7 +79,7 @@ export const landmarkAt = (
 ): Effect.Effect<State, StoreUnavailable> =>
   Effect.map(store.landmarkAt(presentity, at), (state) => state ?? initial(presentity))
 
-/** The newest landmark up to a version; where there is none, the beginning. */
+/** The newest landmark up to a version; where there is none, the initial state. */
 export const landmarkBefore = (
   store: Pick<HistoryStore, "landmarkBefore">,
   presentity: Uri,

@@ -1,5 +1,5 @@
 /**
- * The change that a question is about, and the answer to why a watcher was told of it, or was not.
+ * Finds the change that a question is about, and explains why a watcher was notified of it, or was not.
  */
 import { Effect } from "effect"
 import { changeIn } from "../../domain/history/changes.ts"
@@ -14,7 +14,7 @@ import { isAfter, untilOf } from "./until.ts"
 
 const nobody = (): boolean => false
 
-/** The last change until then, or the one at the position asked for, and what was said of the watcher since. */
+/** The last change up to the instant, or the one at the given position, and the NOTIFYs to the watcher since. */
 const lastChange = Effect.fnUntraced(function* (log: HistoryLog, question: Question) {
   const { store, circumstances } = log
   const { presentity, watcher, packageName, at, position } = question
@@ -49,7 +49,7 @@ const lastChange = Effect.fnUntraced(function* (log: HistoryLog, question: Quest
   }
 })
 
-/** The last subscription that began before a version, as far as it goes before that. */
+/** The last subscription that began before a version, and its life up to that version. */
 const lastLife = Effect.fnUntraced(function* (
   log: HistoryLog,
   presentity: Uri,
@@ -66,21 +66,21 @@ const lastLife = Effect.fnUntraced(function* (
         (event) => event._tag === "SubscriptionCreated" && matches(event),
       )
       if (began?._tag !== "SubscriptionCreated") continue
-      const { no } = began
+      const { no: id } = began
       const ledger = makeLedger(matches)
-      yield* walk(log, yield* landmarkBefore(store, presentity, no - 1), matches, (moment) => {
+      yield* walk(log, yield* landmarkBefore(store, presentity, id - 1), matches, (moment) => {
         if (moment.decision.version >= version) return "stop"
         ledger.take(moment)
-        return ledger.lives().some((life) => life.no === no && life.ended !== null) ? "stop" : "go on"
+        return ledger.lives().some((life) => life.no === id && life.ended !== null) ? "stop" : "go on"
       })
-      return ledger.lives().find((life) => life.no === no) ?? null
+      return ledger.lives().find((life) => life.no === id) ?? null
     }
     if (rows.length < pageRows) break
   }
   return null
 })
 
-/** Looks for the change first, and walks on from the landmark before it until nothing later changes the answer. */
+/** Finds the change first, then walks on from the landmark before it until nothing later can change the answer. */
 export const explainChange = Effect.fnUntraced(function* (log: HistoryLog, question: Question) {
   const { store, circumstances, now } = log
   const { presentity, watcher, packageName } = question
@@ -96,7 +96,7 @@ export const explainChange = Effect.fnUntraced(function* (log: HistoryLog, quest
     if (moment.decision.version > version) looked += 1
     return inquiry.isAnswered() || looked > lookMax ? "stop" : "go on"
   })
-  // where the change itself says it, it is said
+  // the change itself says it
   const later = treatment !== null && treatment.position > change.position ? treatment : null
   const answer: Explanation = { ...inquiry.answer(now()), treatment: later }
   const { absence } = answer

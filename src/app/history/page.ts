@@ -1,5 +1,5 @@
 /**
- * Pages of history: decisions that fit a wish, with what they were made of.
+ * Pages of history: the matching decisions, with the states around them.
  */
 import { Effect } from "effect"
 import { entryOf } from "../../domain/history/entries.ts"
@@ -13,7 +13,7 @@ import type { HistoryLog, HistoryStore } from "./decisions.ts"
 export interface PageWish {
   /** Only decisions before this version; null: the newest. */
   readonly before: number | null
-  /** Only those after this version, the oldest first; null: the newest. */
+  /** Only those after this version, oldest first; null: the newest. */
   readonly after: number | null
   readonly limit: number
   readonly since: Millis | null
@@ -26,7 +26,7 @@ export interface PageWish {
 export interface HistoryPage {
   /** Oldest first. */
   readonly entries: readonly Entry[]
-  /** `before` of the page that comes before this one; null: there is none. */
+  /** The `before` of the preceding page; null: there is none. */
   readonly next: number | null
 }
 
@@ -34,7 +34,7 @@ const fits = (
   { decision }: RecordedDecision,
   { types, event: packageName, since, until }: PageWish,
 ): boolean =>
-  // that NOTIFYs were answered is told with them, unless it is asked for
+  // decisions that only record answers to NOTIFYs are left out unless asked for
   (decision.cause !== "RecordDeliveries" || types !== null) &&
   clockOf(decision) >= (since ?? 0) &&
   clockOf(decision) <= (until ?? Number.POSITIVE_INFINITY) &&
@@ -45,7 +45,7 @@ const fits = (
         (packageName === null || !("packageName" in event) || event.packageName === packageName),
     ))
 
-/** Versions from the newest down that fit, at most so many; and where to go on. */
+/** The versions that match, from the newest down, and where to continue. */
 const versionsBack = Effect.fnUntraced(function* (store: HistoryStore, presentity: Uri, wish: PageWish) {
   const found: number[] = []
   let before = wish.before ?? Number.MAX_SAFE_INTEGER
@@ -63,7 +63,7 @@ const versionsBack = Effect.fnUntraced(function* (store: HistoryStore, presentit
   return { found, next: before }
 })
 
-/** The same from a version on. */
+/** The same from a version upwards. */
 const versionsOn = Effect.fnUntraced(function* (
   store: HistoryStore,
   presentity: Uri,

@@ -6,8 +6,9 @@ import { presentityIn } from "../../domain/history/at.ts"
 import type { PresentityAt } from "../../domain/history/at.ts"
 import { compare } from "../../domain/history/compare.ts"
 import type { Difference } from "../../domain/history/compare.ts"
+import type { DecisionContext } from "../../domain/history/findings.ts"
 import type { Sent } from "../../domain/history/ledger.ts"
-import type { DecisionContext, Explanation, Question } from "../../domain/history/why.ts"
+import type { Explanation, Question } from "../../domain/history/why.ts"
 import type { State } from "../../domain/presentity/state.ts"
 import { entries, values } from "../../domain/table.ts"
 import type { Millis, PackageName, Uri } from "../../domain/vocabulary.ts"
@@ -28,14 +29,14 @@ export interface HistoryReader {
     before: Millis,
     after: Millis,
   ) => Effect.Effect<readonly Difference[], StoreUnavailable>
-  /** Every NOTIFY that a watcher was sent, oldest first. */
+  /** Every NOTIFY sent to a watcher, oldest first. */
   readonly seen: (
     presentity: Uri,
     watcher: Uri,
     wish: SeenWish,
   ) => Effect.Effect<{ readonly sent: readonly Sent[]; readonly next: number | null }, StoreUnavailable>
   readonly why: (question: Question) => Effect.Effect<Explanation, StoreUnavailable>
-  /** The package that a watcher subscribed to last; else the one that was published last. */
+  /** The package that the watcher subscribed to last, or else the one published last. */
   readonly packageFor: (
     presentity: Uri,
     watcher: Uri,
@@ -58,16 +59,16 @@ export const makeHistoryReader = (
       Effect.map(stateAt(store, presentity, at), (state) => presentityIn(state, packages, at)),
     diff: (presentity, before, after) =>
       Effect.gen(function* () {
-        const was = presentityIn(yield* stateAt(store, presentity, before), packages, before)
-        const is = presentityIn(yield* stateAt(store, presentity, after), packages, after)
-        return compare(was, is)
+        const stateThen = presentityIn(yield* stateAt(store, presentity, before), packages, before)
+        const stateNow = presentityIn(yield* stateAt(store, presentity, after), packages, after)
+        return compare(stateThen, stateNow)
       }),
     packageFor: (presentity, watcher, at) =>
       Effect.map(stateAt(store, presentity, at), (state) => packageAsked(state, watcher)),
   }
 }
 
-/** The package that a watcher subscribed to last; else the one that was published last. */
+/** The package that the watcher subscribed to last, or else the one published last. */
 const packageAsked = (state: State, watcher: Uri): PackageName => {
   const [newest] = [...values(state.subscriptions), ...values(state.waiting)]
     .filter((subscription) => subscription.watcher === watcher)

@@ -1,5 +1,5 @@
 /**
- * The NOTIFYs that a watcher was sent, and what became of them.
+ * The NOTIFYs sent to a watcher, and their outcomes.
  */
 import { Effect } from "effect"
 import { makeLedger, unansweredMillis } from "../../domain/history/ledger.ts"
@@ -15,11 +15,11 @@ export interface SeenWish {
   readonly event: PackageName | null
   readonly since: Millis | null
   readonly until: Millis | null
-  /** The newest so many. */
+  /** How many at most; the newest are kept. */
   readonly limit: number
 }
 
-/** What a watcher was sent; the newest NOTIFYs first looked for, a landmark further back each time. */
+/** Collects what was sent to a watcher; the search starts at the newest landmark, and goes back one more at a time. */
 export const sentTo = Effect.fnUntraced(function* (
   log: HistoryLog,
   presentity: Uri,
@@ -43,7 +43,7 @@ export const sentTo = Effect.fnUntraced(function* (
     yield* walk(log, from, matches, (moment) => {
       const { version, at } = moment.decision
       if (version < last) lastAt = at
-      // what became of the last ones is written down a little later
+      // the outcomes of the last NOTIFYs are recorded a little later
       const isSoon = at <= lastAt + unansweredMillis && version <= last + lookMax
       if (at > untilAt + unansweredMillis || (version > last + pageRows && !isSoon)) return "stop"
       ledger.take(moment)
@@ -57,13 +57,13 @@ export const sentTo = Effect.fnUntraced(function* (
     found = [...sent, ...found]
     const isOver = from.version === 0 || (wish.since !== null && from.decidedAt < wish.since)
     if (found.length > wish.limit) {
-      // those of one decision stay together
+      // NOTIFYs of one decision stay together
       const next = found.at(-wish.limit)?.place.version ?? 0
       return { sent: found.filter(({ place }) => place.version >= next), next }
     }
     if (isOver) return { sent: found, next: null }
     if (looked >= lookMax) return { sent: found, next: from.version + 1 }
-    // those of the landmark's own decision are still to come
+    // the NOTIFYs of the decision at the landmark itself come later
     end = from.version + 1
     from = yield* landmarkBefore(store, presentity, from.version - 1)
   }

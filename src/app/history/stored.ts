@@ -1,5 +1,5 @@
 /**
- * A decision as it stands in the log, with the states around it.
+ * A decision in the log, with the states around it.
  */
 import { Effect } from "effect"
 import type { CommittedDecision } from "../../domain/engine/engine.ts"

@@ -1,8 +1,8 @@
 /**
- * How far a stream goes until an instant: the decisions that had been made by then, by the clock.
+ * How much of a stream belongs to the time up to an instant: the decisions that had been made by then, by the clock.
  *
- * They are in order of time, so the first one after the instant ends the search, but for a stream whose clock was set back: there
- * the last decisions were made earlier than the order says, and are looked at from the newest down.
+ * They are ordered by time, so the first one after the instant ends the search, except in a stream whose clock was set back:
+ * there the last decisions were made at an earlier time than their order says, and are examined from the newest down.
  */
 import { Effect } from "effect"
 import { clockOf } from "../../domain/presentity/clock.ts"
@@ -11,7 +11,7 @@ import type { Millis, Uri } from "../../domain/vocabulary.ts"
 import type { EventStore, StoreUnavailable } from "../../ports/event-store.ts"
 
 export interface Until {
-  /** As far as the order of time goes. */
+  /** As far as the order of time allows. */
   readonly at: Millis
   readonly version: number
 }
@@ -25,11 +25,11 @@ export const isAfter = ({ at, version }: Pick<Decision, "at" | "version">, until
 /** O(1), but O(decisions since the clock was set back) for a stream whose clock has not caught up since. */
 export const untilOf = (
   store: Pick<EventStore["Service"], "historyBack">,
-  of: Uri,
+  presentity: Uri,
   instant: Millis,
 ): Effect.Effect<Until, StoreUnavailable> => {
   const look = (before: number, looked: number): Effect.Effect<Until, StoreUnavailable> =>
-    Effect.flatMap(store.historyBack(of, before, looked === 0 ? 1 : pageRows), (rows) => {
+    Effect.flatMap(store.historyBack(presentity, before, looked === 0 ? 1 : pageRows), (rows) => {
       for (const { decision } of rows) {
         const at = clockOf(decision)
         if (at === decision.at) return Effect.succeed(whole)

@@ -1,7 +1,7 @@
 /**
- * Rows of another server → what is asked of the core, or why a row cannot be asked for.
+ * Turns rows of another server into commands, or says why a row cannot be taken over.
  *
- * Everything that a row says in text is read here as strictly as from the wire: it will stand in messages again.
+ * Text in a row is read as strictly as text from the wire, because it will stand in messages again.
  */
 import { TextDecoder } from "node:util"
 import type { ActiveWatcherRow, PresentityRow, WatcherRow, XcapRow } from "../../adapters/import/layouts.ts"
@@ -19,14 +19,14 @@ import type { Body, DialogStart, EntityTag, Header, Millis, Uri } from "../../do
 import { pidfManipulation, presRules } from "../../ports/document-source.ts"
 import { presentityOf } from "../presentity-uri.ts"
 
-/** What a row becomes. */
+/** The result for a row. */
 export type Adoption =
   | {
       readonly _tag: "Ask"
       readonly presentity: Uri
       readonly command: Command
       readonly row: string
-      /** What only the state of the presentity can say against it; absent: nothing. */
+      /** An objection that only the presentity's state can raise; absent: none. */
       readonly against?: (state: State) => Skip | null
     }
   | Skip
@@ -34,7 +34,7 @@ export type Adoption =
 export interface Skip {
   readonly _tag: "Skip"
   readonly why: string
-  /** There is nothing left of it that could go on: it is reported, and nobody has to look after it. */
+  /** Nothing of it could continue: it is reported, and nobody has to act on it. */
   readonly isOver: boolean
   /** Names the row for people. */
   readonly row: string
@@ -43,11 +43,11 @@ export interface Skip {
 export interface AdoptionRules {
   readonly packages: Packages
   readonly now: Millis
-  /** Domains served; empty: every one. */
+  /** Domains served; empty: all. */
   readonly domains: readonly string[]
-  /** What the grace of this server is more than that of the other, which its `expires` includes. */
+  /** How much longer this server's grace is than that of the other, whose `expires` includes its own. */
   readonly graceMillis: Millis
-  /** OMA rules are read too. */
+  /** Whether OMA conditions are accepted in rules. */
   readonly oma: boolean
 }
 
@@ -80,7 +80,7 @@ export const adoptPresentityRow = (row: PresentityRow, rules: AdoptionRules): Ad
   return { _tag: "Ask", presentity, command, row: name }
 }
 
-/** Numbers in column `status`. */
+/** Numbers in the column `status`. */
 const active = 1
 const pending = 2
 const terminated = 3
@@ -139,13 +139,13 @@ export const adoptWatcherRow = (row: WatcherRow, rules: AdoptionRules): Adoption
 }
 
 const isWatching = (state: State, packageName: string, watcher: Uri): boolean => {
-  for (const one of values(state.subscriptions)) {
-    if (one.packageName === packageName && one.watcher === watcher) return true
+  for (const subscription of values(state.subscriptions)) {
+    if (subscription.packageName === packageName && subscription.watcher === watcher) return true
   }
   return false
 }
 
-/** Rules that hold OMA conditions. */
+/** Whether rules contain OMA conditions. */
 const omaPresRules = 32
 
 const documentNames: ReadonlyMap<number, string> = new Map([
@@ -159,7 +159,7 @@ const documentNames: ReadonlyMap<number, string> = new Map([
   [1024, "xcap-caps"],
 ])
 
-/** @param isFirst the first document of that kind and user: the module reads no other */
+/** @param isFirst whether it is the first document of that kind for the user: the module reads no other */
 export const adoptXcapRow = (row: XcapRow, rules: AdoptionRules, isFirst: boolean): Adoption => {
   const name = `${row.username}@${row.domain} doc_type ${row.docType}`
   const skip = (why: string): Skip => ({ _tag: "Skip", why, isOver: false, row: name })
@@ -186,7 +186,7 @@ export const adoptXcapRow = (row: XcapRow, rules: AdoptionRules, isFirst: boolea
 const expired = "expired"
 const notServed = "its domain is not served here"
 
-/** @returns why not, when the dialog cannot go on */
+/** @returns why the dialog cannot continue; null: it can */
 const dialogOf = (row: ActiveWatcherRow): DialogStart | string => {
   for (const [column, value] of [
     ["callid", row.callId],
@@ -211,8 +211,8 @@ const dialogOf = (row: ActiveWatcherRow): DialogStart | string => {
     localUri: `<${localUri}>`,
     remoteUri: `<${remoteUri}>`,
     remoteTarget,
-    routeSet: routes.map((one) =>
-      one.untagged.includes("<") ? one.untagged : `<${one.uri}>${one.parameterText}`,
+    routeSet: routes.map((route) =>
+      route.untagged.includes("<") ? route.untagged : `<${route.uri}>${route.parameterText}`,
     ),
     remoteCseq: Math.max(0, row.remoteCseq),
     localContact,
@@ -225,13 +225,13 @@ const dialogOf = (row: ActiveWatcherRow): DialogStart | string => {
 }
 
 /**
- * The URI in a column, with or without angle brackets: parameters of one that has none are its own, other than in a header.
+ * The URI in a column, with or without angle brackets: without them its parameters belong to the URI, unlike in a header.
  */
 const uriIn = (column: string): string | null => {
   const uri = column.includes("<") ? (parseAddress(column)?.uri ?? "") : column.trim()
   const parsed = parseUri(uri)
   if (parsed === null) return null
-  // RFC 3261 §19.1.5: headers of a URI do not become part of a request
+  // RFC 3261 §19.1.5: headers in a URI do not become part of a request
   const hasHeaders = parsed.scheme !== "tel" && parsed.headers !== null
   return hasHeaders ? uri.slice(0, uri.indexOf("?", uri.indexOf("@") + 1)) : uri
 }
@@ -243,7 +243,7 @@ const uriOf = (user: string, domain: string): Uri | null => presentityOf(written
 
 const isServed = (presentity: Uri, { domains }: AdoptionRules): boolean => {
   const domain = domainOf(presentity)
-  return domain === null || domains.length === 0 || domains.some((one) => canonicalHost(one) === domain)
+  return domain === null || domains.length === 0 || domains.some((served) => canonicalHost(served) === domain)
 }
 
 /** As the module reads it: up to the first NUL. */
@@ -262,7 +262,7 @@ const textOf = (bytes: Uint8Array): string | null => {
   }
 }
 
-/** Lines of `extra_hdrs` whose names the package carries, in its spelling. */
+/** Lines of `extra_hdrs` whose names the package carries, in the package's spelling. */
 const headersOf = (bytes: Uint8Array, carried: readonly string[]): readonly Header[] =>
   Buffer.from(bytes)
     .toString("latin1")
@@ -270,6 +270,6 @@ const headersOf = (bytes: Uint8Array, carried: readonly string[]): readonly Head
     .flatMap((line): Header[] => {
       const colon = line.indexOf(":")
       const name = line.slice(0, colon).trim().toLowerCase()
-      const known = colon <= 0 ? undefined : carried.find((one) => one.toLowerCase() === name)
+      const known = colon <= 0 ? undefined : carried.find((header) => header.toLowerCase() === name)
       return known === undefined ? [] : [[known, line.slice(colon + 1).trim()]]
     })

@@ -1,6 +1,6 @@
 /**
- * What an earlier import has taken over and has moved on since: a publication refreshed under another entity-tag, a
- * subscription that is over. Taken over again it would come back from the dead.
+ * What an earlier import took over and has changed since: a publication refreshed under another entity-tag, a subscription that
+ * has ended. It must not be taken over a second time.
  */
 import { Effect } from "effect"
 import type { Command } from "../../domain/presentity/commands.ts"
@@ -9,17 +9,17 @@ import { dialogKey } from "../../domain/vocabulary.ts"
 import type { DialogNo, DialogStart, Uri } from "../../domain/vocabulary.ts"
 import { EventStore } from "../../ports/event-store.ts"
 
-/** Decisions read at once: the embedded database blocks the event loop while it reads. */
+/** Decisions per read: the embedded database blocks the event loop while it reads. */
 const pageRows = 500
 
 export interface Earlier {
   readonly has: (command: Command, presentity: Uri) => boolean
 }
 
-/** For a log in which nothing is. */
+/** For an empty log. */
 export const nothingEarlier: Earlier = { has: () => false }
 
-/** Reads the history of those of the presentities that have one. */
+/** Reads the history of those presentities that have one. */
 export const earlierOf = Effect.fnUntraced(function* (states: readonly State[]) {
   const store = yield* EventStore
   const names = new Set<string>()
@@ -59,6 +59,6 @@ const publicationName = (presentity: Uri, packageName: string, entityTag: string
 const subscriptionName = (
   presentity: Uri,
   { callId, localTag, remoteTag }: DialogStart,
-  of: { readonly packageName: string; readonly eventId: string | null },
+  subject: { readonly packageName: string; readonly eventId: string | null },
 ): string =>
-  `s ${presentity}\n${dialogKey(callId, localTag, remoteTag)}\n${of.packageName}\n${of.eventId ?? ""}`
+  `s ${presentity}\n${dialogKey(callId, localTag, remoteTag)}\n${subject.packageName}\n${subject.eventId ?? ""}`

@@ -1,5 +1,5 @@
 /**
- * What became of every row: numbers by table and reason, with a few rows named for each reason.
+ * What became of every row: counts by table and reason, with a few rows named for each reason.
  */
 
 /** Rows named for each reason. */
@@ -8,7 +8,7 @@ const examplesMax = 5
 export interface SkippedRows {
   readonly reason: string
   readonly rows: number
-  /** Nothing of them could go on: nobody has to look after them. */
+  /** Rows of which nothing could continue; nobody has to act on them. */
   readonly isOver: boolean
   readonly examples: readonly string[]
 }
@@ -17,7 +17,7 @@ export interface TableReport {
   readonly table: string
   readonly read: number
   readonly taken: number
-  /** There already, by an earlier import or with another row. */
+  /** Taken over already, by an earlier import or with another row. */
   readonly present: number
   readonly skipped: readonly SkippedRows[]
 }
@@ -28,9 +28,9 @@ export interface ImportReport {
   readonly target: string
   readonly dryRun: boolean
   readonly tables: readonly TableReport[]
-  /** What the operator should know besides, one line each. */
+  /** What else the operator should know, one line each. */
   readonly notices: readonly string[]
-  /** Rows of the log: written, or with a dry run those that would be. */
+  /** Decisions written to the log, or that a dry run would write. */
   readonly decisions: number
   readonly seconds: number
 }
@@ -60,12 +60,12 @@ export const countTable = (table: string): TableCount => {
       read: taken + present + left,
       taken,
       present,
-      skipped: [...reasons].map(([reason, one]) => ({ reason, ...one })),
+      skipped: [...reasons].map(([reason, skipped]) => ({ reason, ...skipped })),
     }),
   }
 }
 
-/** Whether rows were left behind that somebody may miss. */
+/** Whether rows were left behind that may matter. */
 export const hasFindings = (report: ImportReport): boolean =>
   report.tables.some(({ skipped }) => skipped.some(({ isOver }) => !isOver))
 
@@ -77,7 +77,7 @@ export const reportText = (report: ImportReport): string => {
     const known = present === 0 ? "" : `, ${present} there already`
     lines.push(`  ${table}: ${read} rows, ${taken} taken${known}, ${left} skipped`)
     for (const { reason, rows, examples } of skipped) {
-      lines.push(`    ${rows} × ${reason}`, ...examples.map((one) => `      ${printable(one)}`))
+      lines.push(`    ${rows} × ${reason}`, ...examples.map((example) => `      ${printable(example)}`))
       if (rows > examples.length) lines.push(`      and ${rows - examples.length} more`)
     }
   }
@@ -87,5 +87,5 @@ export const reportText = (report: ImportReport): string => {
   return lines.join("\n")
 }
 
-/** Rows are somebody else's text. */
+/** Rows contain text from another system. */
 const printable = (text: string): string => text.replace(/[^\x20-\x7e\u00a0-\uffff]/g, "?").slice(0, 200)

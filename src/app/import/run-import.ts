@@ -18,12 +18,12 @@ export interface ImportRequest {
   readonly layout: LayoutName
   readonly from: string
   readonly tables: SourceTables
-  /** `expires_offset` of the other server, in seconds; null: as here. */
+  /** `expires_offset` of the other server, in seconds; null: the same as here. */
   readonly expiresOffset: number | null
   readonly dryRun: boolean
 }
 
-/** Reads everything, decides on it and, unless it is a dry run, stores it. */
+/** Reads and decides everything and, unless it is a dry run, stores it. */
 export const runImport = Effect.fn("Import.run")(function* (config: Config, request: ImportRequest) {
   const startedAt = yield* Clock.currentTimeMillis
   const source = yield* openSource(request.from)
@@ -62,7 +62,7 @@ const noticesOf = (config: Config, tables: readonly TableReport[], xcap: string)
     : ["no rules are asked with these settings: a server that is to ask those taken over needs policy=rules"]
 }
 
-/** What a server serves besides its domains. */
+/** The host names under which a server is addressed besides its domains. */
 const ownHosts = (config: Config): readonly string[] => [
   "localhost",
   "127.0.0.1",

@@ -1,9 +1,9 @@
 /**
- * The import itself: page by page, rows are decided on as anything else is, and what is decided is stored before the next
+ * The import itself: page by page, rows become commands that are decided as usual, and the decisions are stored before the next
  * page is read.
  *
- * Rules come first, so that they judge who is taken over, then hard state, publications, subscriptions and who waits. Of
- * each page only its own presentities are in memory; a dry run keeps all it has decided.
+ * Rules come first, so that they apply to the watchers taken over, then hard state, publications, subscriptions and waiting
+ * watchers. Only the presentities of the current page are in memory; a dry run keeps everything it has decided.
  */
 import { Data, Effect } from "effect"
 import {
@@ -43,14 +43,14 @@ export interface TakeOverOptions extends AdoptionRules {
   readonly authorize: Authorize
   /** Decides everything and writes nothing. */
   readonly dryRun: boolean
-  /** Rows of one page: the embedded database blocks the event loop while it writes. */
+  /** Rows per page: the embedded database blocks the event loop while it writes. */
   readonly rowsMax: number
 }
 
 export const rowsPerPage = 500
 
 /**
- * Somebody else writes to the log meanwhile.
+ * Another program writes to the log meanwhile.
  *
  * @public declarations name it
  */
@@ -66,7 +66,7 @@ export interface TakenOver {
   readonly decisions: number
 }
 
-/** Takes over whatever the source has; what an import has taken over before is left as it is. */
+/** Takes over everything in the source; what an earlier import took over stays as it is. */
 export const takeOver = Effect.fnUntraced(function* (
   source: Source,
   layout: Layout,
@@ -113,13 +113,13 @@ export const takeOver = Effect.fnUntraced(function* (
   return result
 })
 
-/** Of several files of one kind and user the module reads the first. */
+/** Of several documents of one kind for a user, the module reads the first. */
 const nameOf = ({ docType, username, domain }: XcapRow): string => `${docType} ${username}@${domain}`
 
-/** What comes of a row. */
+/** The result for a row. */
 type Outcome =
   | Skip
-  /** It is there already. */
+  /** It was taken over already. */
   | { readonly _tag: "Present" }
   | {
       readonly _tag: "Decided"
@@ -130,7 +130,7 @@ type Outcome =
 
 const present: Outcome = { _tag: "Present" }
 
-/** @param before the state of the presentity that a row is about; null: it is about none */
+/** @param before the state of the presentity that the row is about; null: it is about none */
 const decideOn = (
   adoption: Adoption,
   before: State | null,
@@ -189,9 +189,9 @@ const makeWriter = Effect.fnUntraced(function* (target: string, options: TakeOve
   const projection = yield* PresenceTables
   const checkpoint = yield* store.checkpoint("tables")
   const wasEmpty = (yield* store.read(0, 1)).length === 0
-  // a server that was killed left rows and snapshots behind its log: its next start makes them, and these as well
+  // a server that was killed left its rows and snapshots behind its log: its next start writes them, and these as well
   const isProjected = (yield* store.read(checkpoint?.position ?? 0, 1)).length === 0
-  // nothing was ever sent from here: without a mark the first start would tell everybody once more
+  // nothing was ever sent from here: without this mark the first start would notify every watcher again
   if (!options.dryRun && (yield* store.checkpoint("delivery")) === null) {
     yield* store.saveCheckpoint("delivery", { position: 0, at: options.now })
   }
@@ -199,11 +199,13 @@ const makeWriter = Effect.fnUntraced(function* (target: string, options: TakeOve
   const imagined = new Map<Uri, State>()
   let decisions = 0
   let position = checkpoint?.position ?? 0
-  /** Somebody here has been told something that is not sent yet: the next start reads it from the log and sends it. */
+  /** A watcher is owed a NOTIFY that has not been sent: the next start finds it in the log and sends it. */
   let owesFinalNotifies = false
 
   const page = Effect.fnUntraced(function* (adoptions: readonly Adoption[], count: TableCount) {
-    const presentities = new Set(adoptions.flatMap((one) => (one._tag === "Ask" ? [one.presentity] : [])))
+    const presentities = new Set(
+      adoptions.flatMap((adoption) => (adoption._tag === "Ask" ? [adoption.presentity] : [])),
+    )
     const states = yield* loadStates(store, imagined, [...presentities])
     const earlier = wasEmpty ? nothingEarlier : yield* earlierOf([...states.values()])
     const decided: Decision[] = []
@@ -256,13 +258,13 @@ const makeWriter = Effect.fnUntraced(function* (target: string, options: TakeOve
 })
 
 const dialogIn = (state: State, key: DialogKey): DialogNo | null => {
-  for (const { no, start } of values(state.dialogs)) {
-    if (dialogKey(start.callId, start.localTag, start.remoteTag) === key) return no
+  for (const { no: id, start } of values(state.dialogs)) {
+    if (dialogKey(start.callId, start.localTag, start.remoteTag) === key) return id
   }
   return null
 }
 
-/** A row is written once for each statement, as it is in the end. */
+/** Each row is written once for each statement, in its final form. */
 const lastOfEach = (keys: readonly RowKey[]): readonly RowKey[] => [
   ...new Map(keys.map((key) => [JSON.stringify(key), key])).values(),
 ]

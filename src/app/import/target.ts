@@ -1,5 +1,5 @@
 /**
- * Where an import goes: the store that a server will start on, opened while none does.
+ * The target of an import: the store that a server will start on, opened while none runs.
  */
 import { existsSync } from "node:fs"
 import { join } from "node:path"
@@ -28,7 +28,7 @@ export interface Target {
 }
 
 /**
- * The database to write to does not do what is asked of it.
+ * The target database does not do what is asked of it.
  *
  * @public declarations name it
  */
@@ -43,7 +43,7 @@ export class TargetUnusable extends Data.TaggedError("TargetUnusable")<{
 }
 
 /**
- * Opens the store and brings it to the present layout; for a dry run it is left as it is.
+ * Opens the store and brings it to the present layout; a dry run leaves it as it is.
  *
  * @throws LogIsTaken, StoreUnfit, TargetUnusable, SourceUnsuitable when it is the source itself, DataFolderInUse, ConfigInvalid
  */
@@ -66,7 +66,7 @@ export const openTarget = Effect.fnUntraced(function* (
   const name =
     url === null ? `embedded PostgreSQL in ${config.data}` : `PostgreSQL at ${withoutPassword(url)}`
   const nothingThere = Effect.map(Layer.build(layerMemory), (services): Target => ({ name, services }))
-  // a dry run makes nothing, not even an empty database
+  // a dry run creates nothing, not even an empty database
   if (dryRun && url === null && !existsSync(join(config.data ?? "", "pg"))) return yield* nothingThere
   const unusable = Effect.mapError(
     (cause: unknown) => new TargetUnusable({ target: name, why: reasonOf(cause) }),
@@ -92,7 +92,7 @@ export const openTarget = Effect.fnUntraced(function* (
   return isThere ? target : yield* nothingThere
 })
 
-/** Gets the log for the import, and brings the database to the present layout. */
+/** Takes the log for the import, and brings the database to the present layout. */
 const prepareTarget = Effect.fnUntraced(function* (
   config: Config,
   name: string,
@@ -113,7 +113,7 @@ const prepareTarget = Effect.fnUntraced(function* (
       setting: databaseSetting(config),
       lease: config.writer_lease,
       fix: "stop that one, and import again",
-      // in one database both can be
+      // both can be in one database
       theirs: isShared ? yield* database.allTables.pipe(unusable) : [],
     })
     .pipe(
@@ -128,10 +128,10 @@ const prepareTarget = Effect.fnUntraced(function* (
     .pipe(Effect.andThen(database.prepareTables("xcap")), unusable)
 })
 
-/** In one database both can only be when their tables have different names: ours follow the log and would replace theirs. */
+/** Both can be in one database only when their tables have different names, because our tables follow the log and would replace theirs. */
 const checkTables = (name: string, ours: TableNames, theirs: SourceTables) => {
   const taken = new Set([...Object.values(ours), ...Object.values(moduleTableNames)])
-  const shared = [theirs.presentity, theirs.activeWatchers, theirs.watchers].filter((one) => taken.has(one))
+  const shared = [theirs.presentity, theirs.activeWatchers, theirs.watchers].filter((name) => taken.has(name))
   return shared.length === 0
     ? Effect.void
     : new SourceUnsuitable({

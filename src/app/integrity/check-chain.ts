@@ -1,8 +1,8 @@
 /**
- * The chains of the log, computed anew: whether each row is what was written, in its place, with nothing before, between
- * or after it that was not, and none of that gone.
+ * Recomputes the hash chains of the log: whether each row is what was written, in its place, with nothing added before, between
+ * or after, and nothing removed.
  *
- * Streams one after the other, in pages: memory does not grow with the log.
+ * Streams are read one after the other, in pages: memory does not grow with the log.
  */
 import { Effect } from "effect"
 import { eventsIn } from "../../adapters/store/encryption/encrypted-decision.ts"
@@ -17,7 +17,7 @@ import type { LogFinding } from "./folded.ts"
 import { oneByOne } from "./one-by-one.ts"
 
 export interface ChainReport {
-  /** Decisions whose hash was computed anew. */
+  /** Decisions whose hash was recomputed. */
   readonly rows: number
   /** Decisions from before there was a chain, which nothing proves. */
   readonly unchained: number
@@ -25,18 +25,18 @@ export interface ChainReport {
   readonly beginnings: number
 }
 
-/** The walk along one stream. */
+/** Progress along one stream. */
 interface Walk {
   readonly head: ChainHead | null
   readonly name: string
-  /** What the next row builds on. */
+  /** The hash that the next row continues from. */
   before: Uint8Array
   last: ChainRow | null
 }
 
 /**
- * @param retained what the log says was dropped from it
- * @param findings what does not fit is added here; one line for each row or stream
+ * @param retained what the log records as dropped from it
+ * @param findings receives one line for each row or stream that does not match
  */
 export const checkChain = Effect.fnUntraced(function* (
   audit: LogChain,
@@ -82,19 +82,21 @@ export const checkChain = Effect.fnUntraced(function* (
 
 const beginning = (head: ChainHead | null, { stream, version }: ChainRow): Walk => {
   const name = head?.name ?? `stream ${stream}`
-  const dropped = head?.beginnings.find((one) => one.version === version - 1n)
+  const dropped = head?.beginnings.find((beginning) => beginning.version === version - 1n)
   return { head, name, before: dropped?.hash ?? head?.root ?? Buffer.alloc(0), last: null }
 }
 
 const beginningFault = ({ head }: Walk, { version }: ChainRow, { before }: Retained): string | null => {
   if (head === null) return "no stream has that number"
-  const isKnown = head.beginnings.some((one) => one.version === version - 1n && one.at < before)
+  const isKnown = head.beginnings.some(
+    (beginning) => beginning.version === version - 1n && beginning.at < before,
+  )
   return version === 1n || isKnown
     ? null
     : "what came before it is gone, and nothing says that it was dropped"
 }
 
-/** @returns what is wrong with the row, if anything is; the walk goes on from what it says */
+/** @returns what is wrong with the row, if anything; the walk continues from what the row says */
 const step = (walk: Walk, row: ChainRow, begun: bigint, retained: Retained): string | null => {
   const { last, before } = walk
   walk.last = row
@@ -103,7 +105,7 @@ const step = (walk: Walk, row: ChainRow, begun: bigint, retained: Retained): str
     return isOlder ? null : "its hash is gone"
   }
   walk.before = row.hash
-  // that there is no such stream is said already
+  // the missing stream is reported already
   if (walk.head === null) return null
   if (last !== null && row.version === last.version) return "there are two of this version"
   const stored = storedIn(row)
@@ -117,20 +119,21 @@ const step = (walk: Walk, row: ChainRow, begun: bigint, retained: Retained): str
     : "it is not what was written there, or what came before it is not"
 }
 
-/** Null: their text is none that was ever written. JSON has several ways to say the same; what is written says it in one. */
+/** Null: the text was never written by us. JSON has several texts for one value; what is written always uses the canonical one. */
 const storedIn = ({ events: text }: ChainRow): StoredEvents | null => {
   try {
     const stored: unknown = JSON.parse(text)
     if (typeof stored !== "object" || stored === null || JSON.stringify(stored) !== text) return null
     const events: unknown = eventsIn(stored as StoredEvents)
-    const isOurs = Array.isArray(events) && events.every((one) => typeof one === "object" && one !== null)
+    const isOurs =
+      Array.isArray(events) && events.every((event) => typeof event === "object" && event !== null)
     return isOurs ? (stored as StoredEvents) : null
   } catch {
     return null
   }
 }
 
-/** Null: something in it is of another type than it ever had. */
+/** Null: a column has a type that it never had. */
 const saidBy = (
   { version, at, cause, origin, nonce, events: text }: ChainRow,
   events: StoredEvents,
@@ -150,7 +153,7 @@ const isDroppedEarly = (event: Event, { at }: ChainRow, { documents }: Retained)
   return Number(at) / 1000 >= before
 }
 
-/** What the head says of the newest row, and of itself. */
+/** Whether the head matches the newest row, and itself. */
 const endOf = ({ head, last }: Walk, retained: Retained): readonly LogFinding[] => {
   if (head === null || last === null) return []
   const faults = headFaults(head, retained)
@@ -161,17 +164,19 @@ const endOf = ({ head, last }: Walk, retained: Retained): readonly LogFinding[] 
   return faults.map((fault) => headFinding(head, fault))
 }
 
-/** A head without rows: all of them were dropped, or somebody took them away. */
+/** A head without rows: all of them were dropped by retention, or somebody removed them. */
 const rowless = (head: ChainHead, retained: Retained): readonly LogFinding[] => {
   const faults = headFaults(head, retained)
-  const dropped = head.beginnings.find((one) => one.version === head.version && one.at < retained.before)
+  const dropped = head.beginnings.find(
+    (beginning) => beginning.version === head.version && beginning.at < retained.before,
+  )
   if (dropped === undefined) {
     faults.push(`it stands at ${head.version}, and has no decisions, and nothing says that they were dropped`)
   } else if (!equal(dropped.hash, head.hash)) faults.push("its hash is not that of the last one dropped")
   return faults.map((fault) => headFinding(head, fault))
 }
 
-/** Who was erased has no name, and so no salt, that the chain began with; that it was is a fact. */
+/** An erased person has no name, and so no salt with which the chain began; that the person was erased is recorded. */
 const headFaults = ({ salt, root, name }: ChainHead, { erased = [] }: Retained): string[] =>
   (salt === null ? erased.includes(name as Uri) : equal(rootOf(salt, name), root))
     ? []
@@ -193,5 +198,5 @@ const headFinding = ({ name }: ChainHead, found: string): LogFinding => ({
   found,
 })
 
-const equal = (one: Uint8Array | null, other: Uint8Array | null): boolean =>
-  one === null || other === null ? one === other : Buffer.compare(one, other) === 0
+const equal = (left: Uint8Array | null, right: Uint8Array | null): boolean =>
+  left === null || right === null ? left === right : Buffer.compare(left, right) === 0

@@ -1,7 +1,7 @@
 /**
- * Landmarks against the states that the log makes at their versions.
+ * Compares landmarks with the states that the log gives at their versions.
  *
- * One that is missing is no difference: it saves folding and nothing else. `presently projections rebuild` makes it.
+ * A missing landmark is no difference: it only saves folding. `presently projections rebuild` makes it again.
  */
 import { Effect } from "effect"
 import { freeze } from "../../domain/presentity/snapshot.ts"
@@ -12,7 +12,7 @@ import { canonical } from "./canonical.ts"
 import { withDigests } from "./dropped-documents.ts"
 import type { Folded } from "./folded.ts"
 
-/** States of one statement: whole ones. */
+/** Complete states per statement. */
 const statesPerStatement = 10
 
 /**
@@ -55,7 +55,7 @@ const documentless = (state: Snapshot): string => {
   try {
     return canonical(withDigests(state))
   } catch {
-    // no state at all
+    // not a state at all
     return canonical(state)
   }
 }

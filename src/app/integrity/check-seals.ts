@@ -1,7 +1,7 @@
 /**
- * The seals of a log against its public key and against the hashes of its rows.
+ * Checks the seals of a log against its public key and against the hashes of its rows.
  *
- * That rows are what their hashes say is the chain's business (`check-chain.ts`).
+ * Whether rows match their hashes is checked in `check-chain.ts`.
  */
 import { verify } from "node:crypto"
 import type { KeyObject } from "node:crypto"
@@ -15,16 +15,16 @@ import { oneByOne } from "./one-by-one.ts"
 
 export interface SealReport {
   readonly seals: number
-  /** Of the newest one; null: there is none. */
+  /** Position of the newest seal; null: there is none. */
   readonly position: number | null
   readonly at: number | null
-  /** Decisions since then, which nobody has signed. */
+  /** Decisions since then, which no seal covers. */
   readonly unsealed: number
-  /** Seals of decisions that were dropped, of which only the signature can be checked. */
+  /** Seals of dropped decisions, of which only the signature can be checked. */
   readonly dropped: number
 }
 
-/** @param retained what the log says was dropped from it: it must be signed as well to count */
+/** @param retained what the log records as dropped; it must be signed as well to count */
 export const checkSeals = Effect.fnUntraced(function* (
   seals: SealStore,
   key: KeyObject,
@@ -117,12 +117,12 @@ const unsignedFindings = (
   ]
 }
 
-/** What was dropped, and nobody with the key says so. */
+/** Decisions that were dropped without a signed record. */
 const unsignedIn = (retained: Retained, key: KeyObject, isSealed: boolean): readonly string[] => {
   const isOf = (text: string, signature: string | undefined): boolean =>
     signature !== undefined && verify(null, Buffer.from(text), key, Buffer.from(signature, "hex"))
   const documents = retained.documents
-    .filter((one) => !isOf(droppedDocumentsText(one), one.signature))
+    .filter((documents) => !isOf(droppedDocumentsText(documents), documents.signature))
     .map(({ packageName }) => `that documents of ${packageName} were dropped is not signed with this key`)
   return isSealed && !isOf(droppedText(retained), retained.signature)
     ? ["that sealed decisions were dropped is not signed with this key", ...documents]

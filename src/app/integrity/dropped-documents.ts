@@ -1,19 +1,19 @@
 /**
- * Documents that retention has dropped from the log, and that states which were saved still have.
+ * Documents that retention has dropped from the log, while states saved earlier still have them.
  */
 import { digestOf } from "../../adapters/store/integrity/hash-chain.ts"
 import type { Snapshot } from "../../domain/presentity/snapshot.ts"
 import type { Publication } from "../../domain/presentity/state.ts"
 import type { Body, Header } from "../../domain/vocabulary.ts"
 
-/** The same with the digest of each document in its place, so that one with it equals one without. */
+/** The same with the digest of each document in its place, so that a state with the document equals one without. */
 export const withDigests = (snapshot: Snapshot): object => ({
   ...snapshot,
   publications: snapshot.publications.map(([name, publications]) => [
     name,
-    publications.map(({ headers, droppedHeaders, ...one }) => ({
-      ...one,
-      body: one.body === null ? null : digestIn(one.body),
+    publications.map(({ headers, droppedHeaders, ...publication }) => ({
+      ...publication,
+      body: publication.body === null ? null : digestIn(publication.body),
       headers: headers === undefined ? droppedHeaders : digestOf(JSON.stringify(headers)),
     })),
   ]),
@@ -22,15 +22,16 @@ export const withDigests = (snapshot: Snapshot): object => ({
 
 const digestIn = ({ dropped, ...body }: Body): Body => ({ ...body, text: dropped ?? digestOf(body.text) })
 
-/** What is folded, with the documents that the log no longer has taken from what was saved where they are the same ones. */
+/** The folded state, with the documents that the log no longer has taken from the saved state where digests match. */
 export const withDocumentsOf = (folded: Snapshot, saved: Snapshot): Snapshot => {
   const texts = new Map<string, string>()
   const headers = new Map<string, readonly Header[]>()
   for (const [, publications] of saved.publications) {
-    for (const one of publications) {
-      if (one.body !== null && one.body.dropped === undefined)
-        texts.set(digestOf(one.body.text), one.body.text)
-      if (one.headers !== undefined) headers.set(digestOf(JSON.stringify(one.headers)), one.headers)
+    for (const publication of publications) {
+      if (publication.body !== null && publication.body.dropped === undefined)
+        texts.set(digestOf(publication.body.text), publication.body.text)
+      if (publication.headers !== undefined)
+        headers.set(digestOf(JSON.stringify(publication.headers)), publication.headers)
     }
   }
   for (const [, { text, dropped }] of saved.hardState ?? []) {
@@ -41,11 +42,11 @@ export const withDocumentsOf = (folded: Snapshot, saved: Snapshot): Snapshot => 
     const text = dropped === undefined ? undefined : texts.get(dropped)
     return text === undefined ? body : { ...rest, text }
   }
-  const publicationOf = (one: Publication): Publication => {
-    const body = one.body === null ? null : bodyOf(one.body)
-    const { droppedHeaders, ...rest } = one
+  const publicationOf = (publication: Publication): Publication => {
+    const body = publication.body === null ? null : bodyOf(publication.body)
+    const { droppedHeaders, ...rest } = publication
     const known = droppedHeaders === undefined ? undefined : headers.get(droppedHeaders)
-    return known === undefined ? { ...one, body } : { ...rest, body, headers: known }
+    return known === undefined ? { ...publication, body } : { ...rest, body, headers: known }
   }
   return {
     ...folded,
@@ -56,7 +57,7 @@ export const withDocumentsOf = (folded: Snapshot, saved: Snapshot): Snapshot => 
   }
 }
 
-/** A state without the documents of one package, as the log has it when they are dropped. */
+/** A state without the documents of one package, as the log has it once they are dropped. */
 export const withoutDocumentsOf = (snapshot: Snapshot, packageName: string): Snapshot => {
   const bodyOf = (body: Body): Body =>
     body.dropped === undefined ? { ...body, text: "", dropped: digestOf(body.text) } : body
@@ -66,9 +67,9 @@ export const withoutDocumentsOf = (snapshot: Snapshot, packageName: string): Sna
       name,
       name !== packageName
         ? all
-        : all.map(({ headers, ...one }) => ({
-            ...one,
-            body: one.body === null ? null : bodyOf(one.body),
+        : all.map(({ headers, ...publication }) => ({
+            ...publication,
+            body: publication.body === null ? null : bodyOf(publication.body),
             ...(headers === undefined ? {} : { droppedHeaders: digestOf(JSON.stringify(headers)) }),
           })),
     ]),

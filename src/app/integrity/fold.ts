@@ -1,8 +1,8 @@
 /**
- * The log, folded up to a position: every state that has something alive then.
+ * Folds the log up to a position: every state that has something alive then.
  *
- * From snapshots where they say what they should, and from events for the rest; or from the first event on, with
- * snapshots only compared.
+ * Starts from snapshots where they are valid, and folds events for the rest; or starts from the first event, and only compares
+ * snapshots.
  */
 import { Effect } from "effect"
 import type { Event } from "../../domain/presentity/events.ts"
@@ -46,7 +46,7 @@ export const foldEvents = Effect.fnUntraced(function* (
   }
 })
 
-/** States of streams at the last of their decisions that was dropped. */
+/** States of streams at the last of their dropped decisions. */
 const foldBeginnings = Effect.fnUntraced(function* (audit: LogAudit, folded: Folded) {
   for (
     let page = yield* audit.beginnings(null);
@@ -62,7 +62,7 @@ const foldBeginnings = Effect.fnUntraced(function* (audit: LogAudit, folded: Fol
   }
 })
 
-/** The stream's state, whether anything of it lives or not. */
+/** The stream's state, whether anything in it is alive or not. */
 export const stateIn = (folded: Folded, stream: Uri): State => {
   const state = folded.states.get(stream) ?? {
     ...initial(stream),
@@ -75,7 +75,7 @@ const foldOne = (folded: Folded, decision: LoggedDecision): void => {
   folded.decisions++
   const { stream, version, events } = decision
   const before = stateIn(folded, stream)
-  // to be dropped, and in the landmark already
+  // about to be dropped, and contained in the landmark already
   if (version <= before.version && folded.begun > 0) return
   folded.versions.set(stream, version)
   if (typeof events === "string") {
@@ -84,14 +84,14 @@ const foldOne = (folded: Folded, decision: LoggedDecision): void => {
     return
   }
   if (version !== before.version + 1) {
-    // whoever drops old partitions has streams that begin in the middle; a gap is found by itself
+    // streams whose old partitions were dropped begin in the middle; a gap is found separately
     if (before.version === 0) folded.truncated.add(stream)
     else folded.broken.add(stream)
   }
   put(folded, foldedOr(folded, before, decision, events))
 }
 
-/** The state after a decision; one that says what cannot be is left out, and its stream is not sure any more. */
+/** The state after a decision; an impossible decision is skipped, and its stream counts as broken. */
 const foldedOr = (
   folded: Folded,
   before: State,
@@ -122,8 +122,8 @@ const unreadable = ({ stream, version, position }: LoggedDecision, why: string):
 })
 
 /**
- * What snapshots say at a position, brought up to it where they are behind, and folded from the beginning where they are
- * ahead (a write that was cut off).
+ * The states in snapshots at a position: brought forward where they are behind, and folded from the beginning where they are
+ * ahead (an interrupted write).
  *
  * @returns states whose snapshots are behind or unreadable
  */
@@ -185,7 +185,7 @@ const foldInto = (folded: Folded, state: State, decision: LoggedDecision): State
   return { ...state, version, isIncomplete: true }
 }
 
-/** Or why it cannot be used. */
+/** Or why the snapshot cannot be used. */
 const readSnapshot = (head: Head): State | string => {
   if (head.snapshotVersion === null) return "none"
   if (head.snapshotVersion > head.version) return `version ${head.snapshotVersion} of ${head.version}`
@@ -198,7 +198,7 @@ const readSnapshot = (head: Head): State | string => {
       ? state
       : `that of ${state.presentity} version ${state.version}`
   } catch (cause) {
-    // what the engine says of it is about our code
+    // the engine's message would be about our code
     return cause instanceof TypeError
       ? "unreadable: something in it is not what it should be"
       : `unreadable: ${cause instanceof Error ? cause.message : String(cause)}`
@@ -215,7 +215,7 @@ const snapshotLists = [
   "dialogs",
 ] as const satisfies readonly (keyof Snapshot)[]
 
-/** What keeps a value from being a snapshot; null: nothing that is seen at once. */
+/** Why a value is not a snapshot; null: no obvious reason. */
 const snapshotFault = (value: unknown): string | null => {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return "it is no object"
   const found = value as Readonly<Record<string, unknown>>
@@ -224,9 +224,9 @@ const snapshotFault = (value: unknown): string | null => {
 }
 
 /**
- * Compares every snapshot with the fold.
+ * Compares every snapshot with the folded state.
  *
- * When a stream was last decided on is left out: with nothing alive it is forgotten, which no event says.
+ * The time of the last decision is left out: a presentity with nothing alive is forgotten, which no event records.
  *
  * @returns states whose snapshots differ
  */
@@ -248,7 +248,7 @@ export const compareSnapshots = Effect.fnUntraced(function* (audit: LogAudit, fo
         if (typeof snapshot === "object" && snapshot.version === state.version) put(folded, snapshot)
         continue
       }
-      // written in one go with rows that are newer than the checkpoint
+      // written together with rows that are newer than the checkpoint
       if (typeof snapshot === "object" && snapshot.version > state.version) continue
       if (state.version === 0) continue
       compared++
@@ -274,8 +274,8 @@ const snapshotDifferences = (state: State, snapshot: State): readonly LogFinding
   if (snapshot.version !== state.version) {
     return [{ table: "snapshots", key, column: "version", log: state.version, found: snapshot.version }]
   }
-  const [ours, theirs] = [state, snapshot].map((one): Readonly<Record<string, unknown>> =>
-    isEmpty(one) ? {} : { ...withDigests(freeze(one)), decidedAt: 0 },
+  const [ours, theirs] = [state, snapshot].map((compared): Readonly<Record<string, unknown>> =>
+    isEmpty(compared) ? {} : { ...withDigests(freeze(compared)), decidedAt: 0 },
   )
   const columns = new Set([...Object.keys(ours!), ...Object.keys(theirs!)])
   return [...columns].flatMap((column): LogFinding[] => {
@@ -284,7 +284,7 @@ const snapshotDifferences = (state: State, snapshot: State): readonly LogFinding
   })
 }
 
-/** O(what is published). */
+/** O(publications). */
 const hasDropped = (state: State): boolean => {
   for (const publications of values(state.publications)) {
     for (const { body, droppedHeaders } of values(publications)) {

@@ -1,10 +1,10 @@
 /**
- * What folding a log gives, and what it finds on the way.
+ * The result of folding a log, and what was found on the way.
  */
 import type { State } from "../../domain/presentity/state.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
 
-/** Something in the log or beside it that is not as it should be. */
+/** Something wrong in the log or beside it. */
 export interface LogFinding {
   readonly table: "events" | "streams" | "snapshots" | "landmarks" | "seals" | "checkpoints"
   readonly key: string
@@ -14,20 +14,20 @@ export interface LogFinding {
 }
 
 export interface Folded {
-  /** Up to here. */
+  /** Folded up to here. */
   position: number
-  /** Only what has something alive. */
+  /** Only presentities with something alive. */
   readonly states: Map<Uri, State>
-  /** Of every stream that was read. */
+  /** Versions of every stream that was read. */
   readonly versions: Map<Uri, number>
-  /** Streams of which something cannot be read or is missing: nothing about them is sure. */
+  /** Streams with unreadable or missing decisions: nothing about them is certain. */
   readonly broken: Set<Uri>
-  /** Streams whose beginning is no longer in the log: their snapshots are believed. */
+  /** Streams whose beginning is no longer in the log: their snapshots are trusted. */
   readonly truncated: Set<Uri>
   readonly findings: LogFinding[]
   decisions: number
   landmarksWritten: number
-  /** Streams whose oldest decisions were dropped, and that are taken from the landmark there. */
+  /** Streams whose oldest decisions were dropped, and that continue from the landmark there. */
   begun: number
 }
 

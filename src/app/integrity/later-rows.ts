@@ -1,5 +1,5 @@
 /**
- * What the log has beyond the position that the tables say they show.
+ * What the log has beyond the position up to which the tables claim to be.
  */
 import { Effect } from "effect"
 import { fold } from "../../domain/presentity/evolve.ts"
@@ -23,7 +23,7 @@ export const readTail = Effect.fnUntraced(function* (audit: LogAudit, after: num
   return tail
 })
 
-/** By name of the row, what it was after each later decision that touched it; null: it was not there. */
+/** By name of the row, its values after each later decision that changed it; null: it did not exist. */
 export type Later = ReadonlyMap<string, readonly (TableRow | null)[]>
 
 export const nothingLater: Later = new Map()
@@ -34,7 +34,7 @@ export const laterRows = (folded: Folded, tail: readonly LoggedDecision[]): Late
   for (const { stream, version, at, events } of tail) {
     if (typeof events === "string") continue
     const before = states.get(stream) ?? stateIn(folded, stream)
-    // what cannot be in these decisions is found when they are folded themselves
+    // impossible decisions are found when they are folded
     const after = fold({ ...before, isIncomplete: true }, { events, at, version })
     states.set(stream, after)
     for (const event of events) {
@@ -43,9 +43,9 @@ export const laterRows = (folded: Folded, tail: readonly LoggedDecision[]): Late
         if (name === null) continue
         const full = `${key.table}\n${name}`
         const row = rowOf(after, key) ?? null
-        const others = later.get(full)
-        if (others === undefined) later.set(full, [row])
-        else others.push(row)
+        const rows = later.get(full)
+        if (rows === undefined) later.set(full, [row])
+        else rows.push(row)
       }
     }
   }

@@ -1,5 +1,5 @@
 /**
- * Pages read as they are needed, one item at a time.
+ * Reads pages as they are needed, and gives one item at a time.
  */
 import { Effect } from "effect"
 
@@ -10,7 +10,7 @@ export interface OneByOne<A, E> {
 }
 
 /**
- * @param read the items after a place, in order; none: there are no more
+ * @param read the items after a place, in order; none: the end
  * @param from the place before the first
  */
 export const oneByOne = <A, E>(

@@ -1,5 +1,5 @@
 /**
- * What a check of the tables found, for people and for programs. Whole bodies are nobody's business.
+ * The result of a check of the tables, for people and for programs. Whole bodies are never shown.
  */
 import type { Value } from "../../domain/projections/layout.ts"
 import type { ChainReport } from "./check-chain.ts"
@@ -8,7 +8,7 @@ import type { Difference, VerifyReport } from "./verify.ts"
 
 const shownMax = 100
 
-/** One line for each difference, and what was looked at. */
+/** One line for each difference, and what was checked. */
 export const verifyText = (store: string, report: VerifyReport): string => {
   const { rows, lag } = report
   const source = report.fromStart
@@ -44,14 +44,14 @@ const sealsText = ({ seals, position, at, unsealed, dropped }: SealReport): stri
 export const verifyJson = (report: VerifyReport): string =>
   JSON.stringify({
     ...report,
-    differences: report.differences.map((one) => ({ ...one, ...shownBeside(one) })),
+    differences: report.differences.map((difference) => ({ ...difference, ...shownBeside(difference) })),
   })
 
 const differenceCount = (count: number): string => counted(count, "difference")
 
 const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? "" : "s"}`
 
-/** What a repair did, and how it stands after it. @param fromStart whether snapshots were compared with what events make */
+/** What a repair changed, and the result after it. @param fromStart whether snapshots were compared with folded events */
 export const repairedText = (written: number, left: number, fromStart: boolean, seconds?: number): string => {
   const what = written === 1 ? "1 row or snapshot" : `${written} rows and snapshots`
   return (
@@ -65,17 +65,17 @@ export const differenceText = (difference: Difference): string => {
   if (ownTables.has(table)) return `${table} ${key}: ${found}`
   if (kind === "missing") return `${table} ${key}: the log has this row, the table does not`
   if (kind === "extra") return `${table} ${key}: the table has this row, the log does not`
-  const { log: said, found: is } = shownBeside(difference)
-  return `${table} ${key}: ${column}: the log says ${JSON.stringify(said)}, the table says ${JSON.stringify(is)}`
+  const { log: said, found: stored } = shownBeside(difference)
+  return `${table} ${key}: ${column}: the log says ${JSON.stringify(said)}, the table says ${JSON.stringify(stored)}`
 }
 
-/** What is not derived from anything: there is nothing to compare with, only something to say. */
+/** Tables that are not derived: there is nothing to compare with, so the finding itself is shown. */
 const ownTables: ReadonlySet<string> = new Set(["events", "streams", "seals"])
 
 /** How much is shown before the place where two long texts part. */
 const shownBefore = 20
 
-/** Both values, cut where that is needed, from about the place where they part; of bodies only that place. */
+/** Both values, cut around the place where they part if necessary; of bodies only that place is given. */
 const shownBeside = ({
   column,
   log,
@@ -95,10 +95,10 @@ const shownBeside = ({
   return { log: shown(log), found: shown(found) }
 }
 
-/** The first place where two texts differ; null: they are not two texts, or the same. */
-const partingOf = (one: Value, other: Value): number | null => {
-  if (typeof one !== "string" || typeof other !== "string" || one === other) return null
+/** The first place where two texts differ; null: they are equal, or not both texts. */
+const partingOf = (left: Value, right: Value): number | null => {
+  if (typeof left !== "string" || typeof right !== "string" || left === right) return null
   let at = 0
-  while (at < one.length && one[at] === other[at]) at += 1
+  while (at < left.length && left[at] === right[at]) at += 1
   return at
 }

@@ -1,5 +1,5 @@
 /**
- * A check, or repair, of the tables of a store, from opening it to the report.
+ * A check, or repair, of the tables of a store, from opening it to its report.
  */
 import { Effect } from "effect"
 import type { Config } from "../config/config.ts"
@@ -11,7 +11,7 @@ import type { VerifyOptions, VerifyReport } from "./verify.ts"
 export interface CheckedStore {
   readonly store: string
   readonly report: VerifyReport
-  /** Differences that are left when it is over. */
+  /** Differences that are left at the end. */
   readonly after: number
 }
 
@@ -22,7 +22,7 @@ export const checkStore = Effect.fn("Tables.checkStore")(function* (
 ) {
   const store = yield* openStore(config, command)
   yield* requireLog(store)
-  // whoever repairs what is derived from the log writes beside whoever writes the log: that must be one
+  // a repair writes beside the log's writer: they must be the same program
   if (options.repair) yield* holdStore(store, config, command)
   const unusable = Effect.mapError(
     (cause: unknown) => new StoreUnusable({ store: store.name, why: errorMessage(cause) }),

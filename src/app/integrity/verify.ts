@@ -1,8 +1,8 @@
 /**
- * The three tables against the log, row by row and column by column, at the position that the tables say they show.
+ * Compares the three tables with the log, row by row and column by column, at the position up to which the tables claim to be.
  *
- * What the log has beyond that position is lag, not difference. A row that shows a later decision than the others was
- * written when a write was cut off (the embedded database only); the next start finishes that write.
+ * What the log has beyond that position is lag, not difference. A row that shows a later decision than the others was written by
+ * an interrupted write (the embedded database only); the next start finishes that write.
  */
 import type { KeyObject } from "node:crypto"
 import { Clock, Effect } from "effect"
@@ -34,12 +34,12 @@ import type { Folded } from "./folded.ts"
 import { laterRows, nothingLater, readTail } from "./later-rows.ts"
 import type { Later } from "./later-rows.ts"
 
-/** One value that is not what it should be. */
+/** One wrong value. */
 export interface Difference {
   readonly kind: "changed" | "missing" | "extra"
-  /** As the table is called in the database. */
+  /** The table's name in the database. */
   readonly table: string
-  /** What names the row, or the stream. */
+  /** Names the row, or the stream. */
   readonly key: string
   /** Null: the whole row. */
   readonly column: string | null
@@ -49,43 +49,43 @@ export interface Difference {
 
 export interface VerifyReport {
   readonly v: 1
-  /** What the tables show. */
+  /** Position up to which the tables claim to be. */
   readonly position: number
   /** Decisions that they do not show yet. */
   readonly lag: number
-  /** Events were read from the first on, and snapshots compared with them. */
+  /** Whether events were read from the first on, and snapshots compared with them. */
   readonly fromStart: boolean
-  /** Read from the log. */
+  /** Decisions read from the log. */
   readonly decisions: number
   readonly streams: number
   readonly snapshots: number
   readonly rows: Readonly<Record<TableName, number>>
-  /** Rows of a write that was cut off. */
+  /** Rows of an interrupted write. */
   readonly ahead: number
   /** Streams whose oldest decisions are no longer in the log. */
   readonly truncated: number
-  /** What the chains of the log say; null: nobody asked. */
+  /** The result for the chains of the log; null: not asked for. */
   readonly chain: ChainReport | null
-  /** What the seals say; null: nobody asked. */
+  /** The result for the seals; null: not asked for. */
   readonly seals: SealReport | null
   readonly differences: readonly Difference[]
-  /** Rows and snapshots written; null: none was to be. */
+  /** Rows and snapshots written; null: repair was not asked for. */
   readonly repaired: number | null
   readonly seconds: number
 }
 
 export interface VerifyOptions {
   readonly fromStart: boolean
-  /** Rewrites what differs, with no other writer in between. */
+  /** Rewrites what differs, while no other program writes. */
   readonly repair: boolean
-  /** Computes the chain of every stream anew; reads the whole log. Absent: not. */
+  /** Recomputes the chain of every stream, which reads the whole log. Absent: not. */
   readonly chain?: boolean
-  /** With the chain: whose signature seals must bear. Absent: they are not looked at. */
+  /** With `chain`: the public key of the seals. Absent: they are not checked. */
   readonly publicKey?: KeyObject
 }
 
 /**
- * Looks at one moment of the database, whatever is written meanwhile; to repair it keeps other writers out.
+ * Checks one moment of the database, whatever is written meanwhile; a repair keeps other writers out.
  */
 export const verifyTables = Effect.fn("Tables.verify")(function* (
   log: LogAdmin["Service"],
@@ -127,8 +127,8 @@ export const verifyTables = Effect.fn("Tables.verify")(function* (
     chain: found.chain,
     seals: found.seals,
     differences: [
-      ...folded.findings.map((one): Difference => ({ kind: "changed", ...one })),
-      ...found.wrong.flatMap((one) => one.differences),
+      ...folded.findings.map((finding): Difference => ({ kind: "changed", ...finding })),
+      ...found.wrong.flatMap((row) => row.differences),
     ],
     repaired: found.repaired,
     seconds: ((yield* Clock.currentTimeMillis) - startedAt) / 1000,
@@ -136,24 +136,24 @@ export const verifyTables = Effect.fn("Tables.verify")(function* (
   return report
 })
 
-/** A row that differs, with what it takes to make it right. */
+/** A row that differs, with what is needed to correct it. */
 interface WrongRow {
   readonly table: TableName
   readonly differences: readonly Difference[]
-  /** What the log has; null: nothing. */
+  /** The row according to the log; null: there should be none. */
   readonly expected: { readonly state: State; readonly key: RowKey } | null
-  /** To be removed; null: there is none, or it is to be overwritten. */
+  /** The row to be removed; null: there is none, or it will be overwritten. */
   readonly id: number | null
   readonly found: TableRow | null
 }
 
-/** Whether checkpoint, versions and snapshots are where they can be. @returns snapshots of streams that are not known */
+/** Whether checkpoint, versions and snapshots are plausible. @returns snapshots of unknown streams */
 const checkPlaces = Effect.fnUntraced(function* (
   audit: LogAudit,
   folded: Folded,
   { tables: shown, given }: Positions,
 ) {
-  // another log's, or what somebody wrote there: what comes next would not be read
+  // of another log, or edited by hand: the next decisions would not be read
   if (shown > given)
     folded.findings.push({ table: "checkpoints", key: "tables", column: "pos", log: given, found: shown })
   for (const { stream, why } of yield* audit.gaps) {
@@ -200,22 +200,22 @@ const findDifferences = Effect.fnUntraced(function* (
       rows[table] += page.length
       for (const { id, row } of page) {
         const full = `${table}\n${rowName(table, row)}`
-        const one = expected.get(full)
-        if (one === undefined) differing.push(extra(table, name, id, row))
+        const rowExpected = expected.get(full)
+        if (rowExpected === undefined) differing.push(extra(table, name, id, row))
         else {
           expected.delete(full)
-          const difference = changed(table, name, row, one)
+          const difference = changed(table, name, row, rowExpected)
           if (difference !== null) differing.push(difference)
         }
       }
       after = page.at(-1)!.id
     }
   }
-  for (const one of expected.values()) {
-    differing.push(missing(one.key.table, tableIn(names, one.key.table), one))
+  for (const rowExpected of expected.values()) {
+    differing.push(missing(rowExpected.key.table, tableIn(names, rowExpected.key.table), rowExpected))
   }
   const later = differing.length === 0 || tail.length === 0 ? nothingLater : laterRows(folded, tail)
-  const wrong = differing.filter((one) => !isAhead(one, later))
+  const wrong = differing.filter((row) => !isAhead(row, later))
   return {
     positions,
     snapshots: compared,
@@ -238,13 +238,13 @@ const repair = Effect.fnUntraced(function* (
   const isBeyond = positions.tables > positions.given
   if (isBeyond) yield* audit.putTablesCheckpoint(positions.given)
   const brokenNames = new Set([...folded.broken].map(userOf))
-  const isSure = (one: WrongRow): boolean =>
-    one.expected !== null
-      ? !folded.broken.has(one.expected.state.presentity)
-      : !isOf(one, folded.broken, brokenNames)
+  const isSure = (row: WrongRow): boolean =>
+    row.expected !== null
+      ? !folded.broken.has(row.expected.state.presentity)
+      : !isOf(row, folded.broken, brokenNames)
   const toWrite = wrong.filter(isSure)
   for (const table of tableNames) {
-    const ids = toWrite.flatMap((one) => (one.table === table && one.id !== null ? [one.id] : []))
+    const ids = toWrite.flatMap((row) => (row.table === table && row.id !== null ? [row.id] : []))
     if (ids.length > 0) yield* audit.deleteRows(table, ids)
   }
   const changes = new Map<State, RowKey[]>()
@@ -278,7 +278,7 @@ const expectedRows = (folded: Folded) => {
 const tableIn = (names: TableNames, table: TableName): string =>
   table === "active_watchers" ? names.activeWatchers : names[table]
 
-// ── what is told of a row ──
+// ── differences in a row ──
 
 /** Null: no column differs. */
 const changed = (
@@ -333,7 +333,7 @@ const missing = (table: TableName, name: string, expected: NonNullable<WrongRow[
   found: null,
 })
 
-/** What people call a row: `sip:alice@example.com presence bob@example.com`. */
+/** A row's name for people: `sip:alice@example.com presence bob@example.com`. */
 const keyText = (table: TableName, row: TableRow): string => {
   const { columns, keys } = layouts[table]
   return columns
@@ -352,7 +352,7 @@ const isAhead = ({ table, found, expected }: WrongRow, later: Later): boolean =>
   )
 }
 
-// ── streams of which nothing is sure ──
+// ── streams of which nothing is certain ──
 
 const userOf = (stream: Uri): string => {
   const { user, host } = splitUri(stream)

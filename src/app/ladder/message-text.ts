@@ -1,8 +1,8 @@
 /**
- * The messages of a ladder as bytes, and between which addresses they went.
+ * The messages of a ladder as bytes, with the addresses between which they went.
  *
- * Headers that the log does not keep are those that a request has to have (RFC 3261 §8.1.1). A NOTIFY is what was sent but
- * for Via; a SUBSCRIBE has what the dialog remembers; a PUBLISH has the presentity as its sender.
+ * Headers that the log does not keep are filled in with those that a request must have (RFC 3261 §8.1.1). A NOTIFY is as it was
+ * sent except for Via; a SUBSCRIBE has what the dialog remembers; a PUBLISH has the presentity as its sender.
  */
 import { formatNotify, prepareDialog } from "../../adapters/sip/format-notify.ts"
 import { formatEvent } from "../../adapters/sip/headers.ts"
@@ -28,7 +28,7 @@ interface Addresses {
 /** A message of a ladder with its text. */
 export interface SipMessage
   extends Addresses, Pick<LadderMessage, "at" | "position" | "party" | "direction" | "label" | "remark"> {
-  /** Null: nothing was sent, an answer did not come. */
+  /** Null: nothing was sent, because a response did not come. */
   readonly bytes: Buffer | null
 }
 
@@ -112,11 +112,11 @@ const subscribeText = (request: SubscribeRequest, position: number): Buffer => {
   )
 }
 
-/** The To tag that an answer adds: only the one that makes a dialog. */
+/** The To tag that a response adds: only where it creates a dialog. */
 const newTag = (request: PublishRequest | SubscribeRequest): string | null =>
   request._tag === "Subscribe" && request.command._tag === "Subscribe" ? request.dialog.localTag : null
 
-/** The answer to a request, with what it copies from it (RFC 3261 §8.2.6.2). */
+/** The response to a request, with what it copies from it (RFC 3261 §8.2.6.2). */
 const replyText = (request: Buffer, label: string, headers: string, tag: string | null): Buffer => {
   const head = request.toString("utf8").split("\r\n\r\n", 1)[0]!.split("\r\n")
   const copied = head.filter((line) => /^(?:Via|From|Call-ID|CSeq):/.test(line))
@@ -134,7 +134,7 @@ const notifyText = (notify: Notify, position: number): Pick<SipMessage, "bytes" 
   return {
     bytes: formatNotify(notify, prepared, transport, sentBy(server), branch(position, notify.no)),
     server,
-    // a name is looked up when it is sent, and what came of it is not in the log
+    // names are resolved when a request is sent, and the result is not in the log
     peer: hop?.isNumeric === true ? { host: hop.host, port: hop.port ?? 5060 } : peer,
   }
 }
@@ -161,10 +161,10 @@ const message = (lines: readonly string[], content: Publish["body"]): Buffer => 
   ])
 }
 
-const via = (dialog: DialogStart, sender: Endpoint | null, position: number, no: number): string =>
-  `Via: SIP/2.0/${transportOf(dialog)} ${sentBy(sender)};branch=${branch(position, no)}`
+const via = (dialog: DialogStart, sender: Endpoint | null, position: number, id: number): string =>
+  `Via: SIP/2.0/${transportOf(dialog)} ${sentBy(sender)};branch=${branch(position, id)}`
 
-const branch = (position: number, no: number): string => `z9hG4bK-${position}-${no}`
+const branch = (position: number, id: number): string => `z9hG4bK-${position}-${id}`
 
 const sentBy = (endpoint: Endpoint | null): string =>
   endpoint === null ? "unknown.invalid" : `${bracketed(endpoint.host)}:${endpoint.port}`

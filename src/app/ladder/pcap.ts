@@ -1,8 +1,8 @@
 /**
- * Messages as a capture file: Ethernet, IP, UDP, as if somebody had listened beside the server.
+ * Messages as a capture file: Ethernet, IP, UDP, as if captured beside the server.
  *
- * Addresses are those of the log where it has some; who has none, or a name, gets one that is made for documentation (RFC 5737).
- * Everything is told over UDP, also what went over TCP.
+ * Addresses are those in the log where it has some; a party without one, or with a name, gets one reserved for documentation (RFC
+ * 5737). Everything is shown over UDP, even what went over TCP.
  *
  * @source the format of libpcap: magic 0xa1b2c3d4, version 2.4, link type 1
  */
@@ -20,17 +20,17 @@ export const pcapHead = (): Buffer => {
   return head
 }
 
-/** What a UDP packet can hold. */
+/** The largest payload of a UDP packet. */
 const payloadMax = 65_507
 
 export interface Capture {
-  /** Null: it cannot be told as one packet, or nothing was sent. */
+  /** Null: it does not fit into one packet, or nothing was sent. */
   readonly packet: (message: SipMessage) => Buffer | null
 }
 
-/** One after the other; what happened in the same millisecond stays in order. */
+/** In order of time; what happened in the same millisecond keeps its order. */
 export const makeCapture = (): Capture => {
-  /** Of those without an address of their own: by party. */
+  /** Addresses of parties without one of their own. */
   const standIns = new Map<string, Endpoint>()
   let last = 0
   const endpoint = (known: Endpoint | null, party: string): Endpoint => {
@@ -43,7 +43,8 @@ export const makeCapture = (): Capture => {
     packet: ({ at, bytes, direction, party, server, peer }) => {
       if (bytes === null || bytes.length > payloadMax) return null
       const isIpv6 =
-        [server, peer].every((one) => one === null || isIPv6(one.host)) && (server ?? peer) !== null
+        [server, peer].every((endpoint) => endpoint === null || isIPv6(endpoint.host)) &&
+        (server ?? peer) !== null
       const [ours, theirs] = isIpv6
         ? [server ?? { host: "2001:db8::1", port: 5060 }, peer ?? { host: "2001:db8::2", port: 5060 }]
         : [
@@ -105,14 +106,14 @@ const ipv6 = (from: Endpoint, to: Endpoint, payload: Buffer): Buffer => {
   return Buffer.concat([head, source, target, segment])
 }
 
-/** @param pseudo the header that only the checksum sees (RFC 768, RFC 8200 §8.1) */
+/** @param pseudo the pseudo-header for the checksum (RFC 768, RFC 8200 §8.1) */
 const udp = (from: Endpoint, to: Endpoint, payload: Buffer, pseudo: Buffer): Buffer => {
   const head = Buffer.alloc(8)
   head.writeUInt16BE(from.port, 0)
   head.writeUInt16BE(to.port, 2)
   head.writeUInt16BE(8 + payload.length, 4)
   const sum = checksum(Buffer.concat([pseudo, head, payload]))
-  // zero would say that there is none
+  // zero would mean that there is no checksum
   head.writeUInt16BE(sum === 0 ? 0xffff : sum, 6)
   return Buffer.concat([head, payload])
 }

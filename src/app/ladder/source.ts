@@ -1,5 +1,5 @@
 /**
- * Where a ladder's messages come from: a case, or the store of a server.
+ * The source of a ladder's messages: a case, or the store of a server.
  */
 import { Effect } from "effect"
 import { momentOf } from "../../domain/history/moments.ts"
@@ -21,7 +21,7 @@ import type { Config } from "../config/config.ts"
 import { errorMessage } from "../error-message.ts"
 import { StoreUnusable, openStore, requireLog } from "../open-store.ts"
 
-/** So many are drawn at once: all of them are in memory. */
+/** The most steps drawn at once, because all of them are in memory. */
 const stepsMax = 100_000
 
 export interface Span {
@@ -33,7 +33,7 @@ const tooMany = new UsageInvalid({
   why: `there are more than ${stepsMax} messages: name one URI, or a span with --since and --until`,
 })
 
-/** Of a case that has been checked. */
+/** From a case that has been checked. */
 export const stepsInCase = (file: string, stream: Uri | null, { since, until }: Span) =>
   Effect.try({
     try: (): readonly LadderStep[] => {
@@ -48,7 +48,7 @@ export const stepsInCase = (file: string, stream: Uri | null, { since, until }: 
       cause instanceof UsageInvalid ? cause : new LocalFailure({ what: `${file} cannot be read`, cause }),
   })
 
-/** Of one stream, from the store of a server that may be running. */
+/** From one stream, in the store of a server that may be running. */
 export const stepsInStore = Effect.fnUntraced(function* (config: Config, stream: Uri, span: Span) {
   const { found, steps, store } = yield* readStore(config, stream, span)
   if (!found) return yield* new NothingRecorded({ store, of: stream })
@@ -56,9 +56,9 @@ export const stepsInStore = Effect.fnUntraced(function* (config: Config, stream:
 }, Effect.scoped)
 
 /**
- * The same, and then what is decided from now on, until interrupted.
+ * The same, followed by what is decided from now on, until interrupted.
  *
- * @param each is given the steps there are, and then each time those that have come since
+ * @param each receives the steps so far, and then each time those that are new
  */
 export const followStore = Effect.fnUntraced(function* (
   config: Config,
@@ -102,7 +102,7 @@ const readStore = Effect.fnUntraced(function* (config: Config, stream: Uri, span
   )
   const found = yield* exportStream(store, stream, writer, span).pipe(unusable)
   if (steps.length > stepsMax) return yield* tooMany
-  // of a span without decisions the state is not known yet
+  // the state of a span without decisions is not known yet
   if (!found) [state = initial(stream)] = yield* store.load([stream]).pipe(unusable)
   const more = Effect.suspend(() => store.history(stream, state.version, pageRows)).pipe(
     Effect.map((rows): readonly LadderStep[] => {

@@ -1,8 +1,8 @@
 /**
  * Arguments of a program, read once and checked. The results are plain values: getters, proxies and later changes of what was
- * passed are never seen behind this file.
+ * passed are never seen outside this file.
  *
- * The checks are written by hand, since they run for each publication. They throw PresenceRefused, which names the call, the
+ * The checks are written by hand, because they run for each publication. They throw PresenceRefused, which names the call, the
  * argument, its value and what is expected.
  */
 import { isHeaderValue } from "../../domain/vocabulary.ts"
@@ -20,17 +20,17 @@ import type {
   WhyOptions,
 } from "./requests.ts"
 
-/** As long as a lifetime can be said on the wire: 136 years. */
+/** The longest lifetime that can be expressed on the wire: 136 years. */
 export const foreverSeconds = 0xffff_ffff
 
 /** Longest URI. */
 const uriMax = 4_096
-/** Longest of all other words: names of events, entity-tags, devices, media types. */
+/** Longest of all other texts: names of events, entity-tags, devices, media types. */
 const wordMax = 4_096
 /** Most entries of `accept` and `headers`. */
 const entriesMax = 100
 
-/** The names of an object, all of them: what its type gains has to be named here. */
+/** All field names of an object; the compiler asks for those that its type gains. */
 const namesOf = <A extends object>(names: Readonly<Record<keyof A, true>>): ReadonlySet<string> =>
   new Set(Object.keys(names))
 
@@ -63,7 +63,7 @@ const feedNames = namesOf<FeedOptions>({ after: true, types: true, presentity: t
 const seenNames = namesOf<SeenOptions>({ event: true, since: true, until: true, limit: true, before: true })
 const whyNames = namesOf<WhyOptions>({ event: true, at: true, position: true })
 
-/** Not thrown by a proxy that was revoked. */
+/** Does not throw for a revoked proxy. */
 const isArray = (value: object): boolean => {
   try {
     return Array.isArray(value)
@@ -73,7 +73,7 @@ const isArray = (value: object): boolean => {
 }
 
 /**
- * Every property of it can be asked for by name.
+ * Its properties can be read by name.
  *
  * @throws PresenceRefused when it is no object, or has names that the call does not know
  */
@@ -84,7 +84,7 @@ const objectIn = (call: string, value: unknown, known: ReadonlySet<string>): obj
   return value
 }
 
-/** One property, asked for once. @param path of the object: `publish: `, `publish: body.` */
+/** Reads one property, once. @param path of the object: `publish: `, `publish: body.` */
 const field = (path: string, fields: object, name: string): unknown => {
   try {
     return (fields as Readonly<Record<string, unknown>>)[name]
@@ -115,7 +115,7 @@ const entriesOf = (argument: string, value: unknown, expected: string): readonly
   return entries ?? refuseArgument(argument, value, `${expected}, at most ${entriesMax}`)
 }
 
-/** Text that every store can keep: without halves of surrogate pairs and U+0000. */
+/** Text that every store can keep: without lone surrogates and U+0000. */
 export const textIn = (argument: string, value: unknown, max: number, what = "text"): string => {
   if (typeof value !== "string") return refuseArgument(argument, value, what)
   if (value.length > max) return refuseArgument(argument, value, `${what} of at most ${max} characters`, 413)
@@ -139,14 +139,14 @@ const optional = <A>(value: unknown, read: (value: unknown) => A): A | undefined
 
 export const uriIn = (argument: string, value: unknown): Uri => {
   const text = textIn(argument, value, uriMax, "a URI such as sip:alice@example.com")
-  // a word alone would be the name of a host
+  // a single word would be read as a host name
   const found = /[:@]/.test(text) ? presentityOf(text) : null
   if (found !== null) return found
   const uri = text.length > 100 ? `${text.slice(0, 99)}…` : text
   throw new PresenceRefused({ status: 400, rejection: { _tag: "BadUri", uri } })
 }
 
-/** A URI as text: the question that it is passed to reads it. */
+/** A URI as text; the query that receives it parses it. */
 export const uriText = (argument: string, value: unknown): string =>
   textIn(argument, value, uriMax, "a URI such as sip:alice@example.com")
 
@@ -197,15 +197,15 @@ const headersIn = (call: string, value: unknown): readonly Header[] =>
       : refuseArgument(`${argument}[1]`, text, "the value of a header, on one line and in ISO 8859-1")
   })
 
-/** Absent where it was absent: exact optional properties. */
+/** Keeps absent what was absent, for exact optional properties. */
 type Partial1<K extends string, V> = { readonly [Key in K]?: Exclude<V, undefined> }
 const given = <K extends string, V>(name: K, value: V | undefined): Partial1<K, V> =>
   (value === undefined ? {} : { [name]: value }) as Partial1<K, V>
 
-/** @param bodyMax characters a body may have */
+/** @param bodyMax the most characters in a body */
 export const readPublish = (request: unknown, bodyMax: number): PublishRequest => {
   const fields = objectIn("publish", request, publishNames)
-  // plainly, as it runs for each publication
+  // written out, because it runs for each publication
   const found: { -readonly [Name in keyof PublishRequest]: PublishRequest[Name] } = {
     presentity: uriIn("publish: presentity", field("publish: ", fields, "presentity")),
     event: eventIn("publish", field("publish: ", fields, "event")),
@@ -265,7 +265,7 @@ export const readTerminate = (request: unknown): TerminateRequest => {
   }
 }
 
-/** An authorization document, or hard state as text. */
+/** An authorization document, or hard state given as text. */
 export const readText = (argument: string, value: unknown, max: number): string | null =>
   value === null ? null : textIn(argument, value, max, "text, or null")
 
@@ -298,7 +298,7 @@ export const readFeed = (options: unknown): FeedOptions => {
   }
 }
 
-/** Time that `Date` can say in a year of four digits, so that everything can keep it. */
+/** Times within the four-digit years of `Date`, which every store can keep. */
 export const isInstant = (millis: number): boolean => millis >= 0 && millis <= 253_402_300_799_999
 
 /** Milliseconds since 1970. */
@@ -308,7 +308,7 @@ export const instantIn = (argument: string, value: unknown): number => {
     if (typeof value === "number") millis = value
     else if (typeof value === "string" || value instanceof Date) millis = new Date(value).getTime()
   } catch {
-    // a Date that is none
+    // an invalid Date
   }
   if (isInstant(millis)) return millis
   throw new PresenceRefused({

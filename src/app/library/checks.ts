@@ -1,15 +1,15 @@
 /**
- * Arguments, packages and functions of the program fail as refusals here, whatever they throw.
+ * Turns whatever arguments, packages and functions of the program throw into refusals.
  */
 import { Effect } from "effect"
 import { PackageFault } from "../extensions/package-fault.ts"
 import { CallbackFault, PresenceRefused } from "./refused.ts"
 
-/** Runs what reads arguments: a refusal that it throws is a failure. */
+/** Runs what reads arguments; a refusal that it throws becomes a failure. */
 export const checked = <A>(read: () => A): Effect.Effect<A, PresenceRefused> =>
   reading(() => Effect.succeed(read()))
 
-/** Runs what reads arguments and goes on with them: a refusal that is thrown on the way is a failure. */
+/** Runs what reads arguments and continues with them; a refusal thrown on the way becomes a failure. */
 export const reading = <A>(ask: () => Effect.Effect<A, PresenceRefused>): Effect.Effect<A, PresenceRefused> =>
   Effect.suspend(() => {
     try {
@@ -20,7 +20,7 @@ export const reading = <A>(ask: () => Effect.Effect<A, PresenceRefused>): Effect
     }
   })
 
-/** The same for what asks packages or functions of the program on its way: what they do wrong is refused with 500. */
+/** The same for what calls packages or functions of the program on its way: their faults are refused with 500. */
 export const asRefusal = <A, E, R>(
   effect: Effect.Effect<A, E, R>,
 ): Effect.Effect<A, E | PresenceRefused, R> =>
@@ -31,6 +31,6 @@ export const asRefusal = <A, E, R>(
     return Effect.fail(new PresenceRefused({ status: 500, rejection, cause: defect }))
   })
 
-/** A question whose arguments are read, and may be refused, when it is asked. */
+/** A query whose arguments are read, and may be refused, when it runs. */
 export const asked = <A, E>(ask: () => Effect.Effect<A, E>): Effect.Effect<A, E | PresenceRefused> =>
   asRefusal(Effect.suspend(ask))

@@ -1,5 +1,5 @@
 /**
- * What a program changes: publications, rules, hard state, and whose subscriptions end.
+ * What a program changes: publications, rules, hard state, and the end of subscriptions.
  */
 import { Effect } from "effect"
 import { programFlow } from "../../domain/presentity/abandon.ts"
@@ -17,28 +17,34 @@ type Answer<A> = Effect.Effect<A, PresenceRefused>
 
 export interface CommandCalls {
   readonly publish: (request: PublishRequest) => Answer<Published>
-  /** Ends subscriptions, and tells each watcher the reason (RFC 3265 §3.2.4). */
+  /** Ends subscriptions, and notifies each watcher with the reason (RFC 3265 §3.2.4). */
   readonly terminate: (request: TerminateRequest) => Answer<void>
   /** Puts an authorization document in force; null: there is none. */
   readonly replaceRules: (presentity: string, event: string, text: string | null) => Answer<void>
   /** Asks the source of rules again. */
   readonly refreshRules: (presentity: string, event: string) => Answer<void>
-  /** What is shown while nobody publishes (RFC 4827); null: nothing. */
+  /** The document shown while nobody publishes (RFC 4827); null: none. */
   readonly setHardState: (presentity: string, event: string, body: string | Body | null) => Answer<void>
 }
 
 interface Parts {
   readonly commands: PresentityCommands<PresenceRefused>
   readonly state: (presentity: Uri) => State | undefined
-  /** Whether what is in memory is what the log says. */
+  /** Whether the state in memory is certainly that of the log. */
   readonly isSure: () => boolean
-  /** @returns why the answer is not in force; null: it is, or nobody is to be asked */
-  readonly askRules: (presentity: Uri, event: string) => Effect.Effect<string | null>
-  /** Characters that a body or a document may have. */
+  /** @returns why the answer is not in force; null: it is, or there is no source of rules to ask */
+  readonly askRulesAnew: (presentity: Uri, event: string) => Effect.Effect<string | null, PresenceRefused>
+  /** The most characters in a body or a document. */
   readonly bodyMax: number
 }
 
-export const makeCommandCalls = ({ commands, state, isSure, askRules, bodyMax }: Parts): CommandCalls => ({
+export const makeCommandCalls = ({
+  commands,
+  state,
+  isSure,
+  askRulesAnew,
+  bodyMax,
+}: Parts): CommandCalls => ({
   publish: (request) =>
     reading(() => {
       const { presentity, event = "presence", body, headers, ...wish } = readPublish(request, bodyMax)
@@ -71,7 +77,7 @@ export const makeCommandCalls = ({ commands, state, isSure, askRules, bodyMax }:
   refreshRules: (presentity, event) =>
     Effect.gen(function* () {
       const uri = yield* checked(() => uriIn("refreshRules: presentity", presentity))
-      const why = yield* askRules(uri, yield* checked(() => eventIn("refreshRules", event)))
+      const why = yield* askRulesAnew(uri, yield* checked(() => eventIn("refreshRules", event)))
       if (why !== null) yield* unavailable(`rules: ${why}`)
     }),
   setHardState: (presentity, event, document) =>

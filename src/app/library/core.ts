@@ -1,13 +1,13 @@
 /**
- * A presence service without sockets: publications and watchers by function calls, on the very pump and engine that the
- * server runs. `presence.ts` wraps it in promises, `service.ts` in Effect.
+ * A presence service without sockets: publications and watchers by function calls, on the same pump and engine that the server
+ * runs. `presence.ts` wraps it in promises, `service.ts` in Effect.
  */
 import { Clock, Deferred, Effect } from "effect"
+import type { Scope } from "effect"
 import type { Packages } from "../../domain/packages/event-package.ts"
 import { programFlow } from "../../domain/presentity/abandon.ts"
 import type { Answer, Command, Reply } from "../../domain/presentity/commands.ts"
 import type { Authorize, Limits } from "../../domain/presentity/context.ts"
-import { policyOf } from "../../domain/presentity/watching.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
 import { soleClaim } from "../../ports/claim.ts"
 import { EventStore } from "../../ports/event-store.ts"
@@ -30,7 +30,7 @@ import type { Delivery, Sink } from "./delivery.ts"
 import { guardedClock, makeReporter } from "./faults.ts"
 import type { PresenceFault } from "./faults.ts"
 import { guardedStore } from "./guarded-store.ts"
-import { makeHealth, storeFaultIn } from "./health.ts"
+import { makeHealth, storeFaultIn, unavailable } from "./health.ts"
 import type { Health } from "./health.ts"
 import { checkedOptions } from "./options-check.ts"
 import { authorizeOf, defaultBodyMax, limitsOf, packagesOf, queueMaxOf, storeWaitOf } from "./options.ts"
@@ -51,20 +51,20 @@ export interface Core extends CommandCalls, ViewCalls {
   readonly packages: Packages
   readonly watch: (request: WatchRequest, sink: Sink) => Effect.Effect<Subscription, PresenceRefused>
   readonly questions: Questions
-  /** Tells of every committed decision and every notification, from now on; gives what ends that. */
+  /** Observes every committed decision and every notification from now on; returns a function that ends that. */
   readonly observe: Delivery["observe"]
-  /** Everything due by now is decided, committed and handed over. */
+  /** Completes when everything due by now is decided, committed and delivered. */
   readonly settle: Effect.Effect<void>
-  /** Items that are kept for a slow reader. */
+  /** How many items are kept for a slow reader. */
   readonly queueMax: number
 }
 
-/** What a core is made of, once it runs. */
+/** The parts of a core that runs. */
 interface Parts {
   readonly options: PresenceOptions
   readonly context: DecisionParts
   readonly store: EventStore["Service"]
-  /** What the program's clock says. */
+  /** The time by the program's clock. */
   readonly now: () => number
   readonly health: Health
   readonly delivery: Delivery
@@ -74,14 +74,14 @@ interface Parts {
   readonly asker: RulesAsker | null
 }
 
-/** What decisions are made with. */
+/** What decisions depend on. */
 interface DecisionParts {
   readonly packages: Packages
   readonly limits: Limits
   readonly authorize: Authorize
 }
 
-/** Lives as long as the scope; what the store has is read first. */
+/** Lives as long as the scope; the store is read first. */
 export const makeCore = Effect.fnUntraced(function* (given: PresenceOptions) {
   const options = yield* valid(() => checkedOptions(given))
   const context = yield* valid((): DecisionParts => ({
@@ -96,10 +96,10 @@ export const makeCore = Effect.fnUntraced(function* (given: PresenceOptions) {
   const health = makeHealth(store.claim ?? soleClaim, report)
   const unreadable = yield* Deferred.make<never, StoreFault>()
   const delivery = makeDelivery(context.packages, {
-    taken: ({ presentity, no, cseq }) =>
-      pump.handler.delivered(presentity, no, cseq, { _tag: "Accepted", remoteTarget: null }),
-    abandoned: ({ presentity, no }) =>
-      void Effect.runForkWith(effects)(pump.amend(presentity, { _tag: "Abandon", only: [no] }, "")),
+    taken: ({ presentity, no: id, cseq }) =>
+      pump.handler.delivered(presentity, id, cseq, { _tag: "Accepted", remoteTarget: null }),
+    abandoned: ({ presentity, no: id }) =>
+      void Effect.runForkWith(effects)(pump.amend(presentity, { _tag: "Abandon", only: [id] }, "")),
   })
   const pump: Pump = yield* makePump(
     {
@@ -116,16 +116,16 @@ export const makeCore = Effect.fnUntraced(function* (given: PresenceOptions) {
       unreadable: health.unreadable,
       outage: (state, cause) => {
         if (state === "up") return health.storeBack()
-        // a start that cannot read says so by failing, and tells nobody else
+        // a start that cannot read the store fails, which reports it
         if (pump.status() !== "starting") return health.storeAway(cause)
         Deferred.doneUnsafe(unreadable, Effect.fail(storeFaultIn(cause)))
       },
     },
   ).pipe(Effect.provideService(EventStore, store), Effect.provideService(Clock.Clock, clock))
   const feed = makeFeed(store, () => pump.committed().position, queueMaxOf(options))
-  const asker = rulesAskerOf(options, context, pump, report)
+  const asker = yield* rulesAskerOf(options, context, pump, report)
   yield* Effect.raceFirst(pump.recover, Deferred.await(unreadable))
-  // before anything that fell due meanwhile is decided, or anybody asks
+  // before anything that fell due meanwhile is decided, and before any request
   if (asker !== null) yield* asker.begin
   yield* beginPolicies(pump)
   yield* pump.start
@@ -153,8 +153,11 @@ const coreOf = (parts: Parts): Core => {
         )
       pump.handler.submit({ presentity, command, origin: programFlow, answer })
     })
-  const askRules = (presentity: Uri, event: string): Effect.Effect<string | null> =>
-    asker === null ? Effect.succeed(null) : asker.ask(presentity, event)
+  const askRules = (presentity: Uri, event: string, isAnew = false) => {
+    if (asker === null) return Effect.succeed(null)
+    const asked = isAnew ? asker.askAnew(presentity, event) : asker.ask(presentity, event)
+    return Effect.mapError(asked, ({ why }) => unavailable(why))
+  }
   const reader = makeHistoryReader(store, context, now)
   const queries = makeHistoryQueries(reader, context, now, engine.delivery)
   return {
@@ -163,7 +166,7 @@ const coreOf = (parts: Parts): Core => {
       commands: makePresentityCommands(packages, (presentity, command) => ask(presentity, command)),
       state: engine.state,
       isSure: (store.claim ?? soleClaim).isSure,
-      askRules,
+      askRulesAnew: (presentity, event) => askRules(presentity, event, true),
       bodyMax: options.bodyMax ?? defaultBodyMax,
     }),
     ...makeViewCalls({ packages, states: engine, feed, doubt: health.doubt, now, queueMax }),
@@ -175,7 +178,7 @@ const coreOf = (parts: Parts): Core => {
   }
 }
 
-/** The program's own clock; else the machine's, which must not jump; one that a program provides is taken as it is. */
+/** The program's own clock, or one that it provides, taken as it is; otherwise the machine's, protected against jumps. */
 const clockOf = (
   { now }: PresenceOptions,
   clock: Clock.Clock,
@@ -188,30 +191,29 @@ const clockOf = (
   return isMachineClock(clock) ? steadied(clock) : clock
 }
 
+/** Null: the program has no source of rules. */
 const rulesAskerOf = (
   { rules, rulesWait = 10, onRulesFault }: PresenceOptions,
   { packages, limits }: DecisionParts,
-  { engine, amend }: Pump,
+  pump: Pump,
   report: (fault: PresenceFault) => void,
-): RulesAsker | null =>
+): Effect.Effect<RulesAsker | null, never, Scope.Scope> =>
   rules === undefined
-    ? null
+    ? Effect.succeed(null)
     : makeRulesAsker({
         rules,
-        asksRules: (presentity, name) => {
-          const eventPackage = packages.find(name)
-          return eventPackage !== null && policyOf(eventPackage, presentity, limits.watching) === "rules"
-        },
-        waitMillis: rulesWait * 1000,
+        packages,
+        limits,
+        pump,
+        origin: programFlow,
+        waitSeconds: rulesWait,
+        waitingMax: pumpDefaults.inboxMax,
         onFault: onRulesFault ?? null,
         failed: (cause) =>
           report({ _tag: "CallbackFailed", callback: "onRulesFault", why: wordsOf(cause), cause }),
-        states: () => [...engine.presentities()].flatMap((presentity) => engine.state(presentity) ?? []),
-        state: engine.state,
-        amend: (presentity, command) => amend(presentity, command, programFlow),
       })
 
-/** What throws makes the options invalid. */
+/** Turns anything thrown into OptionsInvalid. */
 const valid = <A>(read: () => A): Effect.Effect<A, OptionsInvalid> =>
   Effect.try({
     try: read,

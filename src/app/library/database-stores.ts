@@ -1,5 +1,6 @@
 /**
- * Stores in PostgreSQL, on a server or inside the process. Loaded when the first of them is opened: nothing else needs them.
+ * Stores in PostgreSQL, on a server or inside the process. Loaded when the first of them is opened, because nothing else needs
+ * them.
  */
 import { Cause, Clock, Effect, Layer } from "effect"
 import { layerEmbedded, layerPostgres } from "../../adapters/store/layers.ts"
@@ -38,7 +39,7 @@ export const postgres = (url: string, expected: string): Layer.Layer<EventStore,
     }),
   )
 
-/** Errors at the opening say which argument of which function they are about; those that say what they are about stay. */
+/** Errors while opening name the function and argument that they concern, unless they do so already. */
 const named = (
   argument: string,
   expected: string,
@@ -61,7 +62,7 @@ const saidTags: ReadonlySet<unknown> = new Set([
   "DataFolderExposed",
 ])
 
-/** The event store of a database, with its log taken for this program and its layout brought up to date. */
+/** The event store in a database, with its log taken for this program and its layout brought up to date. */
 const claimedStore = <E extends Error>(
   database: Layer.Layer<Database | EventStore | LogAdmin, E>,
   { store, setting }: Pick<ClaimRequest, "store" | "setting">,

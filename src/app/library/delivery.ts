@@ -1,5 +1,5 @@
 /**
- * Notifications on their way to the watchers of this program, and what else is told of as it happens.
+ * Delivers notifications to the watchers within the program, and events to its observers.
  */
 import type { CommittedDecision } from "../../domain/engine/engine.ts"
 import type { Packages } from "../../domain/packages/event-package.ts"
@@ -9,7 +9,7 @@ import type { Notify } from "../../domain/presentity/intents.ts"
 import type { Notification } from "./requests.ts"
 import { makeSkips } from "./skips.ts"
 
-/** Where one watcher's notifications go. It is told of a later change only after it called `taken`. */
+/** Receives one watcher's notifications. A later change is delivered only after it called `taken`. */
 export type Sink = (notification: Notification, taken: () => void) => void
 
 export interface Observer {
@@ -18,22 +18,22 @@ export interface Observer {
 }
 
 export interface Delivery {
-  /** Hands notifications over. */
+  /** Delivers notifications. */
   readonly notify: (notifications: readonly Notify[]) => void
-  /** Tells of decisions that are committed, before the notifications that follow from them. */
+  /** Reports committed decisions, before the notifications that follow from them. */
   readonly stored: (stored: readonly CommittedDecision[]) => void
-  /** Notifications of the dialog with that Call-ID go there. */
+  /** Connects a sink to the notifications of the dialog with that Call-ID. */
   readonly connect: (callId: string, sink: Sink) => void
   readonly disconnect: (callId: string) => void
-  /** Every committed decision and every notification, from now on. @returns what ends it */
+  /** Observes every committed decision and every notification from now on. @returns a function that ends it */
   readonly observe: (observer: Observer) => () => void
 }
 
-/** What the engine is told of a notification. */
+/** What the engine is told about a notification. */
 export interface DeliveryReports {
-  /** Its watcher has it. */
+  /** Its watcher has taken it. */
   readonly taken: (notify: Notify) => void
-  /** Nobody is there any more: the subscription ends. */
+  /** Its watcher is gone: the subscription ends. */
   readonly abandoned: (notify: Notify) => void
 }
 
@@ -54,8 +54,8 @@ export const makeDelivery = (packages: Packages, reports: DeliveryReports): Deli
         reports.taken(notify)
       })
     } else if (isWithinProgram(notify.dialog) && notify.state !== "terminated") {
-      // the request was given up and is stored all the same, or the watcher is of an earlier process: nobody is there. Of a
-      // watcher that is somewhere else nobody here knows
+      // the request was abandoned and stored all the same, or the watcher belongs to an earlier process: nobody is there. Nothing
+      // is known here of watchers elsewhere
       reports.abandoned(notify)
     }
   }

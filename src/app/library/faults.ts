@@ -1,14 +1,14 @@
 /**
- * Faults of what the program brought along (packages, store, functions) are reported to it once. Whatever the program's own
- * `onFault` does, no error leaves this file.
+ * Faults of what the program brought along (packages, store, functions) are reported to it once. No error leaves this file,
+ * whatever the program's own `onFault` does.
  */
 import { Effect } from "effect"
 import type { Context } from "effect"
 import { quiet, wordsOf } from "../extensions/words.ts"
 
-/** What the program is told by `onFault`. `why` is one line, `cause` whatever was thrown. */
+/** What `onFault` receives. `why` is one line, `cause` is what was thrown. */
 export type PresenceFault =
-  /** A decision threw, most often a package or `authorize`: this presentity answers 500 until the next start, all others go on. */
+  /** A decision threw, usually in a package or `authorize`: this presentity answers 500 until the next start, all others continue. */
   | {
       readonly _tag: "DecisionFailed"
       readonly presentity: string
@@ -17,10 +17,16 @@ export type PresenceFault =
       readonly why: string
       readonly cause: unknown
     }
-  /** The store does not answer, or answers what cannot be: requests are refused with 503 until it is back. Once for each outage; and once, with LogIsTaken as `cause` of its `cause`, when somebody else took the log, from which it does not come back. */
+  /**
+   * The store does not answer, or gives an impossible answer: requests are refused with 503 until it is back. Reported once for
+   * each outage; and once, with LogIsTaken as `cause` of its `cause`, when another program took the log, which is final.
+   */
   | { readonly _tag: "StoreAway"; readonly why: string; readonly cause: unknown }
   | { readonly _tag: "StoreBack" }
-  /** The store answers, but gives nothing usable of this presentity: its requests are refused with 503 until it does, all others go on. */
+  /**
+   * The store answers, but its data for this presentity cannot be used: its requests are refused with 503 until they can, all
+   * others continue.
+   */
   | {
       readonly _tag: "PresentityUnreadable"
       readonly presentity: string
@@ -28,7 +34,10 @@ export type PresenceFault =
       readonly cause: unknown
     }
   | { readonly _tag: "PresentityReadable"; readonly presentity: string }
-  /** A function of the program threw, or gave what it may not; of `now`: time goes on from the last instant it gave. Once until it is good again. */
+  /**
+   * A function of the program threw, or returned something invalid; for `now`: time continues from the last valid instant.
+   * Reported once until the function works again.
+   */
   | {
       readonly _tag: "CallbackFailed"
       readonly callback: string
@@ -36,7 +45,7 @@ export type PresenceFault =
       readonly cause: unknown
     }
 
-/** Calls a function of the program for what it does; neither a throw nor a rejected promise gets out. */
+/** Calls a function of the program for its effect; neither an exception nor a rejection gets out. */
 export const tellQuietly = <A>(
   call: (what: A) => unknown,
   what: A,
@@ -51,7 +60,7 @@ export const tellQuietly = <A>(
   }
 }
 
-/** @param onFault null: a line in the log */
+/** @param onFault null: faults are logged */
 export const makeReporter = (
   onFault: ((fault: PresenceFault) => unknown) | null,
   context: Context.Context<never>,
@@ -89,8 +98,8 @@ const faultInWords = (fault: PresenceFault): string => {
 }
 
 /**
- * The program's clock: whole milliseconds, whatever it gives. While it throws, or gives what is no instant, time goes on from the last
- * that was one, or by the system's clock when there was none.
+ * The program's clock, in whole milliseconds. While it throws, or returns no instant, time continues from the last valid one, or
+ * by the system's clock if there was none.
  */
 export const guardedClock = (
   now: () => number,

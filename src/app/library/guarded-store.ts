@@ -1,6 +1,6 @@
 /**
- * A store that cannot be trusted: whatever it throws, rejects with, never says or answers instead of what it should is an
- * outage with its cause, and nothing else.
+ * Wraps a store that cannot be trusted: whatever it throws, rejects with, never answers or answers wrongly counts as an outage
+ * with that cause, and as nothing else.
  */
 import { Effect, Layer } from "effect"
 import type { Claim } from "../../ports/claim.ts"
@@ -21,10 +21,10 @@ import type { Check } from "./store-answers.ts"
 
 type Store = EventStore["Service"]
 
-/** Stores of which every append ends when it is interrupted. */
+/** Stores whose appends all end when they are interrupted. */
 const interruptible = new WeakSet<Store>()
 
-/** Says so of the store that a layer makes: its appends cost no fiber of their own. */
+/** Marks the store that a layer makes: its appends need no fiber of their own. */
 export const interruptibleStore = <E, R>(
   layer: Layer.Layer<EventStore, E, R>,
 ): Layer.Layer<EventStore, E, R> =>
@@ -40,14 +40,14 @@ export const interruptibleStore = <E, R>(
     layer,
   )
 
-/** Asks a store, and looks at the answer. @param check says what is wrong with it */
+/** Asks a store, and checks the answer. @param check says what is wrong with it */
 interface Guard {
   readonly asked: <A>(
     operation: string,
     asking: Effect.Effect<A, StoreUnavailable>,
     check: Check<A>,
   ) => Effect.Effect<A, StoreUnavailable>
-  /** The same within the time that a question may take. */
+  /** The same, within the time that a question may take. */
   readonly bounded: <A>(
     operation: string,
     ask: () => Effect.Effect<A, StoreUnavailable>,
@@ -79,12 +79,12 @@ const makeGuard = (waitMillis: number): Guard => {
 }
 
 /**
- * @param waitMillis how long each question may take; an append is bounded by whoever asks for it
+ * @param waitMillis how long each question may take; the caller bounds an append
  */
 export const guardedStore = (store: Store, waitMillis: number): Store => {
   const guard = makeGuard(waitMillis)
   const { behind, claim } = store
-  // whatever is added to a store is to be passed on as well: it does not compile otherwise
+  // every member of a store must be passed on: otherwise this does not compile
   const guarded: Required<Omit<Store, "behind" | "claim">> = {
     append: guardedAppend(store, guard),
     ...guardedReads(store, guard),
@@ -107,7 +107,7 @@ export const guardedStore = (store: Store, waitMillis: number): Store => {
 }
 
 const guardedAppend = (store: Store, { asked }: Guard): Store["append"] => {
-  /** Whoever gives an append up does not wait for its end: one that cannot be interrupted may never come to one. */
+  /** Abandoning an append does not wait for its end, because one that cannot be interrupted may never end. */
   const leftAlone = interruptible.has(store)
     ? <A>(append: Effect.Effect<A, StoreUnavailable>) => append
     : <A>(append: Effect.Effect<A, StoreUnavailable>) => within(Number.POSITIVE_INFINITY, append)
@@ -117,7 +117,7 @@ const guardedAppend = (store: Store, { asked }: Guard): Store["append"] => {
     )
 }
 
-/** Reading decisions, in their order. */
+/** Reads decisions in their order. */
 const guardedReads = (store: Store, { bounded }: Guard): Pick<Store, "read" | "history" | "historyBack"> => ({
   read: (after, max) =>
     bounded(
@@ -152,7 +152,7 @@ const guardedReads = (store: Store, { bounded }: Guard): Pick<Store, "read" | "h
     ),
 })
 
-/** States that save folding, and how far they go. */
+/** Saved states, which save folding, and their positions. */
 const guardedStates = (
   store: Store,
   { bounded }: Guard,
@@ -186,7 +186,7 @@ const guardedStates = (
   checkpoint: (name) => bounded("checkpoint", () => store.checkpoint(name), checkpointFault),
 })
 
-/** One that fails is not sure. */
+/** A claim that throws counts as not sure. */
 const guardedClaim = (claim: Claim): Claim => ({
   isSure: () => {
     try {
@@ -206,7 +206,7 @@ const guardedClaim = (claim: Claim): Claim => ({
   },
 })
 
-/** What cannot even be looked at is wrong as well. */
+/** An answer that cannot be inspected is wrong as well. */
 const safely = <A>(check: Check<A>, answer: A): string | null => {
   try {
     return check(answer)

@@ -1,5 +1,5 @@
 /**
- * What is wrong with the store, the packages and the functions of the program, and what a refusal says of it.
+ * What is wrong with the store, the packages and the functions of the program, and what refusals say about it.
  */
 import { Cause } from "effect"
 import type { Rejection } from "../../domain/presentity/commands.ts"
@@ -17,35 +17,35 @@ import { PresenceRefused, StoreFault } from "./refused.ts"
 export interface Health {
   /** A decision threw: this presentity answers 500 from now on. */
   readonly failed: (presentity: Uri, command: string, cause: unknown) => void
-  /** What the store holds of a presentity cannot be read; null: it can again. */
+  /** The store's data for a presentity cannot be read; null: they can again. */
   readonly unreadable: (presentity: Uri, cause: unknown) => void
   readonly storeAway: (cause: unknown) => void
   readonly storeBack: () => void
-  /** Why nothing is answered from memory; null: nobody else can have written to the log. */
+  /** Why nothing is answered from memory; null: no other program can have written to the log. */
   readonly doubt: () => PresenceRefused | null
-  /** A rejection as the program gets it, with what lies behind it as `cause`. */
+  /** A rejection as the program gets it, with its reason as `cause`. */
   readonly refused: (rejection: Rejection, presentity: Uri | null) => PresenceRefused
 }
 
-/** Presentities whose defects are kept, to tell them to whoever asks again. */
+/** How many presentities' defects are kept, for later refusals. */
 const defectsMax = 10_000
 
 export const makeHealth = (claim: Claim, report: (fault: PresenceFault) => void): Health => {
-  /** What a presentity answers 500 for. */
+  /** Why a presentity answers 500. */
   const defects = new Map<Uri, unknown>()
-  /** Why what the store holds of a presentity cannot be read. */
+  /** Why the store's data for a presentity cannot be read. */
   const unread = new Map<Uri, unknown>()
   /** Why the store is away. */
   let away: StoreFault | undefined
 
-  /** Reports an outage; that somebody else took the log is reported once, as there is no way back. */
+  /** Reports an outage; losing the log to another program is reported once, because it is final. */
   const tellAway = (fault: StoreFault): void => {
     if (away?.cause instanceof LogIsTaken) return
     away = fault
     report({ _tag: "StoreAway", why: fault.message, cause: fault })
   }
 
-  /** Why the log is somebody else's for good; null: it is not, as far as is known. */
+  /** Why the log belongs to another program for good; null: it does not, as far as is known. */
   const lost = (): StoreFault | null => {
     const taken = claim.taken()
     if (taken === null) return null
@@ -91,7 +91,7 @@ export const makeHealth = (claim: Claim, report: (fault: PresenceFault) => void)
   }
 }
 
-/** 503, to be tried again. */
+/** 503, with Retry-After. */
 export const unavailable = (why: string, cause?: unknown): PresenceRefused => {
   const { retryAfter } = pumpDefaults
   return refusal({ _tag: "ServiceUnavailable", status: 503, why, retryAfter }, cause)
@@ -100,7 +100,7 @@ export const unavailable = (why: string, cause?: unknown): PresenceRefused => {
 const refusal = (rejection: Rejection, cause: unknown): PresenceRefused =>
   new PresenceRefused({ status: rejection.status, rejection, ...(cause === undefined ? {} : { cause }) })
 
-/** The fault of the store itself in whatever the pump tells. */
+/** The store's own fault within what the pump reports. */
 export const storeFaultIn = (cause: unknown): StoreFault => {
   const error = Cause.isCause(cause) ? Cause.squash(cause) : cause
   const inner = error instanceof StoreUnavailable ? error.cause : error

@@ -1,5 +1,5 @@
 /**
- * Everything that a program iterates over: all of it ends when presence is closed.
+ * All iterations of a program, which end when presence is closed.
  */
 import { Deferred, Exit } from "effect"
 import type { Effect } from "effect"
@@ -9,23 +9,23 @@ import { FellBehind } from "./refused.ts"
 export interface Iterations {
   /** An iteration began; `end` is called when presence has been closed. */
   readonly began: (end: () => void) => void
-  /** It has ended by itself. */
+  /** The iteration ended by itself. */
   readonly left: (end: () => void) => void
-  /** What is put from the moment of iterating on. @param from begins to put, and gives what stops it */
+  /** What is put from the start of the iteration on. @param from starts putting, and returns a function that stops it */
   readonly live: <T>(
     queue: "notifications" | "decisions",
     from: (put: (item: T) => void) => () => void,
   ) => AsyncIterable<T>
   readonly isClosed: () => boolean
-  /** Done when presence is being closed. */
+  /** Resolves when presence is being closed. */
   readonly closing: Effect.Effect<void>
-  /** Begins to close: what iterates from now on has ended already. */
+  /** Begins to close: new iterations end at once. */
   readonly close: () => void
-  /** Ends all that still goes on. */
+  /** Ends all remaining iterations. */
   readonly end: () => void
 }
 
-/** @param queueMax items that are kept for a slow reader; one more ends its iteration with FellBehind */
+/** @param queueMax items kept for a slow reader; one more ends its iteration with FellBehind */
 export const makeIterations = (queueMax: number): Iterations => {
   const open = new Set<() => void>()
   const closing = Deferred.makeUnsafe<void>()

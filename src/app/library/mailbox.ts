@@ -1,18 +1,19 @@
 /**
- * A bounded queue between a side that puts items and a side that takes them with `for await`.
+ * A bounded queue between a producer and a consumer that uses `for await`.
  */
 
 export interface Mailbox<T> {
   readonly put: (item: T) => void
-  /** What is in it can still be taken; then the iteration ends. */
+  /** Items in the queue can still be taken; then the iteration ends. */
   readonly end: () => void
-  /** @param left called once when nothing more is wanted: the taker went away before the end, or fell behind */
+  /** @param left called once when the consumer left before the end, or fell behind */
   readonly iterate: (left: () => void) => AsyncIterator<T>
 }
 
 /**
- * @param max items that wait to be taken; one more, and nothing is put any more: what waits is given, then the iteration throws
- * @param overflow what it throws then
+ * @param max items that may wait; one more, and nothing is put any more: the waiting items are delivered, then the iteration
+ *   throws
+ * @param overflow the error thrown then
  */
 export const makeMailbox = <T>(max: number, overflow: () => Error): Mailbox<T> => {
   let items: T[] = []
@@ -41,7 +42,7 @@ export const makeMailbox = <T>(max: number, overflow: () => Error): Mailbox<T> =
           if (item !== undefined) return Promise.resolve({ done: false, value: item })
           if (fault !== null) {
             const thrown = fault
-            // told once; then the iteration is over, as after any error
+            // thrown once; then the iteration is over, as after any error
             fault = null
             ended = true
             return Promise.reject(thrown)

@@ -1,25 +1,25 @@
 /**
- * Suggestions for the name of an argument or option that does not exist.
+ * Suggestions for unknown names of arguments and options.
  *
- * They are looked for only then: known names cost one look-up each and nothing else.
+ * They are computed only when needed: a known name costs one look-up.
  */
 import { didYouMean } from "../config/did-you-mean.ts"
 
-/** Longest part of such a name that is shown. */
+/** Longest part of an unknown name that is shown. */
 const shownMax = 60
-/** Most names that are offered as what was meant. */
+/** Most names suggested. */
 const nearMax = 4
-/** A shorter word is in too many names to say anything. */
+/** A shorter word is part of too many names to be significant. */
 const partMin = 3
 
-/** A name that is not known, as messages show it. */
+/** An unknown name, as messages show it. */
 export const shownName = (name: string): string => {
   const start = name.length > shownMax ? `${name.slice(0, shownMax - 1)}…` : name
   // oxlint-disable-next-line no-control-regex -- these are what must not be shown
   return start.replaceAll(/[\u0000-\u001F\u007F]/g, "?").toWellFormed()
 }
 
-/** `; did you mean a or b?`, or where nothing is near `; there are a, b, c`. */
+/** `; did you mean a or b?`, or when nothing is close `; there are a, b, c`. */
 export const nearNames = (word: string, known: readonly string[]): string => {
   const suggestion = didYouMean(word.slice(0, 100), known)
   if (suggestion !== "") return suggestion
@@ -27,7 +27,7 @@ export const nearNames = (word: string, known: readonly string[]): string => {
   return near.length > 0 ? `; did you mean ${near.join(" or ")}?` : `; there are ${known.join(", ")}`
 }
 
-/** Names that hold the word or are in it; else those it abbreviates; else those with most words in common. */
+/** Names that contain the word or are contained in it; otherwise those it abbreviates; otherwise those with most words in common. */
 const related = (word: string, known: readonly string[]): readonly string[] => {
   const asked = word.toLowerCase()
   if (asked.length < partMin) return []
@@ -44,7 +44,7 @@ const related = (word: string, known: readonly string[]): readonly string[] => {
   return most === 0 ? [] : known.filter((_, index) => shared[index] === most)
 }
 
-/** Whether all its letters are in the name, in order, with the same first and last: `etag` of `entityTag`. */
+/** Whether all letters of the word occur in the name, in order, with the same first and last letter: `etag` of `entityTag`. */
 const isAbbreviation = (word: string, name: string): boolean => {
   if (word[0] !== name[0] || word.at(-1) !== name.at(-1)) return false
   let at = 0
@@ -57,13 +57,14 @@ const wordsIn = (name: string): readonly string[] =>
   (name.match(/[A-Z]?[a-z]+|[A-Z]+(?![a-z])/g) ?? []).map((part) => part.toLowerCase())
 
 /**
- * The first own name of an object that is not known; null: there is none, or they cannot be asked for, which reading it will tell.
+ * The first own name of an object that is not known; null: there is none, or they cannot be listed, which reading the object will
+ * report.
  *
- * Makes nothing.
+ * Allocates nothing.
  */
-export const unknownName = (of: object, known: ReadonlySet<string>): string | null => {
+export const unknownName = (given: object, known: ReadonlySet<string>): string | null => {
   try {
-    for (const name in of) if (!known.has(name) && Object.hasOwn(of, name)) return name
+    for (const name in given) if (!known.has(name) && Object.hasOwn(given, name)) return name
   } catch {
     // a proxy that refuses
   }

@@ -1,8 +1,7 @@
 /**
- * The notifications of one watcher, which takes them as fast as it can: only the newest waits for it, and says how many were
- * left out.
+ * The notifications of one watcher, which takes them at its own pace: only the newest waits, and says how many were skipped.
  *
- * A notification counts as taken when the watcher asks for the next one, or goes away.
+ * A notification counts as taken when the watcher asks for the next one, or leaves.
  */
 import type { Sink } from "./delivery.ts"
 import type { Notification } from "./requests.ts"
@@ -11,7 +10,7 @@ export interface Newest {
   readonly sink: Sink
   /** Nothing more comes; what waits can still be taken. */
   readonly end: () => void
-  /** @param left called when the taker goes away before the end */
+  /** @param left called when the watcher leaves before the end */
   readonly iterate: (left: () => void) => AsyncIterator<Notification>
 }
 
@@ -22,10 +21,10 @@ interface Waiting {
 
 /** @param ended called when the subscription has ended, or `end` was called */
 export const makeNewest = (ended: () => void = () => {}): Newest => {
-  /** At most two: the newest state, and that the subscription has ended. */
+  /** At most two: the newest state, and the end of the subscription. */
   let waiting: Waiting[] = []
   const takers: ((result: IteratorResult<Notification>) => void)[] = []
-  /** Handed over and not done with. */
+  /** Delivered, and not yet taken. */
   let held: (() => void) | null = null
   let isOver = false
 
@@ -38,7 +37,7 @@ export const makeNewest = (ended: () => void = () => {}): Newest => {
   }
 
   const hand = ({ notification, taken }: Waiting): IteratorResult<Notification> => {
-    // somebody has asked for the one after it already
+    // the next one was asked for already
     if (takers.length > 0) taken()
     else held = taken
     return { done: false, value: notification }
@@ -51,7 +50,7 @@ export const makeNewest = (ended: () => void = () => {}): Newest => {
     ended()
   }
 
-  /** The newer one in place of one that nobody has taken yet. */
+  /** Replaces a waiting notification by a newer one. */
   const merged = (older: Waiting, { notification, taken }: Waiting): Waiting => ({
     notification: { ...notification, skipped: notification.skipped + older.notification.skipped + 1 },
     taken: () => {

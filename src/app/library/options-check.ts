@@ -1,5 +1,5 @@
 /**
- * Options are checked here, all of them, before anything is started.
+ * Checks all options before anything is started.
  */
 import { Layer } from "effect"
 import type { Limits } from "../../domain/presentity/context.ts"
@@ -10,7 +10,7 @@ import { foreverSeconds } from "./arguments.ts"
 import { nearNames, shownName } from "./names.ts"
 import { OptionsInvalid } from "./refused.ts"
 
-/** Gives what is expected, or null: the value can be meant. */
+/** Says what is expected instead of a value; null: the value is valid. */
 type Expectation = (value: unknown) => string | null
 
 const whole =
@@ -37,7 +37,7 @@ const oneOf =
 
 const truth: Expectation = (value) => (typeof value === "boolean" ? null : "true or false")
 const callable: Expectation = (value) => (typeof value === "function" ? null : "a function")
-/** An object with names, and not a list, a date, a map or a promise, which have none that could be meant. */
+/** Whether it is an object with names, and not a list, a date, a map or a promise, none of which can be what was meant. */
 export const isRecord = (value: unknown): value is object =>
   typeof value === "object" && value !== null && !nameless.some((kind) => value instanceof kind)
 const nameless = [Array, Date, Map, Set, Promise] as const
@@ -57,7 +57,7 @@ const treatment = oneOf("block", "confirm", "polite-block", "allow")
 const lifetime = whole(0, foreverSeconds, "a whole number of seconds")
 const longest = whole(1, foreverSeconds, "a whole number of seconds")
 
-/** Longest wait that a timer of this platform can do. */
+/** Longest delay of a timer on this platform. */
 const timerMaxMillis = 2_147_483_647
 
 const wait: Expectation = (value) =>
@@ -94,7 +94,7 @@ const watching: { readonly [Name in keyof WatchOptions]-?: Expectation } = {
 }
 
 const options: Readonly<Record<string, Expectation>> = {
-  // each looked at below
+  // each is checked below
   packages: () => null,
   limits: object,
   store: (value) =>
@@ -114,9 +114,9 @@ const options: Readonly<Record<string, Expectation>> = {
 }
 
 /**
- * The options as plain values, each asked for once.
+ * The options as plain values, each read once.
  *
- * @throws OptionsInvalid with a line for each that cannot be meant
+ * @throws OptionsInvalid with a line for each invalid option
  */
 export const checkedOptions = <Options extends object>(given: Options): Options => {
   const expected = startFault(given)
@@ -141,13 +141,13 @@ export const checkedOptions = <Options extends object>(given: Options): Options 
   return checked as Options
 }
 
-/** What is expected instead of what is given as options; null: they can be read. */
+/** What is expected instead of the options; null: they can be read. */
 const startFault = (given: unknown): string | null => {
   try {
     if (!isRecord(given)) return "an object of options, such as { store: memoryStore() }"
     return Layer.isLayer(given) ? "an object of options: a store goes into { store }" : null
   } catch {
-    // what cannot even be looked at is told when it is read
+    // what cannot be inspected is reported when it is read
     return null
   }
 }

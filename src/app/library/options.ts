@@ -1,5 +1,5 @@
 /**
- * Options of a program that has presence in it, and their defaults.
+ * Options of presence within a program, and their defaults.
  */
 import { parserCodec, xmlCodec } from "../../adapters/xml/codec.ts"
 import { remembering } from "../../adapters/xml/remember.ts"
@@ -19,47 +19,47 @@ import { foreverSeconds } from "./arguments.ts"
 import type { PresenceFault } from "./faults.ts"
 import { CallbackFault } from "./refused.ts"
 
-/** What an embedding program may choose. Options that cannot be meant fail with OptionsInvalid, before anything is started. */
+/** What an embedding program may choose. Invalid options fail with OptionsInvalid before anything is started. */
 export interface PresenceOptions<Name extends PackageName = PackageName> {
   /** Event packages; left out: all bundled ones. Each has its watcher information as `NAME.winfo`. */
   readonly packages?: readonly EventPackage<unknown, Name>[]
-  /** Bounds and lifetimes; left out: as in the server, but without pacing and with lifetimes as long as anybody asks. */
+  /** Bounds and lifetimes; left out: as in the server, but without pacing and with unlimited lifetimes. */
   readonly limits?: Partial<Limits>
   /**
-   * Authorization documents from elsewhere, asked before each `watch` and by `refreshRules`; null: there is none. Left
-   * out, and without `authorize`, everybody may watch. Where it fails, what was in force stays; where nothing was, watchers
-   * wait, and it is asked again every now and then.
+   * Authorization documents from elsewhere, asked for before each `watch` and by `refreshRules`; null: there is none. Without it
+   * and without `authorize`, everybody may watch. Where it fails, the rules in force stay; where there are none, watchers wait,
+   * and it is asked again from time to time.
    */
   readonly rules?: RulesSource
-  /** Seconds after which a source that has not answered counts as failed; left out: 10. */
+  /** Seconds after which a source without an answer has failed; left out: 10. */
   readonly rulesWait?: number
-  /** Told when `rules` throws, does not answer in time, or gives what cannot be used; left out: a line in the log. */
+  /** Called when `rules` throws, does not answer in time, or returns something unusable; left out: that is logged. */
   readonly onRulesFault?: (fault: RulesFault) => void
   /**
-   * Who may watch which package, as the server's settings `watch_policy`, `line_members` and `mailbox_owners` have it; `{}`:
-   * every package as it says itself. Watchers are who they say: whoever calls `watch` has to know them. Left out: presence is
-   * by its rules where there are `rules` or `authorize`, and everybody may watch everything else.
+   * Who may watch which package, as in the server's settings `watch_policy`, `line_members` and `mailbox_owners`; `{}`: every
+   * package by its own policy. Watchers are who they claim to be: the caller of `watch` has to know them. Left out: presence is
+   * subject to its rules where there are `rules` or `authorize`, and everybody may watch everything else.
    */
   readonly watching?: WatchOptions
-  /** Asked for every watcher: how it is to be treated, or null to let policies and rules say. */
+  /** Asked for every watcher: how to treat it, or null to leave the decision to policies and rules. */
   readonly authorize?: Authorize
   /**
-   * Milliseconds since 1970; left out: the system's. Has to be told of by `settle` when it jumps. While it throws or gives what is no
-   * instant, time goes on from the last it gave.
+   * Milliseconds since 1970; left out: the system's clock. Call `settle` after it jumped. While it throws or returns no instant,
+   * time continues from the last valid one.
    */
   readonly now?: () => number
-  /** Told of what goes wrong inside: decisions that throw, a store that is away; left out: a line in the log for each. */
+  /** Called for internal faults: decisions that throw, a store that is away; left out: each is logged. */
   readonly onFault?: (fault: PresenceFault) => void
   /**
-   * Seconds after which a store that has not answered counts as away, also when it is opened: a start then fails. An append is
-   * given up after three seconds. Left out: 30.
+   * Seconds after which a store without an answer counts as away, also while it is opened: a start then fails. An append is
+   * abandoned after three seconds. Left out: 30.
    */
   readonly storeWait?: number
-  /** Characters that a body or an authorization document may have; above it 413. Left out: 1,048,576. */
+  /** The most characters in a body or an authorization document; more is refused with 413. Left out: 1,048,576. */
   readonly bodyMax?: number
   /**
-   * Items that wait for somebody who iterates `notifications`, `decisions`, or what is exposed in a `feed`, and is slow; one more ends
-   * that iteration with `FellBehind`. Left out: 10,000.
+   * How many items wait for a slow reader of `notifications`, `decisions` or a `feed`; one more ends that iteration with
+   * `FellBehind`. Left out: 10,000.
    */
   readonly queueMax?: number
 }
@@ -68,7 +68,7 @@ export const defaultBodyMax = 1_048_576
 export const queueMaxOf = ({ queueMax = 10_000 }: PresenceOptions): number => queueMax
 export const storeWaitOf = ({ storeWait = 30 }: PresenceOptions): number => storeWait
 
-/** Why nothing is known of somebody's rules. */
+/** Rules that could not be read. */
 export interface RulesFault {
   readonly presentity: string
   readonly event: PackageName
@@ -90,7 +90,7 @@ export const packagesOf = (options: PresenceOptions): Packages =>
     commonRules(),
   )
 
-/** @throws Error with a line for each entry of `watching` that cannot be meant */
+/** @throws Error with a line for each invalid entry of `watching` */
 export const limitsOf = (options: PresenceOptions): Limits => ({
   ...defaultLimits,
   notifyIntervalMillis: 0,
@@ -111,7 +111,7 @@ export const authorizeOf = (options: PresenceOptions): Authorize =>
 
 const treatments: ReadonlySet<unknown> = new Set(["block", "confirm", "polite-block", "allow", null])
 
-/** @throws CallbackFault: nobody is let in by a function that fails */
+/** @throws CallbackFault: a function that fails admits nobody */
 const checkedAuthorize =
   (authorize: Authorize): Authorize =>
   (question) => {

@@ -1,5 +1,5 @@
 /**
- * A store that the program brings along: its promises as effects, its answers brought up to date.
+ * A store that the program brings along: turns its promises into effects, and upgrades decisions of earlier versions.
  */
 import { Effect, Layer } from "effect"
 import { decodeEvents } from "../../encoding/event-codec.ts"
@@ -11,21 +11,20 @@ import { OptionsInvalid } from "./refused.ts"
 
 type Store = EventStore["Service"]
 
-/** What the call of that name of `EventStore` answers. */
+/** The result of the method of that name of `EventStore`. */
 type Answer<Name extends keyof PromiseStore> = Effect.Success<ReturnType<Store[Name]>>
 
 /**
- * What a store of one's own has to do: the contract of `EventStore` with promises. What only saves folding is left out.
+ * What a store of your own has to implement: the contract of `EventStore` with promises, without what only saves folding.
  *
- * A promise that is rejected counts as a store that does not answer.
+ * A rejected promise means that the store does not answer.
  */
 export interface PromiseStore {
   /**
-   * Stores decisions: all those of a stream or none, and each stream only when it stands just before its first one (a
-   * decision of version n follows version n - 1). Streams that stand elsewhere are named in `conflicts`, and nothing of them
-   * is stored.
+   * Stores decisions: all those of a stream or none, and only when the stream stands just before the first of them (a decision of
+   * version n follows version n - 1). Streams that stand elsewhere are named in `conflicts`, and nothing of them is stored.
    *
-   * Safe to repeat: a decision that is there already, told by stream, version and nonce, counts as stored.
+   * Safe to repeat: a decision that is already there, recognized by stream, version and nonce, counts as stored.
    *
    * @param requesters for each decision the watcher whose request it was, or null
    * @returns `position`: of the newest of these decisions in the whole log; `conflicts`: a Set of streams
@@ -57,7 +56,7 @@ export const storeOf = (given: PromiseStore): Layer.Layer<EventStore> => {
   const own = checkedStore(given)
   const asked = <A>(ask: () => Promise<A>): Effect.Effect<A, StoreUnavailable> =>
     Effect.tryPromise({ try: async () => ask(), catch: (cause) => new StoreUnavailable({ cause }) })
-  // a promise that nobody waits for any more keeps nobody
+  // a promise that nobody awaits any more does not keep anybody
   return interruptibleStore(
     Layer.succeed(EventStore, {
       append: (decisions) => asked(() => own.append(decisions)),
@@ -107,9 +106,9 @@ const checkedStore = (given: PromiseStore): PromiseStore => {
 }
 
 /**
- * Events as they were stored, and brought up to date when an earlier version did; what are no rows is found out by whoever asked.
+ * Stored events, upgraded where an earlier version wrote them; the caller finds out what is no row.
  *
- * @throws Error that says what does not fit
+ * @throws Error that says what does not match
  */
 const decoded = (rows: readonly RecordedDecision[]): readonly RecordedDecision[] =>
   Array.isArray(rows)

@@ -1,5 +1,5 @@
 /**
- * Presence inside a program of one's own: promises and async iterables, no socket, no database unless one is given.
+ * Presence inside a program: promises and async iterables; no socket, and no database unless one is given.
  */
 import { Effect, Exit, Scope, Stream } from "effect"
 import type { Layer } from "effect"
@@ -36,71 +36,71 @@ import { memoryStore, openedStore } from "./stores.ts"
 
 /** One watcher's view of one presentity: iterating it gives every notification until the subscription has ended. */
 export interface Watch extends AsyncIterable<Notification> {
-  /** Seconds granted when it began, which may be less than was asked; 4294967295: until it is closed. */
+  /** Seconds granted at the beginning, possibly less than asked for; 4294967295: until it is closed. */
   readonly expires: Seconds
-  /** Asks again for the present state, and for a longer life. Gives the seconds granted. */
+  /** Refreshes: asks for the present state and a new lifetime. Resolves to the seconds granted. */
   readonly refresh: (expires?: Seconds) => Promise<Seconds>
-  /** Ends the subscription; the iteration gives the last notification and ends. */
+  /** Ends the subscription; the iteration delivers the final notification and ends. */
   readonly close: () => Promise<void>
   /** The same, for `await using`. */
   readonly [Symbol.asyncDispose]: () => Promise<void>
 }
 
 /**
- * Presence as a program has it: publications, watchers, questions about the past.
+ * Presence as a program uses it: publications, watchers, queries about the past.
  *
- * @throws PresenceRefused from every promise, with the status a SIP server would have answered; 400, naming call and argument, where
- *   an argument cannot be meant
+ * @throws PresenceRefused from every promise, with the status that a SIP server would have answered; 400, naming call and
+ *   argument, for an invalid argument
  */
 export interface Presence<Name extends PackageName = BundledName> {
-  /** Publishes, refreshes, modifies or removes, by what is given (RFC 3903 §4). */
+  /** Publishes, refreshes, modifies or removes, depending on the fields given (RFC 3903 §4). */
   readonly publish: (request: PublishRequest<Name>) => Promise<Published>
   /**
-   * Subscribes. A watcher has done with a notification when it asks for the next one; what changes until then it is told once, as
-   * the newest state, and `skipped` of that counts what was left out.
+   * Subscribes. A watcher has taken a notification when it asks for the next one; changes in between are delivered as one, with
+   * the newest state, and its `skipped` says how many were left out.
    */
   readonly watch: (request: WatchRequest<Name>) => Promise<Watch>
-  /** The present state, once: what a fetch gives (RFC 3265 §3.3.6). */
+  /** The present state, once, as a fetch returns it (RFC 3265 §3.3.6). */
   readonly fetch: (request: Omit<WatchRequest<Name>, "expires">) => Promise<Notification>
   /**
-   * Puts an authorization document in force, or none; applies at once to those who watch. With `options.rules` until that is
-   * asked the next time: what it says counts.
+   * Puts an authorization document in force, or none; applies at once to existing watchers. With `options.rules` it holds until
+   * that is asked next, whose answer replaces it.
    */
   readonly setRules: (presentity: string, text: string | null, event?: Name) => Promise<void>
   /** Asks the source of rules again (`options.rules`). */
   readonly refreshRules: (presentity: string, event?: Name) => Promise<void>
-  /** What is shown while nobody publishes (RFC 4827); null: nothing. */
+  /** Sets the document shown while nobody publishes (RFC 4827); null: none. */
   readonly setHardState: (presentity: string, body: string | Body | null, event?: Name) => Promise<void>
-  /** Ends subscriptions, all of them or those of one watcher; each is told the reason (RFC 3265 §3.2.4). */
+  /** Ends subscriptions, all of them or those of one watcher; each watcher is notified with the reason (RFC 3265 §3.2.4). */
   readonly terminate: (request: TerminateRequest<Name>) => Promise<void>
-  /** The sphere all published persons agree on, for rules (RFC 5025 §3.1.2); null: none, or they differ. */
+  /** The sphere on which all published persons agree, for rules (RFC 5025 §3.1.2); null: there is none, or they differ. */
   readonly sphere: (presentity: string) => string | null
-  /** Names of the event packages there are, watcher information included. */
+  /** Names of all event packages, watcher information included. */
   readonly events: readonly PackageName[]
   /** Whether anything is published now. */
   readonly isPublished: (presentity: string, event?: Name) => boolean
-  /** Every notification to anybody, from the moment of iterating. */
+  /** Every notification to any watcher, from the start of the iteration on. */
   readonly notifications: AsyncIterable<Notification>
-  /** Every decision about anybody, as it is stored, from the moment of iterating. */
+  /** Every decision about any presentity as it is stored, from the start of the iteration on. */
   readonly decisions: AsyncIterable<Decision>
   /**
-   * What the OpenSIPS module raises as E_PRESENCE_PUBLISH and E_PRESENCE_EXPOSED, in order: from the moment of iterating,
-   * or with `after` from that place in the log on.
+   * What the OpenSIPS module raises as E_PRESENCE_PUBLISH and E_PRESENCE_EXPOSED, in order: from the start of the iteration, or
+   * with `after` from that place in the log on.
    */
   readonly feed: (options?: FeedOptions) => AsyncIterable<PresenceEvent>
-  /** Live publications of a package, each also told in every `feed` (`pres_expose`). */
+  /** Live publications of a package, each also sent to every `feed` (`pres_expose`). */
   readonly expose: (event: Name, matches?: (presentity: string) => boolean) => Promise<readonly ExposedRow[]>
   /** All decisions about a presentity so far, oldest first. */
   readonly history: (presentity: string) => Promise<readonly Decision[]>
-  /** A presentity as of an instant: a Date, milliseconds, or anything `Date` can read. */
+  /** A presentity at an instant: a Date, milliseconds, or anything `Date` can parse. */
   readonly at: (presentity: string, instant: Instant) => Promise<PresentityAt>
-  /** What a watcher was sent, each NOTIFY with its document and what became of it, oldest first. */
+  /** The NOTIFYs sent to a watcher, each with its document and outcome, oldest first. */
   readonly seen: (watcher: string, presentity: string, options?: SeenOptions) => Promise<SentPage>
-  /** Why a watcher was told of the last change until then, or was not: a sentence, facts, and what to try. */
+  /** Why a watcher was notified of the last change up to an instant, or was not: a sentence, facts, and what to try. */
   readonly why: (presentity: string, watcher: string, options?: WhyOptions) => Promise<Why>
-  /** What is different between two instants. */
+  /** The differences between two instants. */
   readonly diff: (presentity: string, before: Instant, after: Instant) => Promise<Differences>
-  /** Resolves when everything asked for and due so far has happened; for tests, and after a clock of one's own jumped. */
+  /** Resolves when everything requested and due so far has happened; for tests, and after your own clock jumped. */
   readonly settle: () => Promise<void>
   /** Decides what is under way and stops; watches and all other iterations end. */
   readonly close: () => Promise<void>
@@ -148,7 +148,7 @@ const make = async <Name extends PackageName = BundledName>(
   return promisesOf<Name>(core, makeIterations(core.queueMax), () => Scope.close(scope, Exit.void))
 }
 
-/** @param stop decides what is under way, and lets the store go */
+/** @param stop decides what is under way, and closes the store */
 const promisesOf = <Name extends PackageName>(
   core: Core,
   iterations: Iterations,
@@ -184,7 +184,7 @@ const promisesOf = <Name extends PackageName>(
     notifications: iterations.live("notifications", (notified) => core.observe({ notified })),
     decisions: iterations.live("decisions", (decided) => core.observe({ decided })),
     feed: (options) => {
-      // read at once, not when somebody iterates
+      // read at once, not when the iteration starts
       const wish = readFeed(options)
       return Stream.toAsyncIterable(core.feed(wish).pipe(Stream.interruptWhen(iterations.closing)))
     },
@@ -200,10 +200,10 @@ const promisesOf = <Name extends PackageName>(
   }
 }
 
-/** Arguments are read in there, so that a promise is rejected whatever is wrong with them. */
+/** Reads arguments inside the effect, so that errors in them reject the promise. */
 const run = <A>(ask: () => Effect.Effect<A, Error>): Promise<A> => Effect.runPromise(Effect.suspend(ask))
 
-/** The same for what asks packages on the way. */
+/** The same for what calls packages on its way. */
 const look = <A>(ask: () => Effect.Effect<A, Error>): Promise<A> =>
   Effect.runPromise(asRefusal(Effect.suspend(ask)))
 

@@ -1,5 +1,5 @@
 /**
- * What a program asks about the past. Both faces of the library answer with these; arguments are looked at first.
+ * A program's queries about the past, for both faces of the library; arguments are checked first.
  */
 import { Effect, Option, Stream } from "effect"
 import type { PresentityAt } from "../../domain/history/at.ts"
@@ -17,15 +17,15 @@ import type { Instant, SeenOptions, WhyOptions } from "./requests.ts"
 type Answer<A, E = never> = Effect.Effect<A, PresenceRefused | E>
 
 export interface Questions {
-  /** Every decision about a presentity so far, oldest first, read as the stream goes on. */
+  /** Every decision about a presentity so far, oldest first, read as the stream is consumed. */
   readonly history: (presentity: string) => Stream.Stream<Decision, PresenceRefused | StoreUnavailable>
-  /** A presentity as of an instant. */
+  /** A presentity at an instant. */
   readonly at: (presentity: string, instant: Instant) => Answer<PresentityAt, StoreUnavailable>
-  /** What a watcher was sent, each NOTIFY with its document and what became of it, oldest first. */
+  /** The NOTIFYs sent to a watcher, each with its document and outcome, oldest first. */
   readonly seen: (watcher: string, presentity: string, options?: SeenOptions) => Answer<SentPage>
-  /** Why a watcher was told of the last change until then, or was not: a sentence, facts, and what to try. */
+  /** Why a watcher was notified of the last change up to an instant, or was not: a sentence, facts, and what to try. */
   readonly why: (presentity: string, watcher: string, options?: WhyOptions) => Answer<Why>
-  /** What is different between two instants. */
+  /** The differences between two instants. */
   readonly diff: (presentity: string, before: Instant, after: Instant) => Answer<Differences>
 }
 
@@ -86,7 +86,7 @@ export const makeQuestions = (
     ),
 })
 
-/** An instant as the queries take it. */
+/** An instant in the form that the queries take. */
 const instantText = (argument: string, instant: Instant | undefined): string | undefined =>
   instant === undefined ? undefined : String(Math.trunc(instantIn(argument, instant)))
 

@@ -1,28 +1,28 @@
 /**
- * Errors that a program gets from presence.
+ * Errors that a program receives from presence.
  */
 import { Data } from "effect"
 import type { Rejection } from "../../domain/presentity/commands.ts"
 import { shown, wordsOf } from "../extensions/words.ts"
 import { nearNames, shownName, unknownName } from "./names.ts"
 
-/** Says which argument cannot be used, and what is expected instead. */
+/** Names an argument that cannot be used, and what is expected instead. */
 export interface BadArgument {
   readonly _tag: "BadArgument"
   /** The call and the path of the argument: `publish: headers[0][1]`. */
   readonly argument: string
-  /** The value in short: `NaN`, `"60"`, `an object`. */
+  /** The value, abbreviated: `NaN`, `"60"`, `an object`. */
   readonly value: string
-  /** What is taken there. */
+  /** What is accepted. */
   readonly expected: string
-  /** What to write instead, where the call has no argument of that name; absent: it has, and the value is wrong. */
+  /** A similar name, where the call has no argument of that name; absent: it has, and the value is wrong. */
   readonly unknown?: string
 }
 
 /**
- * A request that is not granted, or an argument that cannot be used. `status` is the status code with which a SIP server would
- * have answered (RFC 3261 §21), such as 403, 412 or 489; `rejection` says the same as a value of a union. `cause` is set where
- * something lies behind it: the error of the store (503), or what a function or a package of the program threw (500).
+ * A request that is refused, or an argument that cannot be used. `status` is the status code with which a SIP server would have
+ * answered (RFC 3261 §21), such as 403, 412 or 489; `rejection` gives the same as a value of a union. `cause` is set where
+ * another error is behind it: that of the store (503), or what a function or package of the program threw (500).
  */
 export class PresenceRefused extends Data.TaggedError("PresenceRefused")<{
   readonly status: number
@@ -81,9 +81,9 @@ export class OptionsInvalid extends Data.TaggedError("OptionsInvalid")<{
   }
 }
 
-/** The store failed, did not answer in time, or answered what cannot be. */
+/** The store failed, did not answer in time, or gave an impossible answer. */
 export class StoreFault extends Data.TaggedError("StoreFault")<{
-  /** What was asked of it: `append`, `load`, `read`, `history` …, or `open`. */
+  /** The operation: `append`, `load`, `read`, `history` …, or `open`. */
   readonly operation: string
   readonly why: string
   readonly cause?: unknown
@@ -93,7 +93,7 @@ export class StoreFault extends Data.TaggedError("StoreFault")<{
   }
 }
 
-/** A function of the program threw, or gave what it may not. */
+/** A function of the program threw, or returned something invalid. */
 export class CallbackFault extends Data.TaggedError("CallbackFault")<{
   /** `authorize`, `now`, `onRulesFault` … */
   readonly callback: string
@@ -105,10 +105,10 @@ export class CallbackFault extends Data.TaggedError("CallbackFault")<{
   }
 }
 
-/** Whoever iterates was too slow: more happened than is kept for it. What was kept before that was given. */
+/** The iteration was too slow: more happened than is kept for it. Everything kept before that was delivered. */
 export class FellBehind extends Data.TaggedError("FellBehind")<{
   readonly queue: "notifications" | "decisions" | "feed"
-  /** `queueMax`: so many are kept. */
+  /** `queueMax`: how many items are kept. */
   readonly max: number
 }> {
   override get message(): string {

@@ -20,7 +20,7 @@ import type { FeedOptions, Notification, PublishRequest, TerminateRequest, Watch
 
 /** Presence for programs written with Effect; refusals are failures with the status that a SIP server would have answered. */
 export interface PresenceEffects extends Questions {
-  /** Publishes, refreshes, modifies or removes, by what is given (RFC 3903 §4). */
+  /** Publishes, refreshes, modifies or removes, depending on the fields given (RFC 3903 §4). */
   readonly publish: (request: PublishRequest) => Effect.Effect<Published, PresenceRefused>
   /** Every notification of one subscription (RFC 3265), which ends with the stream. */
   readonly watch: (request: WatchRequest) => Stream.Stream<Notification, PresenceRefused>
@@ -32,28 +32,28 @@ export interface PresenceEffects extends Questions {
   ) => Effect.Effect<void, PresenceRefused>
   /** Asks the source of rules again (option `rules`); 503 when it fails. */
   readonly refreshRules: (presentity: string, event?: string) => Effect.Effect<void, PresenceRefused>
-  /** What is shown while nobody publishes (RFC 4827); null: nothing. */
+  /** Sets the document shown while nobody publishes (RFC 4827); null: none. */
   readonly setHardState: (
     presentity: string,
     body: string | Body | null,
     event?: string,
   ) => Effect.Effect<void, PresenceRefused>
-  /** Ends subscriptions, all of them or those of one watcher; each is told the reason (RFC 3265 §3.2.4). */
+  /** Ends subscriptions, all of them or those of one watcher; each watcher is notified with the reason (RFC 3265 §3.2.4). */
   readonly terminate: (request: TerminateRequest) => Effect.Effect<void, PresenceRefused>
-  /** Whether anything is published now for a package, `presence` when left out. */
+  /** Whether anything is published now for a package; left out: `presence`. */
   readonly isPublished: (presentity: string, event?: string) => Effect.Effect<boolean, PresenceRefused>
-  /** Every notification to anybody, from the moment of running. */
+  /** Every notification to any watcher, from the start of the stream on. */
   readonly notifications: Stream.Stream<Notification, FellBehind>
-  /** Every decision about anybody, as it is stored, from the moment of running. */
+  /** Every decision about any presentity as it is stored, from the start of the stream on. */
   readonly decisions: Stream.Stream<Decision, FellBehind>
-  /** E_PRESENCE_PUBLISH and E_PRESENCE_EXPOSED: from the moment of running, or with `after` from that place in the log on. */
+  /** E_PRESENCE_PUBLISH and E_PRESENCE_EXPOSED: from the start of the stream, or with `after` from that place in the log on. */
   readonly feed: (options?: FeedOptions) => Stream.Stream<PresenceEvent, PresenceRefused | FellBehind>
-  /** Live publications of a package, each also told in every `feed` (`pres_expose` of OpenSIPS). */
+  /** Live publications of a package, each also sent to every `feed` (`pres_expose` of OpenSIPS). */
   readonly expose: (
     event: string,
     matches?: (presentity: string) => boolean,
   ) => Effect.Effect<readonly ExposedRow[], PresenceRefused>
-  /** Everything asked for and due so far has happened. */
+  /** Completes when everything requested and due so far has happened. */
   readonly settle: Effect.Effect<void>
 }
 
@@ -111,7 +111,7 @@ const effectsOf = (core: Core): PresenceEffects => ({
   settle: core.settle,
 })
 
-/** An iterator as a stream; it throws nothing but errors of that type. */
+/** An iterator as a stream that fails with errors of this type only. */
 const iterated = <A, E>(from: () => AsyncIterator<A>): Stream.Stream<A, E> =>
   Stream.fromAsyncIterable({ [Symbol.asyncIterator]: from }, (error) => error as E)
 

@@ -1,12 +1,12 @@
 /**
- * What may be wrong with the answers of a store that the program brought along.
+ * Errors in the answers of a store that the program brought along.
  */
-import { HashMap } from "effect"
 import type { Decision } from "../../domain/presentity/events.ts"
+import { isTable } from "../../domain/table.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
 import { shown } from "../extensions/words.ts"
 
-/** Gives what is wrong with an answer, to follow "it answered"; null: nothing. */
+/** Says what is wrong with an answer, to follow "it answered"; null: nothing. */
 export type Check<A> = (answer: A) => string | null
 
 const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
@@ -45,7 +45,9 @@ const stateFault = (state: unknown): string | null => {
   if (!isCount(state["version"])) return `a state of version ${shown(state["version"])}`
   if (!Number.isFinite(state["decidedAt"])) return `a state decided at ${shown(state["decidedAt"])}`
   if (!isCount(state["unproven"])) return `a state with unproven ${shown(state["unproven"])}`
-  const odd = tables.find((name) => !HashMap.isHashMap(state[name]))
+  if (!isCount(state["winfoSubscriptions"]))
+    return `a state with winfoSubscriptions ${shown(state["winfoSubscriptions"])}`
+  const odd = tables.find((name) => !isTable(state[name]))
   return odd === undefined
     ? null
     : `a state with ${odd} ${shown(state[odd])}; states are folded from decisions`
@@ -82,7 +84,7 @@ export const behindFault = (
 ): string | null => {
   if (!Array.isArray(answer)) return `${shown(answer)} instead of an array of { stream, version }`
   if (answer.length > max) return `${answer.length} rows instead of ${max} at most`
-  // whoever reads on after the last one would never come to an end
+  // a reader would never come to an end
   const before = new Set<unknown>([after])
   for (const row of answer as readonly unknown[]) {
     if (!isObject(row) || typeof row["stream"] !== "string" || !isCount(row["version"]))

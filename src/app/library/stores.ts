@@ -1,5 +1,5 @@
 /**
- * Where presence keeps its decisions: memory, a folder, PostgreSQL, or a store of one's own.
+ * Where presence keeps its decisions: memory, a folder, PostgreSQL, or a store of your own.
  */
 import { Cause, Duration, Effect, Fiber, Layer, Scope } from "effect"
 import type { Context } from "effect"
@@ -68,7 +68,7 @@ export const postgresStore = (url: string): Layer.Layer<EventStore, Error> => {
 
 const loadDatabaseStores = () => import("./database-stores.ts")
 
-/** Layers whose code is loaded when they are opened; of the value: whether opening is work of this process alone. */
+/** Layers whose code is loaded when they are opened; the value says whether opening is work of this process alone. */
 const onDatabases = new WeakMap<Layer.Layer<EventStore, Error>, { readonly isWithinProcess: boolean }>()
 
 const onDatabase = (
@@ -81,8 +81,8 @@ const onDatabase = (
 }
 
 /**
- * Opens a store. Fails with StoreFault when that fails, or takes longer than it may. Loading code does not count, nor does work
- * of this process alone: nobody is waited for then.
+ * Opens a store. Fails with StoreFault when that fails, or takes too long. Loading code does not count, and neither does work of
+ * this process alone, because it waits for nobody.
  */
 export const openedStore = (
   layer: Layer.Layer<EventStore, Error>,

@@ -1,5 +1,5 @@
 /**
- * What a program looks at: what is published now, and what happens.
+ * What a program reads: what is published now, and what happens.
  */
 import { Effect, Stream } from "effect"
 import type { Packages } from "../../domain/packages/event-package.ts"
@@ -18,17 +18,17 @@ import { CallbackFault, FellBehind, PresenceRefused, refuseArgument } from "./re
 import type { FeedOptions } from "./requests.ts"
 
 export interface ViewCalls {
-  /** @throws PresenceRefused 503 while somebody else may have the log */
+  /** @throws PresenceRefused 503 while another program may have the log */
   readonly isPublished: (presentity: string, event: string) => boolean
   /**
-   * The sphere all published persons agree on, for rules (RFC 5025 §3.1.2); null: none, or they differ.
+   * The sphere on which all published persons agree, for rules (RFC 5025 §3.1.2); null: there is none, or they differ.
    *
-   * @throws PresenceRefused 503 while somebody else may have the log
+   * @throws PresenceRefused 503 while another program may have the log
    */
   readonly sphere: (presentity: string) => string | null
   /** E_PRESENCE_PUBLISH and E_PRESENCE_EXPOSED, from any place in the log on. */
   readonly feed: (options?: FeedOptions) => Stream.Stream<PresenceEvent, PresenceRefused | FellBehind>
-  /** Live publications of a package, each also told as E_PRESENCE_EXPOSED. */
+  /** Live publications of a package, each also sent as E_PRESENCE_EXPOSED. */
   readonly expose: (
     event: string,
     matches: (presentity: string) => boolean,
@@ -39,14 +39,14 @@ interface Parts {
   readonly packages: Packages
   readonly states: States
   readonly feed: Feed
-  /** Why nothing is answered from memory; null: nothing keeps it from that. */
+  /** Why nothing is answered from memory; null: it is. */
   readonly doubt: () => PresenceRefused | null
   readonly now: () => number
-  /** What is exposed and waits for a slow reader of a feed. */
+  /** Exposed events that wait for a slow reader of a feed. */
   readonly queueMax: number
 }
 
-/** Longest text of a question that refuses nothing. */
+/** Longest text accepted by a question that never refuses. */
 const textMax = 4_096
 
 export const makeViewCalls = ({ packages, states, feed, doubt, now, queueMax }: Parts): ViewCalls => {

@@ -16,9 +16,9 @@ import type { WatchRequest } from "./requests.ts"
 export interface Subscription {
   /** Seconds granted. */
   readonly expires: Seconds
-  /** Asks for so long once more; the present state is notified. Gives the seconds granted. */
+  /** Refreshes the subscription; the present state is notified. Gives the seconds granted. */
   readonly refresh: (expires?: Seconds) => Effect.Effect<Seconds, PresenceRefused>
-  /** The last state is notified, then nothing more. */
+  /** The final state is notified, then nothing more. */
   readonly end: Effect.Effect<void>
 }
 
@@ -30,11 +30,11 @@ interface Parts {
     about?: Uri,
   ) => Effect.Effect<Reply, PresenceRefused>
   /** Asks the source of rules, when there is one. */
-  readonly askRules: (presentity: Uri, event: string) => Effect.Effect<unknown>
+  readonly askRules: (presentity: Uri, event: string) => Effect.Effect<unknown, PresenceRefused>
   readonly delivery: Delivery
 }
 
-/** A request as it was checked. */
+/** A validated request. */
 type Checked = ReturnType<typeof readWatch>
 
 export const makeWatch =
@@ -44,7 +44,7 @@ export const makeWatch =
       const wish = yield* checked(() => readWatch(request))
       const { event = "presence", expires = foreverSeconds } = wish
       const presentity = wish.presentity as Uri
-      // where the source fails the watcher waits
+      // where the source fails, the watcher waits
       const watched = event.replace(/(\.winfo)+$/, "")
       yield* parts.askRules(presentity, watched)
       if (watched !== event) yield* parts.askRules(presentity, event)

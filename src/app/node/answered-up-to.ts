@@ -31,10 +31,10 @@ export const makeAnswered = (from: Position = 0): Answered => {
         return
       }
       latest = Math.max(latest, at, oldest)
-      const passed = looks.findLast((one) => one.at < oldest)
+      const passed = looks.findLast((look) => look.at < oldest)
       if (passed !== undefined) {
         upTo = Math.max(upTo, passed.position)
-        looks = looks.filter((one) => one.at >= oldest)
+        looks = looks.filter((look) => look.at >= oldest)
       }
       // where there is no room for more, the older ones say enough
       if (looks.length < looksMax) looks.push({ position, at: latest })

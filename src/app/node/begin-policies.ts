@@ -52,10 +52,10 @@ export const willBe = (start: string): Verbs => ({
 /** By package; those for whom nothing changes that they can see are left out. */
 export const policyReports = (found: PoliciesFound, verbs: Verbs = areNow): readonly PolicyReport[] => {
   const all = [...found.changes].flatMap(([presentity, changes]) =>
-    changes.filter(({ isSeen }) => isSeen).map((one) => ({ presentity, ...one })),
+    changes.filter(({ isSeen }) => isSeen).map((change) => ({ presentity, ...change })),
   )
-  return [...Map.groupBy(all, (one) => one.packageName)]
-    .sort(([one], [other]) => (one < other ? -1 : 1))
+  return [...Map.groupBy(all, (change) => change.packageName)]
+    .sort(([first], [second]) => (first < second ? -1 : 1))
     .map(([packageName, changes]) => {
       const ended = changes.filter(({ becomes }) => becomes === "ended")
       const changed = changes.filter(({ becomes }) => becomes !== "ended")

@@ -22,7 +22,10 @@ export interface Deliveries {
   /** Ends that were not, and that it takes the states around them to tell of: to be `folded` at last. */
   readonly unfolded: () => readonly Decision[]
   /** Subscriptions whose last NOTIFY is in doubt, of those that may be. O(subscriptions of the presentity). */
-  readonly unsureIn: (state: State, mayBe: (one: Subscription) => boolean) => readonly SubscriptionNo[]
+  readonly unsureIn: (
+    state: State,
+    mayBe: (subscription: Subscription) => boolean,
+  ) => readonly SubscriptionNo[]
   /** Whether a decision was read that told a subscription of something last. */
   readonly isReadFrom: (stream: Uri, version: number) => boolean
   /** Last NOTIFYs in doubt, each with the last CSeq of its dialog that is known. */

@@ -10,8 +10,9 @@ import type { Uri } from "../../domain/vocabulary.ts"
 import { EventStore } from "../../ports/event-store.ts"
 import type { Position, RecordedDecision } from "../../ports/event-store.ts"
 import { foldBehind, folded } from "./fold-behind.ts"
+import { makeLogPages } from "./log-pages.ts"
 
-/** Rows per read: the embedded database blocks the event loop while it reads. */
+/** Snapshots per read: the embedded database blocks the event loop while it reads. */
 const pageRows = 500
 
 /** What is read before the tail, and not folded: the snapshots have it. */
@@ -47,8 +48,8 @@ export const foldTail = Effect.fnUntraced(function* (
   // those of which the log says what cannot be: nobody is held up by them, and whoever asks for them is told (`pump/loading.ts`)
   const broken = new Set<Uri>()
   at = Math.max(at, yield* foldBehind(store, shown.position, states, each, broken))
-  for (;;) {
-    const page = yield* store.read(position, pageRows)
+  const pages = makeLogPages(store, position)
+  for (let page = yield* pages.next; page !== null; page = yield* pages.next) {
     for (const row of page) {
       const { decision } = row
       position = row.position
@@ -68,7 +69,7 @@ export const foldTail = Effect.fnUntraced(function* (
       states.set(decision.stream, after)
       each({ decision, before, after })
     }
-    // retention may have dropped all that was there
-    if (page.length < pageRows) return { states, position: Math.max(position, shown.position), at }
   }
+  // retention may have dropped all that was there
+  return { states, position: Math.max(position, shown.position), at }
 })

@@ -125,6 +125,6 @@ export const makeFront = ({ read, found, seen, isUnderWay, moved, run }: FrontPa
   }
 }
 
-/** The later of two instants, but the second when the clock was set back between them. */
-const laterOf = (one: Millis, other: Millis): Millis =>
-  other < one - slackMillis ? other : Math.max(one, other)
+/** The later of two instants, but the second one when the clock was set back between them. */
+const laterOf = (before: Millis, after: Millis): Millis =>
+  after < before - slackMillis ? after : Math.max(before, after)

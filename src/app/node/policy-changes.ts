@@ -73,7 +73,7 @@ const candidatesFor = (changes: readonly NamedChange[], byRules: boolean): reado
   const former = new Set(changes.map(({ formerly }) => formerly))
   const [first] = former
   const was = former.size === 1 && first !== undefined && first !== "members" ? [first] : []
-  return [...was, ...(byRules ? [] : order.filter((one) => one !== was[0]))]
+  return [...was, ...(byRules ? [] : order.filter((policy) => policy !== was[0]))]
 }
 
 interface ListEntry {
@@ -95,7 +95,7 @@ const listsFor = (
       line,
       members: [...new Set([...(present.lineMembers[line] ?? []), ...kept.map(({ watcher }) => watcher)])],
     }))
-    .sort((one, other) => (one.line < other.line ? -1 : 1))
+    .sort((first, second) => (first.line < second.line ? -1 : 1))
 }
 
 const withEntries = (
@@ -125,7 +125,7 @@ const leaves = (
     return (
       present !== undefined &&
       !policyChanges(present, other).some(
-        (one) => one.packageName === packageName && one.isSeen && named.has(one.no),
+        (change) => change.packageName === packageName && change.isSeen && named.has(change.no),
       )
     )
   })

@@ -18,14 +18,19 @@ import { makeDelivery } from "./projector/delivery.ts"
 import type { Progress } from "./projector/delivery.ts"
 import { makePending } from "./projector/pending.ts"
 import type { Batch } from "./projector/pending.ts"
-import { within } from "./within.ts"
+import { slicesOf, weightOf } from "./projector/slices.ts"
+import { withinSteps } from "./within.ts"
 
 export interface ProjectorOptions {
   /** Longest lag of tables and snapshots behind the log, in seconds (`db_update_period`); 0: no longest. */
   readonly periodSeconds: number
-  /** Decisions after which it does not wait for the period: they bound what a start has to read again. */
+  /**
+   * Decisions after which it does not wait for the period: they bound what a start has to read again. While more than four times as
+   * many subscriptions and publications are to be written, it waits for a quarter of their number: snapshots would cost more than
+   * they save.
+   */
   readonly decisionsMax: number
-  /** How long a write may take before it is tried again with twice the time; left out: 20 s. */
+  /** How long one step of a write may take before all of it is tried again with twice the time; absent: 20 s. */
   readonly writeMillis?: Millis
 }
 
@@ -43,13 +48,7 @@ export interface Projector {
   readonly lag: () => { readonly streams: number; readonly decisions: number }
 }
 
-/** Presentities per statement group: the embedded database blocks the event loop for each statement. */
-const streamsPerWrite = 100
-
-/** States of one statement: whole ones, with all their documents. */
-const landmarksPerWrite = 10
-
-/** How long a write may take before it is tried again, and at most after it has been tried in vain. */
+/** How long one step of a write may take before it is tried again, and at most after it has been tried in vain. */
 const writeMillis = 20_000
 const writeMillisMax = 3_600_000
 
@@ -70,8 +69,11 @@ export const makeProjector = Effect.fnUntraced(function* (options: ProjectorOpti
     const checkpoint = { ...source.committed() }
     if (batch.dirty.size === 0) return
     const began = now()
-    const all = Effect.andThen(writeBatch(store, tables, batch), store.saveCheckpoint("tables", checkpoint))
-    yield* within(patience.millis(), Effect.andThen(delivery.learn, tables.together(all))).pipe(
+    const all = (heard: () => void) =>
+      Effect.andThen(writeBatch(store, tables, batch, heard), store.saveCheckpoint("tables", checkpoint))
+    yield* withinSteps(patience.millis(), (heard) =>
+      Effect.andThen(delivery.learn, tables.together(all(heard))),
+    ).pipe(
       // whatever came of it, a driver that dies and a caller that goes away included: what was not written is to be
       Effect.onExit((exit) =>
         Effect.sync(() => {
@@ -95,7 +97,7 @@ export const makeProjector = Effect.fnUntraced(function* (options: ProjectorOpti
       while (true) {
         yield* Effect.sleep("1 second")
         const isTime = options.periodSeconds > 0 && now() - flushedAt >= options.periodSeconds * 1000
-        if (isTime || pending.lag().decisions >= options.decisionsMax) {
+        if (isTime || pending.isMany(options.decisionsMax)) {
           flushedAt = now()
           yield* write
         }
@@ -107,20 +109,25 @@ export const makeProjector = Effect.fnUntraced(function* (options: ProjectorOpti
   return projector
 })
 
+/** @param heard called after each step */
 const writeBatch = (
   store: EventStore["Service"],
   tables: PresenceTables["Service"],
   { dirty, landmarks }: Batch,
+  heard: () => void,
 ) =>
   Effect.gen(function* () {
-    const entries = [...dirty.values()]
-    for (let start = 0; start < entries.length; start += streamsPerWrite) {
-      const part = entries.slice(start, start + streamsPerWrite)
-      yield* tables.write(part.map(({ state, keys }): TableChange => ({ state, keys: [...keys.values()] })))
-      yield* store.saveSnapshots(part.map(({ state }) => state))
+    for (const slice of slicesOf(dirty.values(), ({ keys }) => keys.size)) {
+      yield* tables.write(slice.map(({ state, keys }): TableChange => ({ state, keys: [...keys.values()] })))
+      heard()
     }
-    for (let start = 0; start < landmarks.length; start += landmarksPerWrite) {
-      yield* store.saveLandmarks(landmarks.slice(start, start + landmarksPerWrite))
+    for (const slice of slicesOf(dirty.values(), ({ state }) => weightOf(state))) {
+      yield* store.saveSnapshots(slice.map(({ state }) => state))
+      heard()
+    }
+    for (const slice of slicesOf(landmarks, weightOf)) {
+      yield* store.saveLandmarks(slice)
+      heard()
     }
   })
 

@@ -12,7 +12,7 @@ import type { Scope } from "effect"
 import type { Engine } from "../../domain/engine/engine.ts"
 import { makeEngine } from "../../domain/engine/make-engine.ts"
 import type { Answer, Command } from "../../domain/presentity/commands.ts"
-import type { Millis, Uri } from "../../domain/vocabulary.ts"
+import type { Millis, Seconds, Uri } from "../../domain/vocabulary.ts"
 import { soleClaim } from "../../ports/claim.ts"
 import { EventStore } from "../../ports/event-store.ts"
 import type { Position } from "../../ports/event-store.ts"
@@ -41,6 +41,8 @@ export interface Pump {
   readonly status: () => PumpStatus
   readonly engine: Engine<Ticket>
   readonly counters: Readonly<PumpCounters>
+  /** Retry-After of a 503, in seconds. */
+  readonly retryAfter: Seconds
   /** Tells somebody more of what the pump does, from now on. */
   readonly listen: (listener: PumpListener) => void
   /** Decides a command that no request brought: by the operator, or by the server itself. */
@@ -121,7 +123,8 @@ const makeParts = ({
       found: (row) => found(parts, row),
       seen: (decision) => seen(parts, decision),
       isUnderWay: ({ stream, version }) =>
-        parts.underWay?.decisions.some((one) => one.stream === stream && one.version === version) === true,
+        parts.underWay?.decisions.some((entry) => entry.stream === stream && entry.version === version) ===
+        true,
       moved: listeners.passed,
       run: (effect) => void run(effect),
     }),
@@ -162,6 +165,7 @@ const pumpOf = (parts: Parts): Pump => ({
   status: () => parts.machine.status,
   engine: parts.engine,
   counters: parts.counters,
+  retryAfter: parts.options.retryAfter,
   listen: parts.listeners.add,
   ask: (presentity, command, origin) => ask(parts, presentity, command, origin),
   amend: (presentity, command, origin) => amend(parts, presentity, command, origin),

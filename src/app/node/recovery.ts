@@ -80,12 +80,14 @@ export const recover = Effect.fnUntraced(function* (
   const farewells = tells ? deliveries.farewells() : new Map<Uri, readonly Farewell[]>()
   const unconfirmed = new Map<Uri, readonly SubscriptionNo[]>()
   for (const state of tells ? alive : []) {
-    const mayBe = (one: Subscription): boolean => {
-      const start = get(state.dialogs, one.dialog)?.start
+    const mayBe = (subscription: Subscription): boolean => {
+      const start = get(state.dialogs, subscription.dialog)?.start
       if (start === undefined || isWithinProgram(start)) return false
       // what another server has sent is not for us to repeat
-      if (one.issuedAt === 0) return false
-      return isExact ? deliveries.isReadFrom(state.presentity, one.toldIn) : one.issuedAt >= since
+      if (subscription.issuedAt === 0) return false
+      return isExact
+        ? deliveries.isReadFrom(state.presentity, subscription.toldIn)
+        : subscription.issuedAt >= since
     }
     const nos = deliveries.unsureIn(state, mayBe)
     if (nos.length > 0) unconfirmed.set(state.presentity, nos)

@@ -106,7 +106,7 @@ export const makeReloader = Effect.fnUntraced(function* (parts: ReloadParts) {
     counters.ok++
     counters.lastOk = Math.floor((yield* Clock.currentTimeMillis) / 1000)
     const done: Reloaded = { changes, restart: [...new Set(restart)].sort() }
-    for (const one of next.advice) yield* Effect.logWarning(adviceText(one))
+    for (const advice of next.advice) yield* Effect.logWarning(adviceText(advice))
     if (done.changes.length > 0) yield* Effect.logInfo(`reloaded: ${changes.join(", ")}`)
     else if (done.restart.length === 0) yield* Effect.logInfo("reloaded: nothing has changed")
     if (done.restart.length > 0)

@@ -102,7 +102,7 @@ export const rulesKeptElsewhere = (
       return `${from} rules_dir ${folder}: ${isRemoval ? "remove" : "write"} ${path}`
     }
     if (files.length > 0) {
-      const pair = files.findLast((one) => presentityOf(splitPair(one)[0]) === of)
+      const pair = files.findLast((pair) => presentityOf(splitPair(pair)[0]) === of)
       if (pair === undefined)
         return isRemoval
           ? `${from} static_rules, which names no file for ${of}`

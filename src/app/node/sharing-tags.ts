@@ -77,7 +77,7 @@ export const makeSharingTags = (pump: Pump): SharingTags => {
           if (tagOf(tag) === undefined) yield* Effect.ignore(set("configuration", tag, role))
         }
         const tags = present()
-        if (tags !== undefined) for (const one of values(tags)) yield* tell(one, "start")
+        if (tags !== undefined) for (const entry of values(tags)) yield* tell(entry, "start")
       }),
   }
 }
@@ -90,8 +90,8 @@ const stated = ({ tag, role, epoch }: { tag: string; role: SharingTagRole; epoch
 
 const isConcerned = (state: State | null | undefined, tag: string, role: SharingTagRole): boolean => {
   if (state == null) return false
-  for (const one of values(state.subscriptions)) {
-    if (one.sharingTag === tag && (one.parked === true) !== (role === "backup")) return true
+  for (const subscription of values(state.subscriptions)) {
+    if (subscription.sharingTag === tag && (subscription.parked === true) !== (role === "backup")) return true
   }
   return false
 }

@@ -13,14 +13,14 @@ export const degradedKinds = (sources: readonly SourceHealth[]): readonly string
 export const degradedBy = (sources: readonly SourceHealth[]): readonly string[] =>
   sources.flatMap(({ kind, why }) => (why === null ? [] : [`${kind}: ${why}`]))
 
-export const sourceView = (one: SourceHealth): Source => ({
-  kind: one.kind,
-  source: one.name,
-  state: one.state,
-  why: one.why,
-  since: one.since === null ? null : new Date(one.since).toISOString(),
-  documents: one.documents,
-  troubles: one.troubles.map(({ of, file, why, since }) => ({
+export const sourceView = (source: SourceHealth): Source => ({
+  kind: source.kind,
+  source: source.name,
+  state: source.state,
+  why: source.why,
+  since: source.since === null ? null : new Date(source.since).toISOString(),
+  documents: source.documents,
+  troubles: source.troubles.map(({ of, file, why, since }) => ({
     presentity: of?.presentity ?? null,
     event: of?.packageName ?? null,
     place: file,
@@ -31,8 +31,8 @@ export const sourceView = (one: SourceHealth): Source => ({
 
 /** No label holds a file or an address. */
 export const sourceFamilies = (sources: readonly SourceHealth[]): readonly Family[] => {
-  const samples = (value: (one: SourceHealth) => number) =>
-    sources.map((one) => ({ labels: { kind: one.kind }, value: value(one) }))
+  const samples = (value: (source: SourceHealth) => number) =>
+    sources.map((source) => ({ labels: { kind: source.kind }, value: value(source) }))
   return [
     {
       type: "gauge",
@@ -56,9 +56,9 @@ export const sourceFamilies = (sources: readonly SourceHealth[]): readonly Famil
       type: "counter",
       name: "presently_source_looks",
       help: "Looks at a source, by whether it could be read.",
-      samples: sources.flatMap((one) => [
-        { labels: { kind: one.kind, outcome: "read" }, value: one.looks },
-        { labels: { kind: one.kind, outcome: "failed" }, value: one.failures },
+      samples: sources.flatMap((source) => [
+        { labels: { kind: source.kind, outcome: "read" }, value: source.looks },
+        { labels: { kind: source.kind, outcome: "failed" }, value: source.failures },
       ]),
     },
   ]

@@ -50,13 +50,17 @@ export interface Storage {
   readonly fillTables: Effect.Effect<void>
 }
 
-/** What is kept in memory. */
-const memoryStorage = Effect.map(Layer.build(layerMemory), (services): Storage => ({
-  name: "memory: nothing outlives the process",
+/** Stores beside which there is no database: no tables to fill, nothing to prepare, and no care of the log. */
+export const storageWithoutDatabase = (
+  name: string,
+  services: Storage["services"],
+  claim: Claim = soleClaim,
+): Storage => ({
+  name,
   services,
   log: null,
   xcap: null,
-  claim: soleClaim,
+  claim,
   writer: () => null,
   waitingFor: () => null,
   tookOverAt: () => null,
@@ -64,7 +68,11 @@ const memoryStorage = Effect.map(Layer.build(layerMemory), (services): Storage =
   prepare: Effect.succeed(true),
   cutOff: () => {},
   fillTables: Effect.void,
-}))
+})
+
+const memoryStorage = Effect.map(Layer.build(layerMemory), (services) =>
+  storageWithoutDatabase("memory: nothing outlives the process", services),
+)
 
 /**
  * @param program who opens it, for others that want the log: `presently serve`

@@ -1,95 +1,162 @@
 /**
- * Runs the core's own code a few hundred times before the first request does, so that the first thousand do not pay for
- * its compilation.
+ * Runs the whole way of a message before the first one comes, so that the first thousand do not pay for its compilation: from the
+ * octets of a request to its answer and NOTIFYs, with encryption, hashes and the form in which decisions are stored.
  *
- * Everything happens on an engine and a presentity of its own; nothing is stored or sent.
+ * It happens in a node of its own, with a store in memory and a transport without a network. Of the server's database only the
+ * statement of an append is run, for a decision that no log can take: one that does not follow its predecessor.
+ *
+ * It takes only time in which the event loop has nothing else to do, while the database reads or nobody asks for anything, one message
+ * at a time. So neither a start nor a request waits for it for longer than one message takes.
  */
-import { makeEngine } from "../../domain/engine/make-engine.ts"
+import { Context, Effect } from "effect"
+import { make as makeSip } from "../../adapters/sip/stack.ts"
+import { makeMemoryStore } from "../../adapters/store/memory.ts"
+import { makeRehearsal } from "../../adapters/store/postgres/rehearsal.ts"
 import type { Packages } from "../../domain/packages/event-package.ts"
-import type { Command } from "../../domain/presentity/commands.ts"
 import { allowEveryone, defaultLimits } from "../../domain/presentity/context.ts"
-import { initial } from "../../domain/presentity/state.ts"
-import type { Uri } from "../../domain/vocabulary.ts"
+import type { Decision } from "../../domain/presentity/events.ts"
+import { freeze } from "../../domain/presentity/snapshot.ts"
+import type { Millis, Uri } from "../../domain/vocabulary.ts"
+import { EventStore } from "../../ports/event-store.ts"
+import { PresenceTables } from "../../ports/presence-tables.ts"
+import { makeProjector } from "./projector.ts"
+import { makePump, pumpDefaults } from "./pump.ts"
+import { makeLoopback, peerAddress } from "./warm-up/loopback.ts"
+import { makePeer } from "./warm-up/peer.ts"
 
-const rounds = 300
+export interface WarmUpOptions {
+  readonly packages: Packages
+  /** The most processor time that it takes; 0: nothing is done. */
+  readonly millisMax: Millis
+  /** Whether real requests do the same by now. */
+  readonly isOver: () => boolean
+  /** The server's store, while it may write to a database; null: it may not, or there is none. */
+  readonly database: () => EventStore["Service"] | null
+}
 
-/** Takes some tens of milliseconds. */
-export const warmUp = (packages: Packages): void => {
-  const engine = makeEngine<null>({
+/** What it may take before the event loop has been idle at all: while a start waits for the first time. */
+const advanceMillis = 40
+
+/** How often it looks whether the event loop had nothing to do. */
+const lookMillis = 2
+
+/** What one request counts for at most: other work may come between its steps. */
+const requestMillisMax = 5
+
+/** Requests from one append in the server's database to the next, and from one write of the tables to the next. */
+const appendEvery = 8
+const writeEvery = 256
+
+export const warmUp = ({ packages, millisMax, isOver, database }: WarmUpOptions): Effect.Effect<void> =>
+  millisMax <= 0
+    ? Effect.void
+    : Effect.gen(function* () {
+        const node = yield* makeNode(packages)
+        const untilIdle = makeUntilIdle()
+        let spent = 0
+        for (let requests = 1; spent < millisMax && !isOver(); requests++) {
+          yield* untilIdle(spent)
+          const began = processorMillis()
+          yield* node.request
+          spent += Math.min(processorMillis() - began, requestMillisMax)
+          const store = requests % appendEvery === 0 ? database() : null
+          if (store !== null) yield* Effect.ignore(store.append([outOfOrder]))
+          if (requests % writeEvery === 0) yield* node.write
+        }
+      }).pipe(Effect.scoped)
+
+/** Processor time of this thread so far. */
+const processorMillis = (): Millis => {
+  const { user, system } = process.threadCpuUsage()
+  return (user + system) / 1000
+}
+
+/** Waits until the event loop has been idle for about as long as was spent. */
+const makeUntilIdle = (): ((spent: Millis) => Effect.Effect<void>) => {
+  const from = performance.eventLoopUtilization()
+  const wait = (spent: Millis): Effect.Effect<void> =>
+    Effect.suspend(() =>
+      performance.eventLoopUtilization(from).idle + advanceMillis > spent
+        ? Effect.void
+        : Effect.flatMap(pause, () => wait(spent)),
+    )
+  return wait
+}
+
+/** By the process's own clock: that of a server may stand still, or jump. */
+const pause = Effect.callback<void>((resume) => {
+  const timer = setTimeout(() => resume(Effect.void), lookMillis)
+  return Effect.sync(() => clearTimeout(timer))
+})
+
+/** A decision that every store refuses: nothing came before it on its stream. It holds nothing personal, so no key is made for it. */
+export const outOfOrder: Decision = {
+  stream: "presently:warm-up" as Uri,
+  version: 2 ** 40,
+  at: 0,
+  cause: "WarmUp",
+  origin: "",
+  nonce: "warm-up",
+  events: [],
+}
+
+/** The smallest server, in memory, with a peer that asks it. It lives as long as the scope. */
+export const makeNode = Effect.fnUntraced(function* (packages: Packages) {
+  const rehearse = makeRehearsal()
+  const memory = makeMemoryStore()
+  const store: EventStore["Service"] = {
+    ...memory,
+    append: (decisions, requesters = []) => {
+      rehearse(decisions, requesters)
+      return memory.append(decisions, requesters)
+    },
+    saveSnapshots: (states) =>
+      Effect.sync(() => {
+        for (const state of states) JSON.stringify(freeze(state))
+      }),
+  }
+  const services = Context.make(EventStore, store).pipe(
+    Context.add(PresenceTables, { together: (work) => work, write: () => Effect.void }),
+  )
+  const peer = makePeer()
+  const loopback = makeLoopback((bytes) => {
+    const answer = peer.take(bytes.toString("latin1"))
+    if (answer !== null) setImmediate(() => loopback.receive(Buffer.from(answer, "latin1")))
+  })
+  const sip = makeSip({
+    transports: [loopback.transport],
+    listen: [{ transport: "udp", host: "127.0.0.1", port: 5060 }],
+    notifyTargets: [peerAddress],
     packages,
-    limits: { ...defaultLimits, notifyIntervalMillis: 0 },
-    authorize: allowEveryone,
     // a package of one's own may fail; that is told when it does so for somebody
     onDefect: () => {},
   })
-  let now = 0
-  let entityTag = ""
-  const ask = (presentity: Uri, command: Command): void => {
-    const offered = engine.offer({ presentity, command, origin: "", ticket: null }, ++now, () => `${now}`)
-    if (offered._tag !== "Held") return
-    const batch = engine.takeBatch(rounds)
-    JSON.stringify(batch)
-    for (const { answer, notifications } of engine.committed(new Set()).release) {
-      if (answer._tag === "Accepted" && answer.reply._tag === "Published") entityTag = answer.reply.entityTag
-      for (const { no, cseq } of notifications) {
-        ask(presentity, {
-          _tag: "ReportDelivery",
-          no,
-          cseq,
-          outcome: { _tag: "Accepted", remoteTarget: null },
-        })
-      }
-    }
+  const pump = yield* makePump(
+    {
+      ...pumpDefaults,
+      packages,
+      limits: { ...defaultLimits, notifyIntervalMillis: 0 },
+      authorize: allowEveryone,
+      onDefect: () => {},
+    },
+    { notify: sip.notify },
+  ).pipe(Effect.provideContext(services))
+  const projector = yield* makeProjector({ periodSeconds: 0, decisionsMax: 1 }, pump).pipe(
+    Effect.provideContext(services),
+  )
+  pump.listen({ stored: projector.note })
+  yield* pump.recover
+  yield* Effect.orDie(sip.listen(pump.handler))
+  yield* pump.start
+  return {
+    /** One request, with all that comes of it. */
+    request: Effect.andThen(
+      Effect.sync(() => loopback.receive(Buffer.from(peer.next(), "latin1"))),
+      pump.settle,
+    ),
+    /** Snapshots and tables. */
+    write: projector.flush,
+    /** What its SIP side has counted. */
+    counters: sip.counters,
   }
-  for (let round = 0; round < rounds; round++) {
-    const presentity = `sip:warm${round >> 2}@localhost` as Uri
-    if (!engine.isLoaded(presentity)) {
-      engine.load(initial(presentity))
-      entityTag = ""
-    }
-    ask(presentity, subscribeOf(presentity, round))
-    ask(presentity, publishOf(entityTag, documentOf(presentity, round)))
-    ask(presentity, publishOf(entityTag, null))
-  }
-}
-
-const documentOf = (presentity: Uri, round: number): string =>
-  `<?xml version="1.0" encoding="UTF-8"?><presence xmlns="urn:ietf:params:xml:ns:pidf" ` +
-  `xmlns:dm="urn:ietf:params:xml:ns:pidf:data-model" xmlns:r="urn:ietf:params:xml:ns:pidf:rpid" entity="${presentity}">` +
-  `<tuple id="t"><status><basic>open</basic></status><contact priority="0.8">${presentity}</contact>` +
-  `<note xml:lang="en">round ${round} &amp; on</note><timestamp>2026-01-01T00:00:00Z</timestamp></tuple>` +
-  `<dm:person id="p"><r:activities><r:busy/></r:activities></dm:person></presence>`
-
-const publishOf = (entityTag: string, text: string | null): Command => ({
-  _tag: "Publish",
-  packageName: "presence",
-  ifMatch: entityTag === "" ? [] : [entityTag],
-  expires: 3600,
-  body: text === null ? null : { contentType: "application/pidf+xml", text },
-  bodyFault: null,
-  sender: null,
-})
-
-const subscribeOf = (presentity: Uri, round: number): Command => ({
-  _tag: "Subscribe",
-  packageName: "presence",
-  eventId: null,
-  watcher: `sip:w${round}@localhost` as Uri,
-  expires: 3600,
-  accept: ["application/pidf+xml"],
-  forceActive: false,
-  bodyFault: null,
-  dialog: {
-    callId: `${round}`,
-    localTag: "l",
-    remoteTag: "r",
-    localUri: `<${presentity}>`,
-    remoteUri: "<sip:w@localhost>",
-    remoteTarget: "sip:w@127.0.0.1",
-    routeSet: [],
-    remoteCseq: 1,
-    localContact: "sip:presence@127.0.0.1",
-    flow: "udp:127.0.0.1:5060",
-    source: "127.0.0.1:5060",
-  },
 })

@@ -38,10 +38,10 @@ export const makeWebhooks = Effect.fnUntraced(function* (
   const sending: Sending = { store, feed, send, now, giveUpSeconds }
   const start = (webhook: Webhook, dead: number): Effect.Effect<void> =>
     Effect.suspend(() => {
-      const one: Running = { webhook, taken: 0, dead, failures: 0, error: null }
-      running.set(webhook.id, one)
+      const hook: Running = { webhook, taken: 0, dead, failures: 0, error: null }
+      running.set(webhook.id, hook)
       return webhook.stopped === null
-        ? Effect.asVoid(FiberMap.run(fibers, webhook.id, follow(sending, one)))
+        ? Effect.asVoid(FiberMap.run(fibers, webhook.id, follow(sending, hook)))
         : Effect.void
     })
   const webhooks: Webhooks = {

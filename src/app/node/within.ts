@@ -10,22 +10,44 @@ import { StoreUnavailable } from "../../ports/event-store.ts"
 import type { EventStore } from "../../ports/event-store.ts"
 
 /**
- * @param millis Infinity: however long it takes, until whoever asks gives it up
+ * @param millis Infinity: no limit, until the caller interrupts it
  * @param silence what it fails with after that time, as the cause of StoreUnavailable
  */
 export const within = <A, E, R>(
   millis: Millis,
   effect: Effect.Effect<A, E, R>,
+  silence?: () => Error,
+): Effect.Effect<A, E | StoreUnavailable, R> => withinSteps(millis, () => effect, silence)
+
+/**
+ * The same for work of many steps: the limit holds for each of them, however many there are.
+ *
+ * @param work is to call `heard` whenever a step has ended
+ */
+export const withinSteps = <A, E, R>(
+  millis: Millis,
+  work: (heard: () => void) => Effect.Effect<A, E, R>,
   silence: () => Error = () => new Error(`no answer in ${millis / 1000} s`),
 ): Effect.Effect<A, E | StoreUnavailable, R> =>
   Effect.flatMap(Effect.context<R>(), (context) =>
     Effect.callback<A, E | StoreUnavailable>((resume) => {
-      const fiber = Effect.runForkWith(context)(effect)
-      const giveUp = (): void => {
+      let heardAt = performance.now()
+      let timer: NodeJS.Timeout | undefined
+      const heard = (): void => {
+        heardAt = performance.now()
+      }
+      const fiber = Effect.runForkWith(context)(work(heard))
+      const look = (): void => {
+        const left = heardAt + millis - performance.now()
+        // a timer may fire early by a part of a millisecond
+        if (left > 1) {
+          timer = setTimeout(look, left)
+          return
+        }
         resume(Effect.fail(new StoreUnavailable({ cause: silence() })))
         fiber.interruptUnsafe()
       }
-      const timer = millis === Number.POSITIVE_INFINITY ? undefined : setTimeout(giveUp, millis)
+      if (millis !== Number.POSITIVE_INFINITY) timer = setTimeout(look, millis)
       fiber.addObserver((exit) => {
         clearTimeout(timer)
         resume(Exit.isFailure(exit) ? Effect.catchCause(exit, unanswered) : exit)
@@ -67,14 +89,14 @@ export const withinEach = (store: EventStore["Service"]): EventStore["Service"] 
   const { behind } = store
   return {
     ...store,
-    load: (...of) => within(answerMillis, store.load(...of)),
-    read: (...of) => within(answerMillis, store.read(...of)),
-    history: (...of) => within(answerMillis, store.history(...of)),
-    landmarkBefore: (...of) => within(answerMillis, store.landmarkBefore(...of)),
-    snapshots: (...of) => within(answerMillis, store.snapshots(...of)),
+    load: (...args) => within(answerMillis, store.load(...args)),
+    read: (...args) => within(answerMillis, store.read(...args)),
+    history: (...args) => within(answerMillis, store.history(...args)),
+    landmarkBefore: (...args) => within(answerMillis, store.landmarkBefore(...args)),
+    snapshots: (...args) => within(answerMillis, store.snapshots(...args)),
     checkpoint: (name) => within(answerMillis, store.checkpoint(name)),
     ...(behind === undefined
       ? {}
-      : { behind: (...of: Parameters<typeof behind>) => within(lookMillis, behind(...of)) }),
+      : { behind: (...args: Parameters<typeof behind>) => within(lookMillis, behind(...args)) }),
   }
 }

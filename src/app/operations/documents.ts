@@ -1,5 +1,5 @@
 /**
- * Rules and hard state of a package as documents: an operator reads, replaces and tries them.
+ * Rules and hard state of a package as documents: an operator reads, replaces and tests them.
  */
 import { Effect } from "effect"
 import type { Packages } from "../../domain/packages/event-package.ts"
@@ -18,9 +18,9 @@ import { uriOf } from "./uri-arguments.ts"
 
 type DocumentOperations = Pick<Operations, "document" | "replaceDocument" | "testRules">
 
-/** Why documents of a kind may not be put here, and what to do instead; null: they may. */
+/** Why documents of a kind cannot be changed here, and what to do instead; null: they can. */
 export type KeptElsewhere = Readonly<
-  Record<DocumentKind, (packageName: PackageName, of: Uri, isRemoval: boolean) => string | null>
+  Record<DocumentKind, (packageName: PackageName, presentity: Uri, isRemoval: boolean) => string | null>
 >
 
 export const makeDocumentOperations = (
@@ -30,8 +30,8 @@ export const makeDocumentOperations = (
   isUnread: IsUnread,
   now: () => number,
 ): DocumentOperations => {
-  const present = (kind: DocumentKind, of: Uri, event: PackageName): Body | null => {
-    const state = pump.engine.state(of)
+  const present = (kind: DocumentKind, presentity: Uri, event: PackageName): Body | null => {
+    const state = pump.engine.state(presentity)
     if (state === undefined) return null
     return (kind === "rules" ? get(state.rules, event)?.body : get(state.hardState, event)) ?? null
   }
@@ -39,38 +39,48 @@ export const makeDocumentOperations = (
     packages.find(event) === null
       ? Effect.fail(new Refused({ status, why: noSuchPackage(event, packages.names()) }))
       : Effect.void
-  const commands = makePresentityCommands(packages, (of, command, by) =>
-    Effect.flatMap(pump.ask(of, command, by), accepted),
+  const commands = makePresentityCommands(packages, (presentity, command, origin) =>
+    Effect.flatMap(pump.ask(presentity, command, origin), accepted),
   )
   return {
     document: (kind, uri, event) =>
       Effect.andThen(
         known(event, 404),
-        Effect.map(uriOf(uri), (of) => present(kind, of, event)),
+        Effect.map(uriOf(uri), (presentity) => present(kind, presentity, event)),
       ),
-    replaceDocument: (by, kind, uri, event, document) =>
+    replaceDocument: (origin, kind, uri, event, document) =>
       Effect.gen(function* () {
-        const of = yield* uriOf(uri)
+        const presentity = yield* uriOf(uri)
         yield* known(event, 409)
-        const why = keptElsewhere[kind](event, of, document === null)
+        const why = keptElsewhere[kind](event, presentity, document === null)
         if (why !== null) return yield* new Refused({ status: 409, why })
-        if (kind === "rules") return yield* commands.replaceRules(by, of, event, document?.text ?? null)
-        yield* commands.setHardState(by, of, event, yield* hardStateBody(packages, event, document))
+        if (kind === "rules")
+          return yield* commands.replaceRules(origin, presentity, event, document?.text ?? null)
+        yield* commands.setHardState(
+          origin,
+          presentity,
+          event,
+          yield* hardStateBody(packages, event, document),
+        )
       }),
     testRules: (uri, event, watcher, text) =>
       Effect.gen(function* () {
-        const of = yield* uriOf(uri)
-        const by = yield* uriOf(watcher)
+        const presentity = yield* uriOf(uri)
+        const watcherUri = yield* uriOf(watcher)
         yield* known(event, 404)
         const eventPackage = packages.find(event)
         const rules = eventPackage === null ? undefined : rulesFor(eventPackage, packages)
         if (rules === undefined) return yield* new Refused({ status: 404, why: `${event} has no rules` })
-        const source = text ?? present("rules", of, event)?.text ?? null
+        const source = text ?? present("rules", presentity, event)?.text ?? null
         if (source === null)
-          return { handling: isUnread(of, event) ? "rules not read yet" : "no rules", matched: [] }
+          return { handling: isUnread(presentity, event) ? "rules not read yet" : "no rules", matched: [] }
         const read = rules.read({ contentType: rulesType, text: source })
         if (read._tag === "Unreadable") return yield* new Refused({ status: 409, why: read.why })
-        const { handling, matched } = rules.judge(read.rules, { uris: [by], sphere: null, now: now() })
+        const { handling, matched } = rules.judge(read.rules, {
+          uris: [watcherUri],
+          sphere: null,
+          now: now(),
+        })
         return { handling: handling ?? "no rule matches", matched }
       }),
   }
@@ -78,7 +88,7 @@ export const makeDocumentOperations = (
 
 type Given = Parameters<Operations["replaceDocument"]>[4]
 
-/** The document's type counts when it is one of the package's: a client that sends a file often names none, or that of a form. */
+/** The content type counts when it is one of the package's: clients that send a file often give none, or that of a form. */
 const hardStateBody = (
   packages: Packages,
   packageName: PackageName,

@@ -1,10 +1,11 @@
 /**
- * Questions about history as operators ask them, with answers for people and for programs. The management port, the command
- * line and the library ask here.
+ * Queries about history, with answers for people and for programs. The management port, the command line and the library use
+ * them.
  */
 import { Effect } from "effect"
+import type { DecisionContext } from "../../domain/history/findings.ts"
 import type { Knowledge } from "../../domain/history/ledger.ts"
-import type { DecisionContext, Explanation } from "../../domain/history/why.ts"
+import type { Explanation } from "../../domain/history/why.ts"
 import { atText, entryText, sentText } from "../../explain/history/format-history.ts"
 import { differenceText } from "../../explain/history/format-history.ts"
 import { renderWhy, whyText } from "../../explain/history/format-why.ts"

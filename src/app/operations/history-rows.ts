@@ -1,5 +1,5 @@
 /**
- * Answers about history as rows: the shapes of `ports/history-queries.ts`, made from what the log says.
+ * Answers about history as rows: the shapes of `ports/history-queries.ts`, made from the log.
  */
 import type { PresentityAt } from "../../domain/history/at.ts"
 import type { Entry } from "../../domain/history/entries.ts"
@@ -19,16 +19,16 @@ export const historyRow = (entry: Entry, text: string): HistoryRow => ({
   correlation: entry.correlation,
   caused_by: entry.causedBy,
   events: entry.events,
-  told: entry.told.map(({ no, watcher, event, cseq, state, matched }) => ({
-    subscription: no,
+  told: entry.told.map(({ no: id, watcher, event, cseq, state, matched }) => ({
+    subscription: id,
     watcher,
     event,
     cseq,
     state,
     rules: matched,
   })),
-  untold: entry.untold.map(({ no, watcher, event, finding }) => ({
-    subscription: no,
+  untold: entry.untold.map(({ no: id, watcher, event, finding }) => ({
+    subscription: id,
     watcher,
     event,
     finding,
@@ -107,8 +107,8 @@ export const explanationRow = (
         },
 })
 
-const lifeRow = ({ no, createdAt, began, origin, ended }: Life) => ({
-  no,
+const lifeRow = ({ no: id, createdAt, began, origin, ended }: Life) => ({
+  no: id,
   since: iso(createdAt),
   position: began?.position ?? null,
   origin,

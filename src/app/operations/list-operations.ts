@@ -1,5 +1,5 @@
 /**
- * Lists and views of what is alive now, as operators and programs ask for them. They are made from committed state.
+ * Lists and views of what is alive now, for operators and programs, made from committed state.
  */
 import { Effect } from "effect"
 import type { Packages } from "../../domain/packages/event-package.ts"
@@ -62,7 +62,7 @@ export const makeListOperations = (
     ),
 })
 
-/** Live publications of a package whose presentity matches; each one is also told in the feed. O(presentities). */
+/** Live publications of a package whose presentity matches; each one is also sent to the feed. O(presentities). */
 export const exposePublications = (
   states: States,
   feed: Feed,

@@ -25,11 +25,11 @@ import type {
 /** All presentities in memory, and each one's committed state. */
 export interface States {
   readonly presentities: () => Iterable<Uri>
-  /** Undefined: it is not in memory, which holds all that is alive. */
+  /** Undefined: it is not in memory, where everything alive is. */
   readonly state: (presentity: Uri) => State | undefined
 }
 
-/** Whole presentities in the order of their names, until there are rows enough. O(presentities). */
+/** Whole presentities in the order of their names, until there are enough rows. O(presentities). */
 export const paged = <Row>(
   { presentities, state }: States,
   { after, limit }: Page,
@@ -53,44 +53,44 @@ export const publicationRows = (
 ): readonly PublicationRow[] =>
   [...entries(state.publications)]
     .filter(([name]) => event === null || name === event)
-    .sort(([one], [other]) => (one < other ? -1 : 1))
+    .sort(([left], [right]) => (left < right ? -1 : 1))
     .flatMap(([name, publications]) => {
       const eventPackage = packages.find(name)
       const sphere = eventPackage?.rules?.sphere(publishedDocuments(state, eventPackage), now) ?? null
       return [...values(publications)]
-        .sort((one, other) => one.createdIn - other.createdIn)
-        .map((one) => ({
+        .sort((left, right) => left.createdIn - right.createdIn)
+        .map((publication) => ({
           pres_uri: state.presentity,
           event: name,
           etag_count: size(publications),
           ...(sphere === null ? {} : { sphere }),
-          etag: one.entityTag,
-          expires: seconds(one.expiresAt),
-          received: seconds(one.receivedAt),
-          sender: one.sender ?? "",
+          etag: publication.entityTag,
+          expires: seconds(publication.expiresAt),
+          received: seconds(publication.receivedAt),
+          sender: publication.sender ?? "",
         }))
     })
 
 export const subscriptionRows = (
   state: State,
-  matches: (one: Subscription) => boolean,
+  matches: (subscription: Subscription) => boolean,
 ): readonly SubscriptionRow[] => {
   const { user: to_user, host: to_domain } = splitUri(state.presentity)
   return [...values(state.subscriptions)]
     .filter(matches)
-    .sort((one, other) => one.no - other.no)
-    .flatMap((one) => {
-      const dialog = get(state.dialogs, one.dialog)
+    .sort((left, right) => left.no - right.no)
+    .flatMap((subscription) => {
+      const dialog = get(state.dialogs, subscription.dialog)
       if (dialog === undefined) return []
-      const { user: from_user, host: from_domain } = splitUri(one.watcher)
+      const { user: from_user, host: from_domain } = splitUri(subscription.watcher)
       return [
         {
           pres_uri: state.presentity,
-          event: one.packageName,
-          expires: seconds(one.expiresAt),
+          event: subscription.packageName,
+          expires: seconds(subscription.expiresAt),
           db_flag: 0,
-          version: one.notified,
-          ...(one.sharingTag === undefined ? {} : { sharing_tag: one.sharingTag }),
+          version: subscription.notified,
+          ...(subscription.sharingTag === undefined ? {} : { sharing_tag: subscription.sharingTag }),
           to_user,
           to_domain,
           to_tag: dialog.start.localTag,
@@ -101,9 +101,9 @@ export const subscriptionRows = (
           callid: dialog.start.callId,
           local_cseq: dialog.localCseq,
           remote_cseq: dialog.remoteCseq,
-          status: one.status,
-          reason: one.polite ? "polite-block" : "",
-          event_id: one.eventId ?? "",
+          status: subscription.status,
+          reason: subscription.polite ? "polite-block" : "",
+          event_id: subscription.eventId ?? "",
         },
       ]
     })
@@ -115,57 +115,57 @@ export const watcherRows = (
   event: string | null,
 ): readonly WatcherRow[] => {
   const rows: [SubscriptionNo, WatcherRow][] = []
-  for (const one of values(state.subscriptions)) {
-    const dialog = get(state.dialogs, one.dialog)
-    const eventPackage = packages.find(one.packageName)
+  for (const subscription of values(state.subscriptions)) {
+    const dialog = get(state.dialogs, subscription.dialog)
+    const eventPackage = packages.find(subscription.packageName)
     rows.push([
-      one.no,
+      subscription.no,
       {
-        watcher: one.watcher,
-        event: one.packageName,
-        status: one.status,
-        reason: one.polite
+        watcher: subscription.watcher,
+        event: subscription.packageName,
+        status: subscription.status,
+        reason: subscription.polite
           ? "polite-block"
-          : one.forced
+          : subscription.forced
             ? "force_active"
-            : one.unread === true
+            : subscription.unread === true
               ? "rules not read yet"
               : "",
-        ...privacyOf(one),
-        since: seconds(one.createdAt),
-        expires: seconds(one.expiresAt),
+        ...privacyOf(subscription),
+        since: seconds(subscription.createdAt),
+        expires: seconds(subscription.expiresAt),
         callid: dialog?.start.callId ?? "",
         local_cseq: dialog?.localCseq ?? 0,
         contact: dialog?.remoteTarget ?? "",
         ...(eventPackage === null
           ? {}
-          : { is_current: one.shown === viewFor(state, one, eventPackage).digest }),
-        told: seconds(one.issuedAt),
-        ...(one.dueAt === null ? {} : { held_until: seconds(one.dueAt) }),
+          : { is_current: subscription.shown === viewFor(state, subscription, eventPackage).digest }),
+        told: seconds(subscription.issuedAt),
+        ...(subscription.dueAt === null ? {} : { held_until: seconds(subscription.dueAt) }),
       },
     ])
   }
-  for (const one of values(state.waiting)) {
+  for (const waiting of values(state.waiting)) {
     rows.push([
-      one.no,
+      waiting.no,
       {
-        watcher: one.watcher,
-        event: one.packageName,
+        watcher: waiting.watcher,
+        event: waiting.packageName,
         status: "waiting",
         reason: "",
-        ...privacyOf(one),
-        since: seconds(one.createdAt),
-        expires: seconds(one.giveUpAt),
+        ...privacyOf(waiting),
+        since: seconds(waiting.createdAt),
+        expires: seconds(waiting.giveUpAt),
       },
     ])
   }
   return rows
     .filter(([, row]) => event === null || row.event === event)
-    .sort(([one], [other]) => one - other)
+    .sort(([left], [right]) => left - right)
     .map(([, row]) => row)
 }
 
-/** @param wanted `stale`: active, not asleep, and not sent what is shown now; null: all */
+/** @param wanted `stale`: active, not suspended, and not notified of the present view; null: all */
 export const watchingRows = (
   state: State,
   packages: Packages,
@@ -179,14 +179,14 @@ export const watchingRows = (
     )
     .map((row) => ({ presentity: state.presentity, ...row }))
 
-/** Null: there is nothing of that name. */
+/** Null: there is nothing under that name. */
 export const presentityView = (state: State, packages: Packages, now: Millis): PresentityView | null => {
   if (isEmpty(state)) return null
   const names = new Set<PackageName>()
   for (const table of [state.publications, state.hardState, state.rules]) {
     for (const [name] of entries(table as typeof state.rules)) names.add(name)
   }
-  for (const one of values(state.subscriptions)) names.add(one.packageName)
+  for (const subscription of values(state.subscriptions)) names.add(subscription.packageName)
   return {
     presentity: state.presentity,
     version: state.version,
@@ -199,12 +199,12 @@ export const presentityView = (state: State, packages: Packages, now: Millis): P
     })),
     watchers: watcherRows(state, packages, null),
     decisions: [...entries(state.verdicts)]
-      .sort(([one], [other]) => (one < other ? -1 : 1))
+      .sort(([left], [right]) => (left < right ? -1 : 1))
       .map(([, { packageName, watcher, handling }]) => ({ event: packageName, watcher, handling })),
   }
 }
 
-/** Watcher information is a list of who watches, which is there already. */
+/** Watcher information only lists watchers, who are listed here already. */
 const documentOf = (
   state: State,
   eventPackage: EventPackage | null,
@@ -218,7 +218,7 @@ export const exposedRows = (state: State, event: PackageName): readonly ExposedR
   const publications = get(state.publications, event)
   if (publications === undefined) return []
   return [...values(publications)]
-    .sort((one, other) => one.createdIn - other.createdIn)
+    .sort((left, right) => left.createdIn - right.createdIn)
     .flatMap(({ entityTag }) => {
       const row = presentityRow(state, event, entityTag)
       if (row === undefined) return []

@@ -1,5 +1,5 @@
 /**
- * Everything that an operator may ask of a running server, whichever way it comes in.
+ * Everything that an operator may ask of a running server, through any interface.
  */
 import { Effect } from "effect"
 import type { Packages } from "../../domain/packages/event-package.ts"
@@ -29,11 +29,11 @@ export interface OperationsParts {
   readonly tags: SharingTags
   readonly levels: LogLevels
   readonly reload: Operations["reload"]
-  /** Asks the source of rules now, when there is one. */
+  /** Reads the source of rules now, when there is one. */
   readonly lookForRules: Effect.Effect<void>
   readonly sources: Operations["sources"]
   readonly keptElsewhere: KeptElsewhere
-  /** Whether the rules of somebody have a source that has not been read. */
+  /** Whether a presentity's rules come from a source that has not been read. */
   readonly isUnread: IsUnread
   /** Null: nothing outlives the process. */
   readonly eraser: Eraser | null
@@ -70,14 +70,14 @@ export const makeOperations = (parts: OperationsParts): Operations => {
   }
 }
 
-/** Commands whose arguments are text: addresses are read, and packages are looked for, before anything is decided. */
+/** Commands whose arguments are text: addresses and packages are checked before anything is decided. */
 const makeCommandOperations = (
   pump: Pump,
   packages: Packages,
   lookForRules: Effect.Effect<void>,
 ): Pick<Operations, "publish" | "terminate" | "decide" | "refresh"> => {
-  const commands = makePresentityCommands(packages, (presentity, command, by) =>
-    Effect.flatMap(pump.ask(presentity, command, by), replyIn),
+  const commands = makePresentityCommands(packages, (presentity, command, origin) =>
+    Effect.flatMap(pump.ask(presentity, command, origin), replyIn),
   )
   const known = (event: string): Effect.Effect<void, Refused> =>
     packages.find(event) === null
@@ -85,41 +85,41 @@ const makeCommandOperations = (
       : Effect.void
 
   return {
-    refresh: (by, uri, event, kind) =>
+    refresh: (origin, uri, event, kind) =>
       Effect.gen(function* () {
         const presentity = yield* uriOf(uri)
         yield* known(event)
         if (kind === "rules") yield* lookForRules
-        yield* commands.refreshWatchers(by, presentity, event, kind)
+        yield* commands.refreshWatchers(origin, presentity, event, kind)
       }),
-    publish: (by, { presentity, contentType, body, ...wish }) =>
+    publish: (origin, { presentity, contentType, body, ...wish }) =>
       Effect.flatMap(uriOf(presentity), (uri) =>
-        commands.publish(by, {
+        commands.publish(origin, {
           ...wish,
           presentity: uri,
           body: body === null || contentType === null ? body : { contentType, text: body },
           device: null,
         }),
       ),
-    terminate: (by, uri, event, watcher, reason) =>
+    terminate: (origin, uri, event, watcher, reason) =>
       Effect.gen(function* () {
         const presentity = yield* uriOf(uri)
         yield* known(event)
         const whose = watcher === null ? null : yield* uriOf(watcher)
-        yield* commands.terminate(by, presentity, event, whose, reason)
+        yield* commands.terminate(origin, presentity, event, whose, reason)
       }),
-    decide: (by, uri, event, watcher, handling) =>
+    decide: (origin, uri, event, watcher, handling) =>
       Effect.gen(function* () {
         const presentity = yield* uriOf(uri)
         yield* known(event)
-        yield* commands.decideWatcher(by, presentity, event, yield* uriOf(watcher), handling)
+        yield* commands.decideWatcher(origin, presentity, event, yield* uriOf(watcher), handling)
       }),
   }
 }
 
 const eraseWith =
   (eraser: Eraser | null): Operations["erase"] =>
-  (by, uri) =>
+  (origin, uri) =>
     Effect.gen(function* () {
       const person = yield* uriOf(uri)
       if (eraser === null) {
@@ -128,7 +128,7 @@ const eraseWith =
           why: "what is kept in memory is forgotten with the server",
         })
       }
-      return yield* eraser(person, by).pipe(
+      return yield* eraser(person, origin).pipe(
         Effect.mapError((cause) =>
           cause instanceof EraseRefused
             ? new Refused({ status: 409, why: cause.message })

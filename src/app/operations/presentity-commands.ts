@@ -1,6 +1,6 @@
 /**
- * Commands about one presentity as people and programs give them, whoever they are: the management port and the library
- * build every command here, and differ only in how they read arguments and what a rejection becomes.
+ * Commands about one presentity, for people and programs: the management port and the library build every command here, and
+ * differ only in how they read arguments and what a rejection becomes.
  */
 import { Effect } from "effect"
 import type { Packages } from "../../domain/packages/event-package.ts"
@@ -14,11 +14,11 @@ export interface Publication {
   readonly body: string | Body | null
   /** Headers that the package carries, each by name and value. */
   readonly headers?: readonly Header[]
-  /** Of the publication that is refreshed, modified or removed; null: a new one. */
+  /** The publication to refresh, modify or remove; null: a new one. */
   readonly entityTag: string | null
-  /** Lifetime, 0 removes; null: as long as the package says. */
+  /** Lifetime in seconds, 0 removes; null: the package's default. */
   readonly expires: Seconds | null
-  /** The device that made the change, which is not told of it; null: none. */
+  /** The device that made the change, which is not notified of it; null: none. */
   readonly device: string | null
 }
 
@@ -30,43 +30,43 @@ export interface Published {
 
 export type TerminationReason = "deactivated" | "probation" | "noresource"
 
-/** `by` is what the log says of who asked; `E` is what a rejection becomes. */
+/** `origin` is who asked, for the log; `E` is what a rejection becomes. */
 export interface PresentityCommands<E> {
-  /** As PUBLISH (RFC 3903 §4): creates, refreshes, modifies or removes, by what is given. */
-  readonly publish: (by: string, publication: Publication) => Effect.Effect<Published, E>
+  /** As PUBLISH (RFC 3903 §4): creates, refreshes, modifies or removes, depending on the fields given. */
+  readonly publish: (origin: string, publication: Publication) => Effect.Effect<Published, E>
   /** Ends the subscriptions of one watcher, or of all of them (null). */
   readonly terminate: (
-    by: string,
+    origin: string,
     presentity: Uri,
     packageName: PackageName,
     watcher: Uri | null,
     reason: TerminationReason,
   ) => Effect.Effect<void, E>
-  /** Approves or denies a watcher, whatever the rules say; null takes the decision back. */
+  /** Approves or denies a watcher, whatever the rules say; null revokes the decision. */
   readonly decideWatcher: (
-    by: string,
+    origin: string,
     presentity: Uri,
     packageName: PackageName,
     watcher: Uri,
     handling: SubHandling | null,
   ) => Effect.Effect<void, E>
-  /** `rules`: every watcher is judged again; `state`: every watcher is told the present state. */
+  /** `rules`: every watcher is authorized again; `state`: every watcher is notified of the present state. */
   readonly refreshWatchers: (
-    by: string,
+    origin: string,
     presentity: Uri,
     packageName: PackageName,
     kind: "rules" | "state",
   ) => Effect.Effect<void, E>
   /** Puts an authorization document (RFC 5025) in force; null: there is none. */
   readonly replaceRules: (
-    by: string,
+    origin: string,
     presentity: Uri,
     packageName: PackageName,
     text: string | null,
   ) => Effect.Effect<void, E>
-  /** What is shown while nobody publishes (RFC 4827); null: nothing. */
+  /** Sets the document shown while nobody publishes (RFC 4827); null: none. */
   readonly setHardState: (
-    by: string,
+    origin: string,
     presentity: Uri,
     packageName: PackageName,
     body: string | Body | null,
@@ -76,20 +76,20 @@ export interface PresentityCommands<E> {
 /** The media type of authorization documents (RFC 4745 §13). */
 export const rulesType = "application/auth-policy+xml"
 
-/** @param ask has a command decided and stored, and gives the reply to it */
+/** @param ask has a command decided and stored, and gives the reply */
 export const makePresentityCommands = <E>(
   packages: Packages,
-  ask: (presentity: Uri, command: Command, by: string) => Effect.Effect<Reply, E>,
+  ask: (presentity: Uri, command: Command, origin: string) => Effect.Effect<Reply, E>,
 ): PresentityCommands<E> => {
   const typed = (packageName: PackageName, body: string | Body | null): Body | null => {
     if (typeof body !== "string") return body
     const [contentType = ""] = packages.find(packageName)?.accepts ?? []
     return { contentType, text: body }
   }
-  const decide = (presentity: Uri, command: Command, by: string): Effect.Effect<void, E> =>
-    Effect.asVoid(ask(presentity, command, by))
+  const decide = (presentity: Uri, command: Command, origin: string): Effect.Effect<void, E> =>
+    Effect.asVoid(ask(presentity, command, origin))
   return {
-    publish: (by, { presentity, event: packageName, body, headers, entityTag, expires, device }) => {
+    publish: (origin, { presentity, event: packageName, body, headers, entityTag, expires, device }) => {
       const command: Command = {
         _tag: "Publish",
         packageName,
@@ -100,20 +100,20 @@ export const makePresentityCommands = <E>(
         sender: device,
         ...(headers === undefined ? {} : { headers }),
       }
-      return Effect.map(ask(presentity, command, by), publishedIn)
+      return Effect.map(ask(presentity, command, origin), publishedIn)
     },
-    terminate: (by, presentity, packageName, watcher, reason) =>
-      decide(presentity, { _tag: "Terminate", packageName, watcher, reason }, by),
-    decideWatcher: (by, presentity, packageName, watcher, handling) =>
-      decide(presentity, { _tag: "DecideWatcher", packageName, watcher, handling }, by),
-    refreshWatchers: (by, presentity, packageName, kind) =>
-      decide(presentity, { _tag: "RefreshWatchers", packageName, kind }, by),
-    replaceRules: (by, presentity, packageName, text) => {
+    terminate: (origin, presentity, packageName, watcher, reason) =>
+      decide(presentity, { _tag: "Terminate", packageName, watcher, reason }, origin),
+    decideWatcher: (origin, presentity, packageName, watcher, handling) =>
+      decide(presentity, { _tag: "DecideWatcher", packageName, watcher, handling }, origin),
+    refreshWatchers: (origin, presentity, packageName, kind) =>
+      decide(presentity, { _tag: "RefreshWatchers", packageName, kind }, origin),
+    replaceRules: (origin, presentity, packageName, text) => {
       const rules = text === null ? null : { contentType: rulesType, text }
-      return decide(presentity, { _tag: "ReplaceRules", packageName, rules }, by)
+      return decide(presentity, { _tag: "ReplaceRules", packageName, rules }, origin)
     },
-    setHardState: (by, presentity, packageName, body) =>
-      decide(presentity, { _tag: "SetHardState", packageName, body: typed(packageName, body) }, by),
+    setHardState: (origin, presentity, packageName, body) =>
+      decide(presentity, { _tag: "SetHardState", packageName, body: typed(packageName, body) }, origin),
   }
 }
 

@@ -1,5 +1,5 @@
 /**
- * Questions about history asked of a store directly, whether or not a server runs on it.
+ * Queries about history on a store itself, whether or not a server runs on it.
  */
 import { Clock, Effect } from "effect"
 import { allowEveryone, askTheRules } from "../../domain/presentity/context.ts"
@@ -12,7 +12,7 @@ import { makeHistoryReader } from "../history/reader.ts"
 import { openStore, requireLog } from "../open-store.ts"
 import { makeHistoryQueries } from "./history-queries.ts"
 
-/** @param command the one that asks, for messages and for the database's list of who is connected */
+/** @param command the command that asks, for messages and for the database's list of connections */
 export const openHistory = Effect.fnUntraced(function* (config: Config, command: string) {
   const store = yield* openStore(config, command)
   yield* requireLog(store)

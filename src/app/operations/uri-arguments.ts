@@ -8,12 +8,12 @@ import type { Uri } from "../../domain/vocabulary.ts"
 import { Refused } from "../../ports/operation-refused.ts"
 import { presentityOf } from "../presentity-uri.ts"
 
-/** Records that the log keeps of itself and of the server, beside presentities. */
+/** Streams that the server keeps about itself, beside presentities. */
 const ownStreams: readonly Uri[] = [retentionStream, sharingTagsStream]
 
 const ownPrefix = "presently:"
 
-/** A presentity, or one of the records that the server keeps of itself (`presently:retention`). */
+/** A presentity, or one of the streams that the server keeps about itself (`presently:retention`). */
 export const streamOf = (text: string): Effect.Effect<Uri, Refused> => {
   const name = text.toLowerCase()
   if (!name.startsWith(ownPrefix)) return uriOf(text)
@@ -25,7 +25,7 @@ export const streamOf = (text: string): Effect.Effect<Uri, Refused> => {
     : Effect.succeed(own)
 }
 
-/** The address of somebody who can be watched. */
+/** The address of a presentity. */
 export const watchedOf = (text: string): Effect.Effect<Uri, Refused> =>
   text.toLowerCase().startsWith(ownPrefix)
     ? Effect.fail(
@@ -39,7 +39,7 @@ export const watchedOf = (text: string): Effect.Effect<Uri, Refused> =>
 /** The address of a presentity or a watcher. */
 export const uriOf = (text: string): Effect.Effect<Uri, Refused> => {
   const uri = presentityOf(text)
-  // a word alone would be the name of a host
+  // a single word would be read as a host name
   return uri === null || !/[:@]/.test(text)
     ? Effect.fail(
         new Refused({ status: 400, why: `${text} is no presentity URI: write sip:alice@example.com` }),

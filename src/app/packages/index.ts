@@ -1,5 +1,5 @@
 /**
- * `presently/packages`: the bundled event packages with the XML codec handed in, and what it takes to write one more.
+ * `presently/packages`: the bundled event packages with the XML codec passed in, and what it takes to write another.
  *
  * Runs in a browser as well: nothing here needs Node.
  */
@@ -58,17 +58,17 @@ export const conference = (
   conferences.conference({ ...options, xml: options.xml ?? documentCodec })
 
 /**
- * Authorization documents for packages that have no rules of their own: RFC 4745 and the sub-handling of RFC 5025, without
- * transformations. Fits as the third argument of `makeRegistry`.
+ * Authorization documents for packages without rules of their own: RFC 4745 and the sub-handling of RFC 5025, without
+ * transformations. Suitable as the third argument of `makeRegistry`.
  */
 export const commonRules = (options: rules.RulesOptions & { readonly xml?: XmlCodec } = {}): PackageRules => {
   const { xml = parserCodec, ...rulesOptions } = options
   return pidfRules.commonRules(xml, rulesOptions)
 }
 
-/** The watchers of a package (RFC 3857). Fits as it is as the second argument of `makeRegistry`. */
-export const watcherInfo = (of: PackageName, options: WatcherInfoOptions = {}): EventPackage<never> =>
-  watchers.watcherInfo(of, { ...options, xml: options.xml ?? documentCodec })
+/** The watchers of a package (RFC 3857). Suitable as the second argument of `makeRegistry`. */
+export const watcherInfo = (watched: PackageName, options: WatcherInfoOptions = {}): EventPackage<never> =>
+  watchers.watcherInfo(watched, { ...options, xml: options.xml ?? documentCodec })
 
 export { callInfo } from "../../domain/packages/call-info.ts"
 export { lineSeize } from "../../domain/packages/line-seize.ts"

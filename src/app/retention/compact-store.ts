@@ -1,5 +1,5 @@
 /**
- * One compaction of a store, from opening it to what it says.
+ * One compaction of a store, from opening it to its report.
  */
 import { Effect } from "effect"
 import type { Millis } from "../../domain/vocabulary.ts"
@@ -14,7 +14,7 @@ export type { Compacted } from "./compact.ts"
 
 const isRefusal = (cause: unknown): cause is CompactRefused => cause instanceof CompactRefused
 
-/** @param isSure drops all that is due, whatever speaks against it */
+/** @param isSure drops everything that is due, despite objections */
 export const compactStore = (
   config: Config,
   terms: Terms,

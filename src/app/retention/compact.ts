@@ -1,8 +1,8 @@
 /**
- * Makes the log forget what is due: decisions by whole months, documents of single packages by days.
+ * Drops from the log what is due: decisions by whole months, documents of single packages by days.
  *
- * Every step can be cut off and begun again. What streams were when the last of their dropped decisions was made stays as a
- * landmark, with its hash; the fact that something is dropped is stored before it is gone.
+ * Every step can be interrupted and repeated. The state of a stream at the last of its dropped decisions stays as a landmark,
+ * with its hash; the fact that something is dropped is stored before it is gone.
  */
 import { sign } from "node:crypto"
 import type { KeyObject } from "node:crypto"
@@ -29,7 +29,7 @@ import type { Terms } from "../config/retention-terms.ts"
 import { freshNonce } from "../nonce.ts"
 import { dropDocumentsOf } from "./documents.ts"
 
-/** Nothing was dropped: the log is not in a state in which it may be. */
+/** Nothing was dropped: the state of the log does not allow it. */
 export class CompactRefused extends Data.TaggedError("CompactRefused")<{ readonly why: string }> {
   readonly exitCode = 1
   override get message(): string {
@@ -38,16 +38,16 @@ export class CompactRefused extends Data.TaggedError("CompactRefused")<{ readonl
 }
 
 export interface Compacted {
-  /** Months of which all decisions are gone, `2026-01`. */
+  /** Months whose decisions are all gone, `2026-01`. */
   readonly months: readonly string[]
-  /** Decisions older than this are gone now; null: none was due. */
+  /** Decisions older than this are gone now; null: none were due. */
   readonly before: Millis | null
   readonly decisions: number
   /** Streams of which nothing was left. */
   readonly forgotten: number
   /** Persons of whom nothing was left: their keys are gone. */
   readonly persons: number
-  /** More was due, but would have been too large a share of the log: decisions older than this; null: no more was. */
+  /** More was due, but would have been too large a share of the log: decisions older than this; null: no more was due. */
   readonly left: Millis | null
   readonly documents: readonly {
     readonly packageName: string
@@ -58,19 +58,19 @@ export interface Compacted {
   }[]
 }
 
-/** Attempts to get hold of the log, and the time between them. */
+/** How often to try to take the log, and the time between attempts. */
 const attemptsMax = 60
 const pause = "1 second"
 
-/** Who wants it. */
+/** Who runs the compaction. */
 export interface Principal {
   /** For the log: `server`, `compact ada`. */
   readonly by: string
-  /** What the log is sealed with; null: it is not. */
+  /** The key that seals the log; null: it is not sealed. */
   readonly key: KeyObject | null
-  /** Of the server that this runs in: does something while it writes nothing to the log. Absent: this is no server. */
+  /** Of the server that this runs in: runs an effect while the server writes nothing to the log. Absent: this is no server. */
   readonly whilePaused?: <E>(work: Effect.Effect<number, E>) => Effect.Effect<number, E>
-  /** How much of the log may go at once, in percent; absent: all of it. */
+  /** The largest share of the log that may go at once, in percent; absent: all of it. */
   readonly share?: number
 }
 
@@ -94,9 +94,9 @@ export const compact = Effect.fn("Retention.compact")(function* (
       continue
     }
     const { retained } = yield* retentionState(log)
-    const told = retained.documents.find((one) => one.packageName === packageName)?.before ?? 0
+    const told = retained.documents.find((documents) => documents.packageName === packageName)?.before ?? 0
     const count = yield* dropDocumentsOf(retention, packageName, from, before, (going) => {
-      // what an attempt that was cut off has told of already is no news
+      // what an interrupted attempt has recorded is not recorded again
       const isNews = going > 0 && told < before
       return isNews
         ? record(
@@ -137,7 +137,7 @@ const dropOld = Effect.fnUntraced(function* (
   if (due.length > 0 || (yield* retention.hasStrays(before))) {
     const leaving = yield* keepBeginnings(log, before)
     decisions = leaving.decisions
-    // an empty month is no news; what an attempt that was cut off has told of already is none either
+    // an empty month is not reported, and neither is what an interrupted attempt has recorded
     const { retained } = yield* retentionState(log)
     if (decisions > 0 && retained.before < before) {
       const { position, empty } = leaving
@@ -171,7 +171,7 @@ const dropOld = Effect.fnUntraced(function* (
   return { months: due.map(({ month }) => month), before, decisions, forgotten, persons, left }
 })
 
-/** Until when whole months, or days, may go at once. */
+/** Up to when whole months, or days, may go at once. */
 const within = Effect.fnUntraced(function* (
   retention: RetentionStore,
   { share = 100 }: Principal,
@@ -189,7 +189,10 @@ const within = Effect.fnUntraced(function* (
   return before
 })
 
-/** Keys of persons of whom the log says nothing any more. Whoever else is connected may have such a key in memory, and would go on using it. */
+/**
+ * Removes keys of persons who no longer occur in the log. Another connected program may have such a key in memory, and would
+ * continue to use it.
+ */
 const dropKeys = Effect.fnUntraced(function* (
   retention: RetentionStore,
   { whilePaused = (work) => work }: Principal,
@@ -199,7 +202,7 @@ const dropKeys = Effect.fnUntraced(function* (
   return ids.length === 0 ? 0 : yield* whilePaused(retention.dropKeys(ids, position))
 })
 
-/** Keeps, of every stream that loses decisions, what it was then. */
+/** Keeps the state of every stream that loses decisions, as of its last dropped decision. */
 const keepBeginnings = Effect.fnUntraced(function* (log: LogAdmin["Service"], before: Millis) {
   const { retention } = log
   const shown = yield* retention.shown
@@ -210,21 +213,25 @@ const keepBeginnings = Effect.fnUntraced(function* (log: LogAdmin["Service"], be
     const page = yield* retention.leaving(before, after)
     if (page.length === 0) break
     const states: State[] = []
-    for (const one of page) {
-      if (one.position > shown) {
+    for (const expiring of page) {
+      if (expiring.position > shown) {
         return yield* new CompactRefused({
           why: "the tables are behind what is to be dropped: start the server once, or see its log",
         })
       }
-      if (one.isOutOfOrder || one.snapshotVersion === null || one.snapshotVersion < one.version) {
+      if (
+        expiring.isOutOfOrder ||
+        expiring.snapshotVersion === null ||
+        expiring.snapshotVersion < expiring.version
+      ) {
         return yield* new CompactRefused({
-          why: `${one.stream} is not in order: presently verify says what is wrong with it`,
+          why: `${expiring.stream} is not in order: presently verify says what is wrong with it`,
         })
       }
-      states.push(yield* stateThen(log, one))
-      decisions += one.decisions
-      position = Math.max(position, one.position)
-      if (one.newest === one.version && one.snapshot === null) empty++
+      states.push(yield* stateThen(log, expiring))
+      decisions += expiring.decisions
+      position = Math.max(position, expiring.position)
+      if (expiring.newest === expiring.version && expiring.snapshot === null) empty++
     }
     yield* retention.keepBeginnings(states)
     after = page.at(-1)!.number
@@ -232,7 +239,7 @@ const keepBeginnings = Effect.fnUntraced(function* (log: LogAdmin["Service"], be
   return { decisions, position, empty }
 })
 
-/** A stream's state at the last of its decisions that goes. */
+/** A stream's state at the last of its dropped decisions. */
 const stateThen = Effect.fnUntraced(function* (
   { store, audit }: LogAdmin["Service"],
   leaving: ExpiringStream,
@@ -273,13 +280,13 @@ const record = (log: LogAdmin["Service"], event: Event, at: Millis, { by }: Prin
 const signed = ({ key }: Principal, text: string): { readonly signature?: string } =>
   key === null ? {} : { signature: sign(null, Buffer.from(text), key).toString("hex") }
 
-/** Stores a fact of retention. The snapshot goes with it: a server that runs knows nothing of this decision. */
+/** Stores a fact about retention. The snapshot is stored along with it, because a running server does not know of this decision. */
 export const recordFact = Effect.fnUntraced(function* (
   log: LogAdmin["Service"],
   event: Event,
   at: Millis,
   cause: string,
-  by: string,
+  origin: string,
 ) {
   const { store } = log
   for (;;) {
@@ -288,7 +295,7 @@ export const recordFact = Effect.fnUntraced(function* (
       stream: retentionStream,
       version: state.version + 1,
       cause,
-      origin: by,
+      origin,
       nonce: freshNonce(),
       ...placedAt(state, nowFor(state, at), [event]),
     }

@@ -1,5 +1,5 @@
 /**
- * What a server does for its log once a day: partitions of the months to come, and dropping what is due.
+ * A server's daily work on its log: partitions for the coming months, and dropping what is due.
  */
 import type { KeyObject } from "node:crypto"
 import { Clock, Effect } from "effect"
@@ -16,15 +16,15 @@ const firstAfter = "1 minute"
 
 export interface DailyOptions {
   readonly terms: Terms
-  /** What the log is sealed with; null: it is not. */
+  /** The key that seals the log; null: it is not sealed. */
   readonly key: KeyObject | null
-  /** Brings tables and snapshots up to the log: what they do not show is not dropped. */
+  /** Brings tables and snapshots up to the log: what they do not show yet is not dropped. */
   readonly flush: Effect.Effect<void>
-  /** Does something while the server writes nothing to the log. */
+  /** Runs an effect while the server writes nothing to the log. */
   readonly whilePaused: NonNullable<Principal["whilePaused"]>
-  /** How much of the log goes at once, in percent; absent: all of it. */
+  /** The largest share of the log that may go at once, in percent; absent: all of it. */
   readonly share?: number
-  /** Why the clock is not to be believed when it says that something is old; null: it is. Absent: it always is. */
+  /** Why the clock cannot be believed when it says that something is old; null: it can. Absent: it always can. */
   readonly suspicion?: (now: Millis) => Effect.Effect<string | null, StoreUnavailable>
 }
 
@@ -52,7 +52,7 @@ export const makeDaily = (
       whilePaused,
       share,
     })
-    if (left !== null || documents.some((one) => one.left !== undefined)) {
+    if (left !== null || documents.some((dropping) => dropping.left !== undefined)) {
       counts.limited++
       yield* Effect.logWarning(
         `more is old than the ${share} % of the log that are dropped at once (retention_share): the rest goes on another day, or by presently compact --yes`,
@@ -61,9 +61,9 @@ export const makeDaily = (
     if (decisions > 0) {
       yield* Effect.logInfo(`${decisions} old decisions dropped from the log, with ${months.length} months`)
     }
-    for (const one of documents) {
-      if (one.documents > 0)
-        yield* Effect.logInfo(`${one.documents} old documents of ${one.packageName} dropped`)
+    for (const dropping of documents) {
+      if (dropping.documents > 0)
+        yield* Effect.logInfo(`${dropping.documents} old documents of ${dropping.packageName} dropped`)
     }
   }).pipe(
     Effect.catch((cause) =>

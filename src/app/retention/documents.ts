@@ -1,11 +1,12 @@
 /**
- * Documents of one package that are too old: they go from decisions and landmarks, with their digests in their place.
+ * Documents of one package that are too old: they are removed from decisions and landmarks, with their digests left in their
+ * place.
  *
- * What is published now, or was a short while ago, is in snapshots and newer landmarks and stays there.
+ * What is published now, or was recently, is in snapshots and newer landmarks and stays there.
  */
 import { Effect } from "effect"
 import { eventsIn, isEnvelope, withEvents } from "../../adapters/store/encryption/encrypted-decision.ts"
-import { decodeRow } from "../../adapters/store/encryption/stored-row.ts"
+import { decryptDocuments } from "../../adapters/store/encryption/stored-texts.ts"
 import { dropDocuments } from "../../adapters/store/integrity/hash-chain.ts"
 import type { Snapshot } from "../../domain/presentity/snapshot.ts"
 import type { Millis, PackageName } from "../../domain/vocabulary.ts"
@@ -14,7 +15,7 @@ import { withoutDocumentsOf } from "../integrity/dropped-documents.ts"
 
 /**
  * @param from older ones are gone already
- * @param record stores that so many go, before they are gone
+ * @param record stores how many will go, before they are gone
  * @returns how many documents there were
  */
 export const dropDocumentsOf = Effect.fnUntraced(function* <E>(
@@ -58,7 +59,7 @@ const eachPage = Effect.fnUntraced(function* <E>(
     const keyOf = yield* retention.opening(page)
     for (const row of page) {
       let isChanged = false
-      const opened = decodeRow({ origin: "", nonce: "", events: row.events }, keyOf).events
+      const opened = decryptDocuments(row.events, keyOf)
       const key = isEnvelope(row.events) ? keyOf(row.events.of ?? "") : undefined
       const events = eventsIn(row.events).map((event, index) => {
         const isOf = "packageName" in event && event.packageName === packageName

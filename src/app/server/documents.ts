@@ -1,5 +1,5 @@
 /**
- * Authorization documents and hard state out of the sources that the settings name.
+ * Authorization documents and hard state from the sources named by the settings.
  */
 import { Context, Effect, Layer } from "effect"
 import type { SipHandler } from "../../ports/sip-transport.ts"
@@ -9,6 +9,7 @@ import type { Follower } from "../node/documents/source.ts"
 import { hardStateSourceOf, presenceHardState } from "../node/hard-state-source.ts"
 import { rulesKindOf, rulesSourceOf } from "../node/rules-source.ts"
 import { makeOwnRules } from "./own-rules.ts"
+import type { RulesQueue } from "./own-rules.ts"
 import { DocumentSources, PumpService } from "./pump.ts"
 import { ServerSettings } from "./settings.ts"
 import { StorageService } from "./storage.ts"
@@ -18,8 +19,11 @@ export class Documents extends Context.Service<
   {
     readonly rules: Follower
     readonly hardState: Follower
-    /** The handler of SIP requests, that asks for rules first where a function gives them. */
+    /** The handler of SIP requests, which first asks for rules where a function gives them. */
     readonly asking: (handler: SipHandler) => SipHandler
+    /** Answers 503 to the SUBSCRIBEs that still wait for rules. */
+    readonly stopAsking: Effect.Effect<void>
+    readonly queue: () => RulesQueue
   }
 >()("presently/Documents") {}
 
@@ -36,8 +40,7 @@ export const layerDocuments: Layer.Layer<
     const pump = yield* PumpService
     const sources = yield* DocumentSources
     const given = loadedExtensions(config)?.rules
-    const own =
-      given === undefined ? null : yield* makeOwnRules(given, config.rules_wait, circumstances, pump)
+    const own = given === undefined ? null : yield* makeOwnRules(given, config, circumstances, pump)
     const rules =
       own ??
       makeDocumentPoller(
@@ -54,6 +57,12 @@ export const layerDocuments: Layer.Layer<
     )
     sources.add(rules)
     sources.add(hardState)
-    return { rules, hardState, asking: own?.asking ?? ((handler) => handler) }
+    return {
+      rules,
+      hardState,
+      asking: own?.asking ?? ((handler) => handler),
+      stopAsking: own?.stop ?? Effect.void,
+      queue: own?.queue ?? (() => ({ waiting: 0, refused: 0 })),
+    }
   }),
 )

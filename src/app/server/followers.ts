@@ -1,5 +1,5 @@
 /**
- * Who follows what the pump does: the three tables, the feed, the log lines of outages. Each registers itself with the pump.
+ * Followers of the pump: the three tables, the feed, and the log lines about outages. Each registers itself with the pump.
  */
 import { Context, Effect, Layer } from "effect"
 import { EventStore } from "../../ports/event-store.ts"
@@ -15,18 +15,19 @@ import { ActiveTags, PumpService } from "./pump.ts"
 
 export class ProjectorService extends Context.Service<ProjectorService, Projector>()("presently/Projector") {}
 
-/** Decisions the tables may lag behind whatever the period: they bound what a start has to read again. */
-const projectorDecisionsMax = 50_000
-
-/** @param periodSeconds longest lag of the tables behind the log; 0: only at the stop, and by number */
+/**
+ * @param periodSeconds longest lag of the tables behind the log; 0: only at the stop, and by number
+ * @param decisionsMax decisions they may lag behind whatever the period: they bound what a start has to read again
+ */
 export const layerProjector = (
   periodSeconds: number,
+  decisionsMax = 20_000,
 ): Layer.Layer<ProjectorService, never, PumpService | EventStore | PresenceTables> =>
   Layer.effect(
     ProjectorService,
     Effect.gen(function* () {
       const pump = yield* PumpService
-      const projector = yield* makeProjector({ periodSeconds, decisionsMax: projectorDecisionsMax }, pump)
+      const projector = yield* makeProjector({ periodSeconds, decisionsMax }, pump)
       pump.listen({ stored: projector.note })
       return projector
     }),
@@ -60,7 +61,7 @@ export const layerSharingTags: Layer.Layer<SharingTagsService, never, PumpServic
   )
 
 /**
- * Says in the log when the store goes away and comes back, and what of it cannot be read.
+ * Logs when the store goes away and comes back, and what in it cannot be read.
  *
  * @param store its name, in words
  */

@@ -1,5 +1,5 @@
 /**
- * A whole server inside a program of one's own: sockets, store and tables by the same settings as `presently serve`.
+ * A whole server inside a program: sockets, store and tables by the same settings as `presently serve`.
  */
 import type { Layer } from "effect"
 import type { EventPackage } from "../../domain/packages/event-package.ts"
@@ -23,41 +23,41 @@ export interface ServerOptions<Name extends PackageName = PackageName> extends R
   readonly handle_publish?: readonly PublishRule[]
   readonly handle_subscribe?: readonly SubscribeRule[]
   /**
-   * Event packages beside the built-in ones, each with its watcher information as `NAME.winfo`. A fault of one costs the presentity
-   * that it happened on, which answers 500 until the server starts anew; all others go on.
+   * Event packages beside the bundled ones, each with its watcher information as `NAME.winfo`. A fault of one affects the
+   * presentity on which it occurred, which answers 500 until the server starts again; all others continue.
    */
   readonly packages?: readonly EventPackage<unknown, Name>[]
   /**
-   * Authorization documents (RFC 5025) from elsewhere, asked for before each new subscription and when rules are refreshed. Where it
-   * fails or takes longer than `rules_wait`, what was in force stays; where nothing was, watchers wait.
+   * Authorization documents (RFC 5025) from elsewhere, asked for before each new subscription and when rules are refreshed. Where
+   * it fails or takes longer than `rules_wait`, the rules in force stay; where there are none, watchers wait.
    */
   readonly rules?: RulesSource
-  /** Where the log is kept: `storeOf({ … })`, or a layer of one's own. There are no tables then. */
+  /** Where the log is kept: `storeOf({ … })`, or a layer of your own. There are no tables then. */
   readonly store?: Layer.Layer<EventStore, Error>
   /** A module that exports these three, in their place. */
   readonly extensions?: string
 }
 
-/** A server that was started from a program. */
+/** A server that was started by a program. */
 export interface RunningServer {
   /** Where it listens, with real ports: `udp:127.0.0.1:5060`. */
   readonly addresses: readonly string[]
   /** URL of the management port; null when it is off. */
   readonly admin: string | null
-  /** Resolves when all that has come and fallen due so far has happened. */
+  /** Resolves when everything that has arrived and fallen due so far has happened. */
   readonly settle: () => Promise<void>
   /**
    * Reads the files of users and tokens, rules and hard state again, as `presently serve` does on SIGHUP.
    *
-   * @throws ConfigInvalid naming everything that is wrong with them: then nothing has changed
+   * @throws ConfigInvalid naming every error in them: then nothing has changed
    */
   readonly reload: () => Promise<Reloaded>
   /**
-   * Resolves when another program took the log: nothing is decided, answered or sent any more, and `close` is what is left to do.
-   * Never, as long as nobody does.
+   * Resolves when another program took the log: nothing is decided, answered or sent any more, and only `close` is left to do.
+   * Until then it stays pending.
    */
   readonly lost: Promise<LogIsTaken>
-  /** Stops taking requests, decides what is under way, and closes sockets and store. */
+  /** Takes no more requests, decides what is under way, and closes sockets and store. */
   readonly close: () => Promise<void>
   /** The same, for `await using`. */
   readonly [Symbol.asyncDispose]: () => Promise<void>

@@ -1,6 +1,6 @@
 /**
- * `presently/server`: the parts of a server as Effect layers, for programs that put one together themselves. A whole server by
- * settings is `Server.start` of `presently`.
+ * `presently/server`: the parts of a server as Effect layers, for programs that compose their own. `Server.start` of `presently`
+ * starts a whole server from settings.
  */
 export { layerNode, serve } from "./node.ts"
 export { ActiveTags, DocumentSources, PumpService, layerPump } from "./pump.ts"

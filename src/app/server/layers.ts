@@ -1,5 +1,5 @@
 /**
- * All services of a server, each made of those below it.
+ * All services of a server, each built from those below it.
  */
 import { Effect, Layer } from "effect"
 import type { Storage } from "../node/storage.ts"
@@ -27,7 +27,7 @@ const layerServerPump = Layer.unwrap(
   }),
 )
 
-/** Built anew for each server: none of it is shared with another of the same process. */
+/** Built anew for each server: nothing is shared with another server in the same process. */
 export const layerServer = (settings: ServerSettings["Service"], storage: Storage) =>
   layerAdmin.pipe(
     Layer.provideMerge(layerOperations),
@@ -35,7 +35,7 @@ export const layerServer = (settings: ServerSettings["Service"], storage: Storag
     Layer.provideMerge(Layer.mergeAll(layerUpkeep, layerWebhooks)),
     Layer.provideMerge(
       Layer.mergeAll(
-        layerProjector(Math.max(0, settings.config.db_update_period)),
+        layerProjector(Math.max(0, settings.config.db_update_period), settings.config.db_update_decisions),
         layerFeed,
         layerSharingTags,
         layerDocuments,

@@ -1,13 +1,13 @@
 /**
- * A server through its phases (`progress.ts`): up, one after the other, and down again in reverse.
+ * Takes a server through its phases (`progress.ts`): up in their order, and down again in reverse.
  *
- * Sockets open when the log is read and what sources of rules and hard state have is in force. When that takes long, because
- * the database does not answer or a source does not, they open all the same: a request is then told 503 and when to come
- * again, instead of nothing.
+ * Sockets open when the log has been read and the documents from the sources of rules and hard state are in force. When that
+ * takes long, because the database or a source does not answer, they open all the same: requests are then answered 503 with
+ * Retry-After, instead of not at all.
  */
 import { Deferred, Effect } from "effect"
-import type { LogIsTaken } from "../../ports/claim.ts"
-import type { StoreUnfit } from "../../ports/claim.ts"
+import type { LogIsTaken, StoreUnfit } from "../../ports/claim.ts"
+import { EventStore } from "../../ports/event-store.ts"
 import { SipTransport } from "../../ports/sip-transport.ts"
 import type { SipHandler } from "../../ports/sip-transport.ts"
 import { initialTags } from "../config/resolve-config.ts"
@@ -28,19 +28,23 @@ import { Upkeep, WebhooksService } from "./upkeep.ts"
 /** How long sockets stay closed while the log and the sources are being read. */
 const socketsClosedAtMost = "3 seconds"
 
+/** Decisions after which requests have warmed the code themselves. */
+const warmAfter = 500
+
 /** Why a server ends by itself. */
 export type Lost = LogIsTaken | StoreUnfit
 
 export interface Lifecycle {
   /** Succeeds once the log is read and requests are decided. */
   readonly ready: Effect.Effect<void>
-  /** Fails when somebody else has the log, or took it. */
+  /** Fails when another program has the log, or took it. */
   readonly lost: Effect.Effect<never, Lost>
 }
 
-/** Takes a server up; it succeeds when the sockets are open, and the rest follows. The end of the scope takes it down. */
+/** Starts a server; succeeds when the sockets are open, and the rest follows. The end of the scope stops it. */
 export const runServer = Effect.gen(function* () {
-  const { packages } = yield* ServerSettings
+  const { config, packages } = yield* ServerSettings
+  const store = yield* EventStore
   const storage = yield* StorageService
   const sip = yield* SipTransport
   const pump = yield* PumpService
@@ -54,14 +58,23 @@ export const runServer = Effect.gen(function* () {
   const lose = Effect.catch((cause: Lost) => Deferred.fail(lost, cause))
   const unlessLost = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
     Effect.raceFirst(effect, Deferred.await(lost))
-  const loops = yield* loopsOf
-  const up = yield* upTo(isLoaded, isListening, lose)
 
-  yield* Effect.sync(() => warmUp(packages))
   yield* Effect.forkScoped(
-    up.pipe(Effect.andThen(Deferred.succeed(isReady, undefined)), Effect.andThen(loops), lose),
+    warmUp({
+      packages,
+      millisMax: config.warm_up,
+      isOver: () => pump.counters.decisions >= warmAfter || pump.status() === "draining",
+      database: () => (storage.writer() !== null && storage.claim.isSure() ? store : null),
+    }),
   )
-  // until then it may be somebody else's, and theirs the sockets
+  yield* Effect.forkScoped(
+    upTo(isLoaded, isListening, lose).pipe(
+      Effect.andThen(Deferred.succeed(isReady, undefined)),
+      Effect.andThen(loops),
+      lose,
+    ),
+  )
+  // until then the log may belong to another server, and the sockets with it
   yield* unlessLost(storage.claimed)
   yield* unlessLost(Effect.timeoutOption(Deferred.await(isLoaded), socketsClosedAtMost))
   yield* sip.listen(handlerOf(pump, traced(asking(pump.handler), tracing), storage.claim.isSure))
@@ -71,7 +84,7 @@ export const runServer = Effect.gen(function* () {
   return lifecycle
 })
 
-/** Everything up to `ready`, in the order of the phases; each is said when it is done. */
+/** Everything up to `ready`, in the order of the phases; each is reported when it is done. */
 const upTo = Effect.fnUntraced(function* (
   isLoaded: Deferred.Deferred<void>,
   isListening: Deferred.Deferred<void>,
@@ -83,42 +96,39 @@ const upTo = Effect.fnUntraced(function* (
   const { rules, hardState } = yield* Documents
   const tags = yield* SharingTagsService
   const progress = yield* Progress
-  const goDown = yield* down
-  return Effect.gen(function* () {
-    const areKept = yield* storage.prepare
-    if (storage.log !== null && keeper !== null) yield* keeper.begin(storage.log.witness)
-    yield* Effect.forkScoped(lose(storage.writer()?.lost ?? Effect.never))
-    progress.reached("claim")
-    yield* pump.recover
-    progress.reached("log")
-    if (!areKept) yield* storage.fillTables
-    progress.reached("tables")
-    // before anything is decided that could show something: what fell due, what is repeated, what is asked
-    yield* rules.begin
-    progress.reached("rules")
-    yield* beginPolicies(pump)
-    progress.reached("policies")
-    yield* hardState.begin
-    progress.reached("hard state")
-    yield* Deferred.succeed(isLoaded, undefined)
-    yield* Deferred.await(isListening)
-    yield* pump.start
-    // after the pump's own, so before it: what is closed decides, waits and writes nothing more
-    yield* Effect.addFinalizer(goDown)
-    progress.reached("deadlines")
-    yield* tags.begin(initialTags(config))
-    progress.reached("tags")
-    progress.reached("ready")
-  })
+  const areKept = yield* storage.prepare
+  if (storage.log !== null && keeper !== null) yield* keeper.begin(storage.log.witness)
+  yield* Effect.forkScoped(lose(storage.writer()?.lost ?? Effect.never))
+  progress.reached("claim")
+  yield* pump.recover
+  progress.reached("log")
+  if (!areKept) yield* storage.fillTables
+  progress.reached("tables")
+  // before anything is decided that could show something: what fell due, what is repeated, what is requested
+  yield* rules.begin
+  progress.reached("rules")
+  yield* beginPolicies(pump)
+  progress.reached("policies")
+  yield* hardState.begin
+  progress.reached("hard state")
+  yield* Deferred.succeed(isLoaded, undefined)
+  yield* Deferred.await(isListening)
+  yield* pump.start
+  // registered after the pump's own finalizer, so it runs before it: a closed pump decides, waits and writes nothing more
+  yield* Effect.addFinalizer(() => down)
+  progress.reached("deadlines")
+  yield* tags.begin(initialTags(config))
+  progress.reached("tags")
+  progress.reached("ready")
 })
 
-/** What goes on as long as the server lives. */
-const loopsOf = Effect.gen(function* () {
+/** What runs as long as the server lives. */
+const loops = Effect.gen(function* () {
   const { keeper } = yield* ServerSettings
   const { daily, sealer } = yield* Upkeep
   const projector = yield* ProjectorService
   const webhooks = yield* WebhooksService
-  return Effect.all(
+  yield* Effect.all(
     [
       surviving("the tables", projector.run),
       surviving("webhooks", webhooks.run),
@@ -130,7 +140,7 @@ const loopsOf = Effect.gen(function* () {
   )
 })
 
-/** A loop that ends with a defect is begun again, and takes no other with it. */
+/** A loop that ends with a defect is started again, and takes no other down. */
 const surviving = <E, R>(name: string, loop: Effect.Effect<void, E, R>): Effect.Effect<void, E, R> =>
   Effect.catchDefect(loop, (defect) =>
     Effect.logError(`${name}: begun again after a fault (${errorMessage(defect)})`).pipe(
@@ -139,32 +149,32 @@ const surviving = <E, R>(name: string, loop: Effect.Effect<void, E, R>): Effect.
     ),
   )
 
-/** The way down, while the sockets are still open: decide, wait for answers, write down what is known. */
+/** The way down, while the sockets are still open: decide, wait for responses, record what is known. */
 const down = Effect.gen(function* () {
-  const { stopWithin } = yield* ServerSettings
+  const { stopAsking } = yield* Documents
   const { claim } = yield* StorageService
   const { sealer } = yield* Upkeep
   const pump = yield* PumpService
   const projector = yield* ProjectorService
-  return () =>
-    Effect.gen(function* () {
-      if (pump.status() !== "ready" || claim.taken() !== null) return
-      yield* pump.drain
-      yield* Effect.timeoutOption(pump.answered, lingerMillis)
-      yield* pump.record
-      yield* projector.flush
-      if (sealer !== null) yield* sealer.seal
-    }).pipe(Effect.timeoutOption(stopWithin))
-})
+  if (pump.status() !== "ready" || claim.taken() !== null) return
+  yield* stopAsking
+  yield* pump.drain
+  yield* Effect.timeoutOption(pump.answered, lingerMillis)
+  yield* pump.record
+  yield* projector.flush
+  if (sealer !== null) yield* sealer.seal
+}).pipe((going) =>
+  Effect.flatMap(ServerSettings, ({ stopWithin }) => Effect.timeoutOption(going, stopWithin)),
+)
 
-/** What the stack tells of NOTIFYs is told to the traces as well. */
+/** Reports outcomes of NOTIFYs to the traces as well. */
 const traced = (handler: SipHandler, tracing: Tracing | null): SipHandler =>
   tracing === null
     ? handler
     : {
         submit: handler.submit,
-        delivered: (presentity, no, cseq, outcome) => {
-          tracing.delivered(presentity, no, cseq, outcome)
-          handler.delivered(presentity, no, cseq, outcome)
+        delivered: (presentity, id, cseq, outcome) => {
+          tracing.delivered(presentity, id, cseq, outcome)
+          handler.delivered(presentity, id, cseq, outcome)
         },
       }

@@ -1,10 +1,10 @@
 /**
- * What a running server tells a monitoring system. No label ever holds a URI, or anything else that whoever sends us
- * something can choose.
+ * What a running server reports to a monitoring system. No label ever contains a URI, or anything else that a sender of requests
+ * can choose.
  */
 import { monitorEventLoopDelay } from "node:perf_hooks"
 import type { State } from "../../domain/presentity/state.ts"
-import { size, values } from "../../domain/table.ts"
+import { entries, size, values } from "../../domain/table.ts"
 import type { Writer, WriterCounters } from "../../ports/claim.ts"
 import type { WebhookView } from "../../ports/operations.ts"
 import type { SipCounters } from "../../ports/sip-transport.ts"
@@ -17,6 +17,7 @@ import type { CarriedMetrics } from "../telemetry/carried.ts"
 import { openMetricsText } from "../telemetry/open-metrics.ts"
 import type { Family, Sample } from "../telemetry/open-metrics.ts"
 import { version } from "../version.ts"
+import type { RulesQueue } from "./own-rules.ts"
 
 export interface MetricsSource {
   readonly wire: Readonly<SipCounters>
@@ -32,20 +33,21 @@ export interface MetricsSource {
   readonly position: () => number
   readonly webhooks: () => readonly WebhookView[]
   readonly sources: () => readonly SourceHealth[]
+  readonly rulesQueue: () => RulesQueue
   readonly reloads: Readonly<ReloadCounters>
   readonly timekeeping: { readonly families: () => readonly Family[] }
-  /** Null: the log is not ours yet, or nobody else can have it. */
+  /** Null: the log is not ours yet, or no other program can have it. */
   readonly writer?: () => Writer | null
-  /** Of the process; absent: nobody else can have the log. */
+  /** Of the process; absent: no other program can have the log. */
   readonly writerCounters?: Readonly<WriterCounters>
 }
 
 export interface Metrics {
   readonly text: (source: MetricsSource) => string
   readonly appended: (millis: number) => void
-  /** So many NOTIFYs left so long after what they tell of. */
+  /** So many NOTIFYs left, and how long after the change that they show. */
   readonly notified: (count: number, millis: number) => void
-  /** Whoever is started next in this process counts on from there. */
+  /** The next server in this process continues from these counts. */
   readonly carry: (source: MetricsSource) => void
   readonly close: () => void
 }
@@ -163,6 +165,16 @@ const wireFamilies = (wire: Readonly<SipCounters>): readonly Family[] => [
     { labels: { reason: "connection" }, value: wire.connectionsRefused },
     { labels: { reason: "send" }, value: wire.sendErrors },
   ]),
+  ...notifyFamilies(wire),
+  counter("presently_defects", "Faults of this software while a message was handled.", wire.defects),
+  gauge("presently_sip_connections", "Open TCP connections.", wire.connections),
+  gauge("presently_sip_transactions", "Transactions under way.", [
+    { labels: { side: "server" }, value: wire.serverTransactions },
+    { labels: { side: "client" }, value: wire.clientTransactions },
+  ]),
+]
+
+const notifyFamilies = (wire: Readonly<SipCounters>): readonly Family[] => [
   counter("presently_notify_sent", "NOTIFY requests begun.", wire.notifySent),
   counter("presently_notify_retransmitted", "NOTIFY requests sent once more.", wire.notifyRetransmitted),
   counter("presently_notify_outcomes", "How NOTIFYs ended.", [
@@ -197,15 +209,10 @@ const wireFamilies = (wire: Readonly<SipCounters>): readonly Family[] => [
     wire.clientOctets,
     "bytes",
   ),
-  counter("presently_defects", "Faults of this software while a message was handled.", wire.defects),
-  gauge("presently_sip_connections", "Open TCP connections.", wire.connections),
-  gauge("presently_sip_transactions", "Transactions under way.", [
-    { labels: { side: "server" }, value: wire.serverTransactions },
-    { labels: { side: "client" }, value: wire.clientTransactions },
-  ]),
 ]
 
-const pumpFamilies = ({ pump, counts, lag, position }: MetricsSource): readonly Family[] => {
+const pumpFamilies = ({ pump, counts, lag, position, rulesQueue }: MetricsSource): readonly Family[] => {
+  const rules = rulesQueue()
   const { presentities, dialogs, undecided } = counts()
   return [
     counter("presently_log_decisions", "Decisions stored.", pump.decisions),
@@ -218,7 +225,13 @@ const pumpFamilies = ({ pump, counts, lag, position }: MetricsSource): readonly 
     counter("presently_refused", "Requests answered 503.", [
       { labels: { reason: "busy" }, value: pump.refusedBusy },
       { labels: { reason: "unavailable" }, value: pump.refusedUnavailable },
+      { labels: { reason: "rules" }, value: rules.refused },
     ]),
+    gauge(
+      "presently_rules_waiting",
+      "SUBSCRIBEs that wait for the function that gives rules.",
+      rules.waiting,
+    ),
     counter("presently_store_outages", "Times the store went away.", pump.outages),
     gauge("presently_log_position", "Position up to which the log is committed.", position()),
     gauge("presently_projection_lag_events", "Decisions that the tables do not show yet.", lag().decisions),
@@ -249,21 +262,21 @@ const writerFamilies = (
   ),
 ]
 
-/** Counted when asked: one look at everything alive. */
+/** Computed on request: one pass over everything alive. */
 const stateFamilies = (states: Iterable<State>): readonly Family[] => {
   const publications = new Map<string, number>()
   const subscriptions = new Map<string, { active: number; pending: number; waiting: number }>()
-  const of = (event: string) => {
+  const countsOf = (event: string) => {
     const found = subscriptions.get(event) ?? { active: 0, pending: 0, waiting: 0 }
     subscriptions.set(event, found)
     return found
   }
   for (const state of states) {
-    for (const [event, live] of state.publications) {
+    for (const [event, live] of entries(state.publications)) {
       publications.set(event, (publications.get(event) ?? 0) + size(live))
     }
-    for (const { packageName, status } of values(state.subscriptions)) of(packageName)[status] += 1
-    for (const { packageName } of values(state.waiting)) of(packageName).waiting += 1
+    for (const { packageName, status } of values(state.subscriptions)) countsOf(packageName)[status] += 1
+    for (const { packageName } of values(state.waiting)) countsOf(packageName).waiting += 1
   }
   return [
     gauge(
@@ -282,20 +295,21 @@ const stateFamilies = (states: Iterable<State>): readonly Family[] => {
 }
 
 const webhookFamilies = (webhooks: readonly WebhookView[]): readonly Family[] => {
-  const sum = (of: (one: WebhookView) => number): number => webhooks.reduce((all, one) => all + of(one), 0)
+  const sum = (valueOf: (webhook: WebhookView) => number): number =>
+    webhooks.reduce((all, webhook) => all + valueOf(webhook), 0)
   return [
     gauge(
       "presently_webhooks",
       "Webhooks by state.",
       (["sending", "retrying", "stopped"] as const).map((state) => ({
         labels: { state },
-        value: sum((one) => (one.state === state ? 1 : 0)),
+        value: sum((webhook) => (webhook.state === state ? 1 : 0)),
       })),
     ),
     gauge(
       "presently_webhook_dead_letters",
       "Messages that webhooks never took.",
-      sum((one) => one.dead_letters),
+      sum((webhook) => webhook.dead_letters),
     ),
   ]
 }

@@ -1,5 +1,5 @@
 /**
- * The smallest server: a pump between a store and a SIP stack, for programs that put one together themselves.
+ * The smallest server: a pump between a store and a SIP stack, for programs that compose one themselves.
  */
 import { Effect, Layer } from "effect"
 import type { Scope } from "effect"
@@ -7,23 +7,22 @@ import { soleClaim } from "../../ports/claim.ts"
 import { EventStore } from "../../ports/event-store.ts"
 import { SipTransport } from "../../ports/sip-transport.ts"
 import type { BindFailed, SipHandler } from "../../ports/sip-transport.ts"
-import { pumpDefaults } from "../node/pump.ts"
 import type { Pump } from "../node/pump.ts"
 import { ActiveTags, DocumentSources, PumpService, layerPump } from "./pump.ts"
 import type { NodeOptions } from "./pump.ts"
 
-/** How long a stop waits for answers to NOTIFYs already sent. */
+/** How long a stop waits for responses to NOTIFYs already sent. */
 export const lingerMillis = 1500
 
-/** A pump with what it asks: every sharing tag is active, and no document unread, until somebody says otherwise. */
+/** A pump with the services that it asks: until they are told otherwise, every sharing tag is active, and no document is unread. */
 export const layerNode = (
   options: NodeOptions,
 ): Layer.Layer<PumpService | ActiveTags | DocumentSources, never, EventStore | SipTransport> =>
   layerPump(options).pipe(Layer.provideMerge(Layer.mergeAll(ActiveTags.layer, DocumentSources.layer)))
 
 /**
- * Reads the log, opens the sockets, decides what fell due meanwhile and takes requests; succeeds when it does. Waits for a store
- * that does not answer. The end of the scope takes no more requests, waits for what is under way and closes the sockets.
+ * Reads the log, opens the sockets, decides what fell due meanwhile and takes requests, and then succeeds. Waits for a store that
+ * does not answer. The end of the scope takes no more requests, waits for what is under way and closes the sockets.
  */
 export const serve: Effect.Effect<void, BindFailed, PumpService | SipTransport | EventStore | Scope.Scope> =
   Effect.gen(function* () {
@@ -42,14 +41,14 @@ export const serve: Effect.Effect<void, BindFailed, PumpService | SipTransport |
     )
   })
 
-/** What a stack asks and tells while it runs: requests are answered 503 until the pump is ready. */
+/** The handler that a stack calls while it runs: requests are answered 503 until the pump is ready. */
 export const handlerOf = (
-  { status }: Pump,
+  { status, retryAfter }: Pump,
   { submit, delivered }: SipHandler,
   maySend: () => boolean,
 ): SipHandler => ({
   submit,
   delivered,
-  overload: () => (status() === "ready" ? null : pumpDefaults),
+  overload: () => (status() === "ready" ? null : { retryAfter }),
   maySend,
 })

@@ -1,5 +1,5 @@
 /**
- * What an operator may ask of a running server, and the port where he does.
+ * What an operator may ask of a running server, and the management port.
  */
 import { Clock, Context, Effect, Layer, Tracer } from "effect"
 import type { Scope } from "effect"
@@ -30,7 +30,7 @@ export class OperationsService extends Context.Service<OperationsService, Operat
   "presently/Operations",
 ) {}
 
-/** All that `presently status` shows. */
+/** Everything that `presently status` shows. */
 const statusOf = Effect.gen(function* () {
   const { carried } = yield* ServerSettings
   const storage = yield* StorageService
@@ -107,14 +107,14 @@ const adminSource = Effect.gen(function* () {
     version,
     metrics: metrics.text,
     degraded: () => [...degradedKinds(sources.health()), ...timekeeping.troubles()],
-    // a standby has done all that it can
+    // a standby has done everything it can
     hasStarted: () => progress.hasStarted() || storage.waitingFor() !== null,
     notReady: () => standbyText(storage) ?? (pump.status() === "ready" ? doubtOf(storage) : pump.status()),
     unsure: () => standbyText(storage) ?? doubtOf(storage),
   }
 })
 
-/** A second server on one machine finds the presumed port taken: then any other will do, as long as nobody chose. */
+/** A second server on one machine finds the default port taken: any other will do then, unless the operator chose it. */
 export const layerAdmin = Layer.effect(
   AdminPort,
   Effect.gen(function* () {
@@ -125,7 +125,7 @@ export const layerAdmin = Layer.effect(
     const source = yield* adminSource
     const options = { ...config.admin, tokens }
     const opened = (port: number) => {
-      // what a caller's request is part of is said by the caller, not by whoever started this server
+      // the parent span comes from the caller's request, not from whoever started this server
       const opening = Effect.updateContext(
         openAdmin({ ...options, port }, source),
         (context: Context.Context<Scope.Scope>) => Context.omit(Tracer.ParentSpan)(context) as typeof context,

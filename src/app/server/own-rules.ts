@@ -1,49 +1,71 @@
 /**
- * Authorization documents that a function of the program, or of a module, gives: asked for before each new subscription.
+ * Authorization documents that a function of the program, or of a module, gives: a server asks it before each new subscription.
  */
-import { Clock, Effect, Fiber } from "effect"
-import { policyOf } from "../../domain/presentity/watching.ts"
-import type { PackageName, Uri } from "../../domain/vocabulary.ts"
-import type { SipHandler } from "../../ports/sip-transport.ts"
+import { Clock, Deferred, Effect, Exit, Fiber } from "effect"
+import type { Uri } from "../../domain/vocabulary.ts"
+import type { Request, SipHandler } from "../../ports/sip-transport.ts"
+import type { Config } from "../config/config.ts"
 import type { RulesSource } from "../extensions/extensions.ts"
 import { makeRulesAsker } from "../library/rules-source.ts"
 import type { RulesAsker } from "../library/rules-source.ts"
+import { NotAnswered } from "../library/shared-questions.ts"
 import type { Follower, SourceHealth, Troubled } from "../node/documents/source.ts"
 import type { Pump } from "../node/pump.ts"
+import { unavailable } from "../node/pump/release.ts"
 import type { Circumstances } from "./settings.ts"
 
-/** The origin of what it puts in force. */
+/** The origin of the decisions that put its rules in force, and its name for operators. */
 const origin = "rules of one's own"
 
-/** What is followed as any other source of documents, and asked before a subscription is decided. */
-export interface OwnRules extends Follower {
-  /** The same handler, that asks first when a SUBSCRIBE is new. */
-  readonly asking: (handler: SipHandler) => SipHandler
+/** SUBSCRIBEs that wait for the function, and those that were answered 503 because too many did. */
+export interface RulesQueue {
+  readonly waiting: number
+  readonly refused: number
 }
 
-/** @param waitSeconds after which a question without an answer has failed */
+/** Followed as any other source of documents, and asked before a subscription is decided. */
+export interface OwnRules extends Follower {
+  /** The same handler, which asks first when a SUBSCRIBE is new. */
+  readonly asking: (handler: SipHandler) => SipHandler
+  readonly queue: () => RulesQueue
+  /** Answers 503 to whatever waits, as long as the sockets are open for that. */
+  readonly stop: Effect.Effect<void>
+}
+
+/** Its settings: the answer is waited for so many seconds, by so many SUBSCRIBEs at most. */
+type Bounds = Pick<Config, "rules_wait" | "rules_waiting_max">
+
 export const makeOwnRules = Effect.fnUntraced(function* (
   rules: RulesSource,
-  waitSeconds: number,
+  { rules_wait: waitSeconds, rules_waiting_max: waitingMax }: Bounds,
   { packages, limits }: Circumstances,
   pump: Pump,
 ) {
   const clock = yield* Clock.Clock
   const run = Effect.runForkWith(yield* Effect.context<never>())
-  const asksRules = (presentity: Uri, name: PackageName): boolean => {
-    const eventPackage = packages.find(name)
-    return eventPackage !== null && policyOf(eventPackage, presentity, limits.watching) === "rules"
-  }
-  const asker = makeRulesAsker({
+  const asker = yield* makeRulesAsker({
     rules,
-    asksRules,
-    waitMillis: waitSeconds * 1000,
+    packages,
+    limits,
+    pump,
+    origin,
+    waitSeconds,
+    waitingMax,
     onFault: null,
     failed: () => {},
-    states: () => [...pump.engine.presentities()].flatMap((uri) => pump.engine.state(uri) ?? []),
-    state: pump.engine.state,
-    amend: (presentity, command) => pump.amend(presentity, command, origin),
   })
+  const stopped = Deferred.makeUnsafe<never, NotAnswered>()
+  const waiting = new Set<Fiber.Fiber<unknown>>()
+  let refused = 0
+  const refuse = ({ answer }: Request, why: NotAnswered["why"]): void => {
+    if (why === "busy" && refused++ === 0)
+      run(
+        Effect.logWarning(
+          `rules_waiting_max = ${waitingMax} is reached: further SUBSCRIBEs get 503 until the function that gives rules answers`,
+        ),
+      )
+    answer({ _tag: "Rejected", rejection: unavailable(why, pump.retryAfter) })
+  }
   const ownRules: OwnRules = {
     // as with every source: a start, and a reload, wait for it but not for ever; what was in force counts meanwhile
     begin: Effect.gen(function* () {
@@ -53,6 +75,11 @@ export const makeOwnRules = Effect.fnUntraced(function* (
     poll: Effect.asVoid(Effect.timeoutOption(asker.askAll, waitSeconds * 1000)),
     isUnread: asker.isUnread,
     health: healthOf(asker, () => clock.currentTimeMillisUnsafe()),
+    queue: () => ({ waiting: asker.waiting(), refused }),
+    stop: Effect.suspend(() => {
+      Deferred.doneUnsafe(stopped, Effect.fail(new NotAnswered({ why: "stopping" })))
+      return Fiber.awaitAll(waiting)
+    }),
     asking: (handler) => ({
       ...handler,
       submit: (request) => {
@@ -61,15 +88,27 @@ export const makeOwnRules = Effect.fnUntraced(function* (
         if (command._tag !== "Subscribe" || presentity === null || pump.status() !== "ready")
           return handler.submit(request)
         const { packageName } = command
-        if (packageName === null || !asksRules(presentity, packageName)) return handler.submit(request)
-        run(asker.ask(presentity, packageName)).addObserver(() => handler.submit(request))
+        if (packageName === null || !asker.asksRules(presentity, packageName)) return handler.submit(request)
+        const asked = asker
+          .ask(presentity, packageName)
+          .pipe(
+            Effect.raceFirst(Deferred.await(stopped)),
+            Effect.match({ onSuccess: () => null, onFailure: ({ why }) => why }),
+          )
+        const fiber = run(asked)
+        waiting.add(fiber)
+        fiber.addObserver((exit) => {
+          waiting.delete(fiber)
+          const why = Exit.isSuccess(exit) ? exit.value : "stopping"
+          return why === null ? handler.submit(request) : refuse(request, why)
+        })
       },
     }),
   }
   return ownRules
 })
 
-/** Of whom nothing can be said for the moment, each since it was first seen so. */
+/** Presentities whose rules cannot be read at the moment, each with the time when that was first so. */
 const healthOf = (asker: RulesAsker, now: () => number): (() => SourceHealth) => {
   const since = new Map<string, number>()
   return () => {
@@ -78,8 +117,8 @@ const healthOf = (asker: RulesAsker, now: () => number): (() => SourceHealth) =>
       const key = `${event} ${presentity}`
       const first = since.get(key) ?? now()
       since.set(key, first)
-      const of = { packageName: event, presentity: presentity as Uri }
-      return { of, file: origin, why, since: first }
+      const subject = { packageName: event, presentity: presentity as Uri }
+      return { of: subject, file: origin, why, since: first }
     })
     for (const key of since.keys())
       if (!failing.some(({ event, presentity }) => key === `${event} ${presentity}`)) since.delete(key)

@@ -1,26 +1,26 @@
 /**
- * The phases of a start, in their order, and whether it is through. Sockets may open before the log is read, when that takes long.
+ * The phases of a start, in their order, and whether it is complete. When reading the log takes long, sockets open before that.
  */
 import { Context, Layer } from "effect"
 
 export const phases = [
-  /** The log is this process's own, and the database has the present layout. */
+  /** The log belongs to this process, and the database has the present layout. */
   "claim",
-  /** The log is read: what lives is in memory. */
+  /** The log is read: everything alive is in memory. */
   "log",
-  /** The three tables show what the log says. */
+  /** The three tables match the log. */
   "tables",
-  /** What the sources of authorization documents have is in force, before anything is decided that could show something. */
+  /** Documents from the sources of authorization documents are in force, before anything is decided that could show something. */
   "rules",
-  /** So are the policies about who may watch. */
+  /** The policies about who may watch are in force. */
   "policies",
-  /** And what is shown while nobody publishes. */
+  /** Hard state is in force. */
   "hard state",
-  /** SIP requests come in, and are answered 503 until all is there. */
+  /** SIP requests arrive, and are answered 503 until everything is ready. */
   "sockets",
   /** What fell due meanwhile is decided, and requests are. */
   "deadlines",
-  /** Sharing tags are as the log and the settings have them. */
+  /** Sharing tags are as the log and the settings say. */
   "tags",
   "ready",
 ] as const

@@ -1,5 +1,5 @@
 /**
- * The pump as a service, and the small services that stand before it: what it asks is filled in later by those who know.
+ * The pump as a service, and the small services below it: what the pump asks is filled in later by those who know.
  */
 import { Context, Effect, Layer } from "effect"
 import type { IsUnread } from "../../domain/presentity/context.ts"
@@ -10,12 +10,12 @@ import { makePump, pumpDefaults } from "../node/pump.ts"
 import type { Pump, PumpOptions } from "../node/pump.ts"
 import type { Tracing } from "../telemetry/tracing.ts"
 
-/** Which sharing tags this server looks after. Until somebody knows better: all. */
+/** Which sharing tags are active on this server; all of them until `ask` says who knows. */
 export class ActiveTags extends Context.Service<
   ActiveTags,
   {
     readonly isActive: (tag: string) => boolean
-    /** Says who knows, from now on. */
+    /** Sets who knows, from now on. */
     readonly ask: (isActive: (tag: string) => boolean) => void
   }
 >()("presently/ActiveTags") {
@@ -26,16 +26,16 @@ export class ActiveTags extends Context.Service<
 }
 
 /**
- * Where documents come from that somebody else keeps: authorization documents, hard state. Each source adds itself; until there is
- * one, nothing is unread.
+ * Sources of documents that are kept elsewhere: authorization documents, hard state. Each source registers itself; until one has,
+ * nothing is unread.
  */
 export class DocumentSources extends Context.Service<
   DocumentSources,
   {
     readonly add: (source: Follower) => void
-    /** Whether the source that keeps rules for somebody has not been read yet. */
+    /** Whether the source of a presentity's rules has not been read yet. */
     readonly isUnread: IsUnread
-    /** Looks at each of them at once, in the order in which they were added. */
+    /** Reads each of them now, in the order of registration. */
     readonly poll: Effect.Effect<void>
     readonly health: () => readonly SourceHealth[]
   }
@@ -57,14 +57,14 @@ export class DocumentSources extends Context.Service<
 /** The loop between store and SIP: see `node/pump.ts`. */
 export class PumpService extends Context.Service<PumpService, Pump>()("presently/Pump") {}
 
-/** What is decided with, what happens at a defect, and what is other than usual. */
+/** What decisions depend on, what happens at a defect, and options that differ from the defaults. */
 export type NodeOptions = Pick<PumpOptions, "packages" | "limits" | "authorize" | "onDefect"> &
   Partial<Omit<PumpOptions, "isTagActive" | "isUnread">> & {
     /** Null: no request is traced. */
     readonly tracing?: Tracing | null
   }
 
-/** A pump that sends its NOTIFYs by the transport and keeps its decisions in the store. It does nothing before it is started. */
+/** A pump that sends its NOTIFYs through the transport and keeps its decisions in the store. It does nothing before it is started. */
 export const layerPump = ({
   tracing = null,
   ...options

@@ -1,5 +1,5 @@
 /**
- * Who may do what, and how that is read again while the server runs.
+ * Users, tokens and policies, and how they are read again while the server runs.
  */
 import { Context, Effect, Layer } from "effect"
 import type { ConfigInvalid } from "../config/config.ts"

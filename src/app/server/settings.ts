@@ -1,5 +1,5 @@
 /**
- * What a server is made of before anything is opened: its configuration, and all that is made of it.
+ * What a server is made of before anything is opened: its configuration, and everything derived from it.
  */
 import { Context, Effect } from "effect"
 import type { Duration } from "effect"
@@ -16,19 +16,19 @@ import type { LogLevels } from "../telemetry/log-levels.ts"
 
 export interface StartOptions {
   readonly levels: LogLevels
-  /** How long a stop may decide, answer and write what is under way. */
+  /** How long a stop may take to decide, answer and write what is under way. */
   readonly stopWithin: Duration.Input
-  /** The configuration as it is given when a reload is asked for. */
+  /** The configuration as given at the time of a reload. */
   readonly reread: Effect.Effect<Config, ConfigInvalid>
-  /** Who others are told has the log. */
+  /** Who has the log, as other programs are told. */
   readonly program: string
-  /** What a process counts for as long as it lives, when it starts one server after another. */
+  /** What a process counts for its whole life, when it starts one server after another. */
   readonly carried: Carried
 }
 
 type Resolved = Effect.Success<ReturnType<typeof resolveConfig>>
 
-/** How decisions are made, whoever asks for them. */
+/** What decisions depend on, whoever asks for them. */
 export interface Circumstances {
   readonly packages: Resolved["packages"]
   readonly limits: Limits
@@ -39,17 +39,17 @@ export class ServerSettings extends Context.Service<
   ServerSettings,
   StartOptions &
     Resolved & {
-      /** As it was given: a module that it names is not loaded there. */
+      /** As given: a module that it names is not loaded there. */
       readonly given: Config
       readonly circumstances: Circumstances
-      /** Null: a program tells the time. */
+      /** Null: a program provides the time. */
       readonly keeper: ClockKeeper | null
       /** Writes a line into the server's log, from where no effect can be run. */
       readonly say: (line: Effect.Effect<void>) => void
     }
 >()("presently/ServerSettings") {}
 
-/** Fails with everything that is wrong with the configuration; says what is in force and cannot be meant. */
+/** Fails with every error in the configuration; logs advice about settings that cannot be what was meant. */
 export const resolveSettings = Effect.fnUntraced(function* (
   given: Config,
   options: StartOptions,
@@ -68,7 +68,7 @@ export const resolveSettings = Effect.fnUntraced(function* (
   return ServerSettings.of({ ...options, ...resolved, given, circumstances, keeper, say })
 })
 
-/** A fault of an event package of one's own, or a defect of presently itself, with its stack. */
+/** A fault in an event package of your own, or a defect of presently itself, with its stack. */
 export const defectLine = (where: string, what: string, defect: unknown): Effect.Effect<void> => {
   if (defect instanceof PackageFault)
     return Effect.logError(

@@ -1,5 +1,5 @@
 /**
- * The SIP side of a server: what its settings are for the stack.
+ * The SIP side of a server: turns its settings into options of the stack.
  */
 import { randomBytes } from "node:crypto"
 import { Effect, Layer } from "effect"
@@ -14,7 +14,7 @@ import type { Users } from "../config/users.ts"
 import { Reload } from "./reload.ts"
 import { ServerSettings, defectLine } from "./settings.ts"
 
-/** The stack as the settings of a server have it. */
+/** The stack with the options of a server. */
 export const layerServerSip: Layer.Layer<SipTransport, never, ServerSettings | Reload> = Layer.unwrap(
   Effect.gen(function* () {
     const { config, packages, policy, say } = yield* ServerSettings
@@ -65,7 +65,7 @@ const authOf = (config: Config, users: Users | null): NonNullable<SipOptions["au
         algorithms: config.digest_md5 ? ["SHA-256", "MD5"] : ["SHA-256"],
       }
 
-/** Said once: from then on the counters tell. */
+/** Logged once; from then on the counters tell. */
 const limitInWords = (limit: SipLimit, value: number): string => {
   switch (limit) {
     case "unanswered_octets_max":

@@ -1,5 +1,5 @@
 /**
- * Starting a server inside a program. Loaded by the first `Server.start`: a program without a server needs nothing of this.
+ * Starts a server inside a program. Loaded by the first `Server.start`: a program without a server needs none of this.
  */
 import { Clock, Effect, Exit, Logger, Scope } from "effect"
 import type { LogIsTaken } from "../../ports/claim.ts"
@@ -31,6 +31,7 @@ export const startWithin = async (
     defaults: {
       listen: ["udp:127.0.0.1:0", "tcp:127.0.0.1:0"],
       admin: "off",
+      warm_up: 0,
       memory: options.data === undefined && options.database_url === undefined,
     },
     own: brings ? { ...settings, extensions: given } : settings,
@@ -95,7 +96,7 @@ const argumentFaults = (options: unknown, now: unknown): readonly string[] => [
 
 const brought = ["packages", "rules", "store"]
 
-/** @throws ConfigInvalid with everything that is wrong, not only what cannot be read */
+/** @throws ConfigInvalid with every error, not only what cannot be read */
 const readAll = async (given: Given): Promise<Config> => {
   try {
     return readConfig(given)

@@ -1,7 +1,7 @@
 /**
- * A whole server from a configuration: store, pump, tables, SIP and management port, up and down in the right order.
+ * A whole server from a configuration: store, pump, tables, SIP and management port, started and stopped in the right order.
  *
- * What it is made of are the layers in `server/layers.ts`; in which order it goes up and down is in `server/lifecycle.ts`.
+ * Its layers are in `server/layers.ts`, the order of start and stop in `server/lifecycle.ts`.
  */
 import { Clock, Context, Effect, Layer, Scope } from "effect"
 import type { Duration } from "effect"
@@ -34,32 +34,32 @@ export interface Server {
   readonly addresses: () => readonly string[]
   /** URL of the management port; null: there is none. */
   readonly admin: string | null
-  /** Where facts are kept, in words. */
+  /** Where decisions are kept, in words. */
   readonly store: string
   /** Who may watch which package, in one line. */
   readonly watching: string
   readonly status: () => "starting" | "ready" | "down" | "draining"
   /** Succeeds once the log is read and requests are decided. */
   readonly ready: Effect.Effect<void>
-  /** Succeeds once all that has come and fallen due so far is decided, stored and released. */
+  /** Succeeds once everything that has arrived and fallen due so far is decided, stored and released. */
   readonly settle: Effect.Effect<void>
-  /** Reads users, tokens, rules, hard state and log level again; nothing is changed when anything is wrong with them. */
+  /** Reads users, tokens, rules, hard state and log level again; changes nothing when there is an error in any of them. */
   readonly reload: Effect.Effect<Reloaded, ConfigInvalid>
   /** When it got the log that it had waited for, by `performance.now()`; null: it did not wait. */
   readonly tookOverAt: () => number | null
-  /** Fails when somebody else has the log, or took it: then nothing is decided, said or sent any more. */
+  /** Fails when another program has the log, or took it: then nothing is decided, answered or sent any more. */
   readonly lost: Effect.Effect<never, LogIsTaken | StoreUnfit>
 }
 
-/** What a stop may take at most; what is not written by then, the next start makes up for. */
+/** The longest time for a stop; the next start makes up for what is not written by then. */
 const stopsWithin: Duration.Input = "8 seconds"
 
 /**
- * Starts a server that lives as long as the scope. It goes by the machine's clock, but for jumps that nothing confirms, unless a
- * program tells the time.
+ * Starts a server that lives as long as the scope. It goes by the machine's clock, except for unconfirmed jumps, unless a program
+ * provides the time.
  *
- * Fails with LogIsTaken when another program has the log, and with StoreUnfit when the database will not do; as a standby it waits
- * for the log, with nothing but the management port open.
+ * Fails with LogIsTaken when another program has the log, and with StoreUnfit when the database cannot be used; as a standby it
+ * waits for the log, with nothing but the management port open.
  */
 export const startServer = Effect.fn("Server.start")(function* (
   config: Config,
@@ -97,7 +97,7 @@ const start = Effect.fnUntraced(function* (
     (end) => Effect.sync(end),
   )
   const scope = yield* Effect.scope
-  // whatever this program has built of the same layers is not ours
+  // layers that this program has built for itself are not shared
   const services = yield* Layer.buildWithMemoMap(
     layerServer(settings, storage),
     Layer.makeMemoMapUnsafe(),

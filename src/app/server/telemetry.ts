@@ -1,5 +1,5 @@
 /**
- * What a server tells of itself to whoever monitors it: metrics, and traces of requests.
+ * Telemetry of a server: metrics, and traces of requests.
  */
 import { Clock, Context, Effect, Layer } from "effect"
 import type { State } from "../../domain/presentity/state.ts"
@@ -7,6 +7,7 @@ import { SipTransport } from "../../ports/sip-transport.ts"
 import type { Pump } from "../node/pump.ts"
 import { makeTracing } from "../telemetry/tracing.ts"
 import type { Tracing } from "../telemetry/tracing.ts"
+import { Documents } from "./documents.ts"
 import { ProjectorService } from "./followers.ts"
 import { makeMetrics } from "./metrics.ts"
 import type { MetricsSource } from "./metrics.ts"
@@ -43,6 +44,7 @@ export const layerMetrics: Layer.Layer<
   | PumpService
   | ProjectorService
   | DocumentSources
+  | Documents
   | Reload
   | SipTransport
   | Upkeep
@@ -73,6 +75,7 @@ export const layerMetrics: Layer.Layer<
       position: () => pump.committed().position,
       webhooks: (yield* WebhooksService).desk.list,
       sources: (yield* DocumentSources).health,
+      rulesQueue: (yield* Documents).queue,
       reloads: (yield* Reload).counters,
       timekeeping: (yield* Upkeep).timekeeping,
       writer: storage.writer,

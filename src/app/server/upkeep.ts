@@ -1,5 +1,5 @@
 /**
- * What is done to the log beside deciding: retention, erasure, signatures, the repair of tables, webhooks.
+ * Work on the log beside decisions: retention, erasure, seals, the repair of tables, webhooks.
  */
 import { Context, Effect, Layer } from "effect"
 import { allowedHosts } from "../../adapters/webhooks/allowed.ts"
@@ -19,7 +19,7 @@ import { PumpService } from "./pump.ts"
 import { ServerSettings } from "./settings.ts"
 import { StorageService } from "./storage.ts"
 
-/** Null where there is no database, or nothing asks for it. */
+/** Null where there is no database, or the settings do not ask for it. */
 export class Upkeep extends Context.Service<
   Upkeep,
   {

@@ -1,6 +1,6 @@
 /**
- * Counters of a process that starts one server after another: a standby that lost the log begins anew in the same process, and
- * what counts for as long as that lives must not go back.
+ * Counters of a process that starts one server after another: a standby that lost the log starts again in the same process, and
+ * counters must not go back.
  */
 import type { WriterCounters } from "../../ports/claim.ts"
 import { makeHistogram } from "./histogram.ts"
@@ -15,7 +15,7 @@ export interface Carried {
 export interface CarriedMetrics {
   readonly append: Histogram
   readonly latency: Histogram
-  /** By family, and by labels as text, what servers that have ended counted. */
+  /** What servers that have ended counted, by family and by labels as text. */
   readonly before: Map<string, Map<string, Sample>>
 }
 
@@ -24,7 +24,7 @@ export const nothingCarried = (): Carried => ({
   metrics: { append: makeHistogram(), latency: makeHistogram(), before: new Map() },
 })
 
-/** Counted by the process itself, whatever server it runs. */
+/** Counted by the process itself, whichever server it runs. */
 const ofProcess: ReadonlySet<string> = new Set([
   "process_cpu_seconds",
   "presently_process_stops",
@@ -33,7 +33,7 @@ const ofProcess: ReadonlySet<string> = new Set([
   "presently_writer_fenced",
 ])
 
-/** The same families, with what was counted before added to the counters. */
+/** The same families, with earlier counts added to the counters. */
 export const withCarried = (
   families: readonly Family[],
   { before }: Pick<CarriedMetrics, "before">,
@@ -49,10 +49,13 @@ export const withCarried = (
     return { ...family, samples: [...samples.values()] }
   })
 
-/** Remembers what a server counted that ends. */
+/** Remembers what a server counted, when it ends. */
 export const carryOn = (families: readonly Family[], { before }: Pick<CarriedMetrics, "before">): void => {
   for (const family of withCarried(families, { before })) {
     if (family.type !== "counter" || ofProcess.has(family.name)) continue
-    before.set(family.name, new Map(family.samples.map((one) => [JSON.stringify(one.labels ?? {}), one])))
+    before.set(
+      family.name,
+      new Map(family.samples.map((sample) => [JSON.stringify(sample.labels ?? {}), sample])),
+    )
   }
 }

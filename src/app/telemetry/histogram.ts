@@ -1,5 +1,5 @@
 /**
- * How long things took, in plain numbers: one addition per observation.
+ * Durations as a histogram of plain numbers: one addition per observation.
  */
 
 export interface Histogram {
@@ -8,7 +8,7 @@ export interface Histogram {
   /** Observations up to each bound and above the one before; one more for those above the last. */
   readonly counts: readonly number[]
   readonly sum: () => number
-  /** `times` things that took as long as each other. */
+  /** Adds `times` observations of the same value. */
   readonly observe: (seconds: number, times?: number) => void
 }
 

@@ -1,5 +1,5 @@
 /**
- * How much the server says: can be changed while it runs.
+ * The log level, which can be changed while the server runs.
  */
 import { Logger } from "effect"
 import type { LogLevel } from "../../ports/operations.ts"
@@ -19,12 +19,12 @@ export const makeLogLevels = (initial: LogLevel = "info"): LogLevels => {
     set: (level) => {
       present = level
     },
-    // Fatal is above all, Trace below
+    // Fatal is highest, Trace lowest
     shows: (level) => (ranks[level.toLowerCase()] ?? (level === "Fatal" ? 4 : -1)) >= ranks[present]!,
   }
 }
 
-/** The same logger, silent below the level of the moment. */
+/** The same logger, silent below the current level. */
 export const gated = <Message, Output>(
   logger: Logger.Logger<Message, Output>,
   levels: LogLevels,

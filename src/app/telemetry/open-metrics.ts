@@ -12,7 +12,7 @@ export interface Sample {
   readonly value: number
 }
 
-/** A counter's name has no `_total`; it is added. */
+/** A counter's name is given without `_total`, which is added here. */
 export type Family = { readonly name: string; readonly help: string; readonly unit?: string } & (
   | { readonly type: "counter" | "gauge"; readonly samples: readonly Sample[] }
   | { readonly type: "info"; readonly labels: Labels }

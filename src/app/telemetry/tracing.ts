@@ -1,6 +1,6 @@
 /**
- * Traces of single requests: from arrival through the append to the end of each NOTIFY that follows. Off unless an
- * operator names a place to send them to; then nothing is done for them.
+ * Traces of single requests: from arrival through the append to the end of each NOTIFY that follows. Off unless an operator
+ * configures an endpoint; without one nothing is done for them.
  */
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { Context, Effect, Exit, Layer, Option, Tracer } from "effect"
@@ -14,33 +14,33 @@ import { version } from "../version.ts"
 
 /** One request that is traced. */
 export interface Trace {
-  /** What it decided is committed; `from`: when the append began (`performance.now()`). */
+  /** Its decision is committed; `from`: when the append began (`performance.now()`). */
   readonly appended: (from: number) => void
   /** These NOTIFYs follow. */
   readonly notifies: (notifications: readonly Notify[]) => void
 }
 
 export interface Traced {
-  /** Its answer ends the first span. */
+  /** Its response ends the first span. */
   readonly request: Request
   readonly trace: Trace
 }
 
 export interface Tracing {
-  /** Null: this one is not traced. `parent`: what it is part of. */
+  /** Null: this one is not traced. `parent`: the span that it belongs to. */
   readonly begin: (request: Request, parent: Tracer.AnySpan | null) => Traced | null
   readonly tracer: Tracer.Tracer
-  readonly delivered: (presentity: Uri, no: SubscriptionNo, cseq: number, outcome: DeliveryOutcome) => void
+  readonly delivered: (presentity: Uri, id: SubscriptionNo, cseq: number, outcome: DeliveryOutcome) => void
 }
 
 export interface TracingOptions {
-  /** URL that takes OTLP over HTTP: `http://127.0.0.1:4318/v1/traces`. */
+  /** URL of an OTLP endpoint over HTTP: `http://127.0.0.1:4318/v1/traces`. */
   readonly url: string
   /** Share of requests that are traced, 0 to 1. */
   readonly ratio: number
 }
 
-/** Spans of NOTIFYs whose end nobody has told yet; more are not traced. */
+/** Spans of NOTIFYs without an outcome so far; more are not traced. */
 const openMax = 10_000
 
 export const makeTracing = ({ url, ratio }: TracingOptions): Effect.Effect<Tracing, never, Scope.Scope> =>
@@ -93,21 +93,21 @@ const tracingOf = (tracer: Tracer.Tracer, isChosen: () => boolean): Tracing => {
         trace: {
           appended: (from) => end(start("append", "client", root, from)),
           notifies: (notifications) => {
-            for (const one of notifications) {
+            for (const notify of notifications) {
               if (open.size >= openMax) return
               const span = start("NOTIFY", "client", root, performance.now())
-              span.attribute("sip.event", one.packageName)
-              span.attribute("sip.call_id", one.dialog.callId)
-              span.attribute("sip.cseq", one.cseq)
-              span.attribute("sip.subscription_state", one.state)
-              open.set(keyOf(one.presentity, one.no, one.cseq), span)
+              span.attribute("sip.event", notify.packageName)
+              span.attribute("sip.call_id", notify.dialog.callId)
+              span.attribute("sip.cseq", notify.cseq)
+              span.attribute("sip.subscription_state", notify.state)
+              open.set(keyOf(notify.presentity, notify.no, notify.cseq), span)
             }
           },
         },
       }
     },
-    delivered: (presentity, no, cseq, outcome) => {
-      const key = keyOf(presentity, no, cseq)
+    delivered: (presentity, id, cseq, outcome) => {
+      const key = keyOf(presentity, id, cseq)
       const span = open.get(key)
       if (span === undefined) return
       open.delete(key)
@@ -118,14 +118,14 @@ const tracingOf = (tracer: Tracer.Tracer, isChosen: () => boolean): Tracing => {
   }
 }
 
-/** What the wire calls these commands. */
+/** The SIP methods of these commands. */
 const names: Readonly<Partial<Record<string, string>>> = {
   Publish: "PUBLISH",
   Subscribe: "SUBSCRIBE",
   Resubscribe: "SUBSCRIBE",
 }
 
-const keyOf = (presentity: Uri, no: SubscriptionNo, cseq: number): string => `${presentity} ${no} ${cseq}`
+const keyOf = (presentity: Uri, id: SubscriptionNo, cseq: number): string => `${presentity} ${id} ${cseq}`
 
-/** Of the process's own clock, as nanoseconds since 1970. */
+/** The process's own clock, as nanoseconds since 1970. */
 const nanos = (millis: number): bigint => BigInt(Math.round((performance.timeOrigin + millis) * 1e6))

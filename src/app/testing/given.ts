@@ -1,6 +1,6 @@
 /**
- * Decisions as sentences: given these facts, when this is asked at that time, it gives these events, is answered with
- * that reply or refused, and sends those NOTIFYs.
+ * Tests of decisions as sentences: given these facts, when a command is given at a time, it results in these events, a reply or a
+ * rejection, and these NOTIFYs.
  */
 import { deepStrictEqual } from "node:assert/strict"
 import type { Packages } from "../../domain/packages/event-package.ts"
@@ -18,35 +18,35 @@ import { values } from "../../domain/table.ts"
 import { dialogKey } from "../../domain/vocabulary.ts"
 import type { Millis, SubscriptionNo, Uri } from "../../domain/vocabulary.ts"
 
-/** What a decision looks at besides state, command and time. */
+/** What a decision depends on besides state, command and time. */
 export interface World {
   readonly packages: Packages
   readonly limits?: Partial<Limits>
-  /** Everyone may watch, unless said otherwise. */
+  /** Left out: everyone may watch. */
   readonly authorize?: Authorize
-  /** Absent: this server looks after every subscription. */
+  /** Absent: every sharing tag is active on this server. */
   readonly isTagActive?: (tag: string) => boolean
   /** Absent: every source of rules has been read. */
   readonly isUnread?: IsUnread
-  /** Subscriptions whose last NOTIFY has no answer yet. */
+  /** Subscriptions whose last NOTIFY has no response yet. */
   readonly inFlight?: readonly SubscriptionNo[]
-  /** What entity-tags are made of: the `version`th decision mints `nonce.version`, the version in base 36. */
+  /** What entity-tags are made of: the `version`th decision mints `nonce.version`, with the version in base 36. */
   readonly nonce?: string
 }
 
 export interface GivenOptions extends World {
   readonly presentity: Uri
-  /** When facts happened that do not say it. */
+  /** The time of facts that do not give one. */
   readonly at: Millis
 }
 
-/** Events that were one decision. */
+/** Events of one decision. */
 export interface Fact {
   readonly at: Millis
   readonly events: readonly Event[]
 }
 
-/** A presentity as it is before something is asked of it. */
+/** A presentity as it is before a command. */
 export interface Standing {
   readonly state: State
   /** The same in another world. */
@@ -54,7 +54,7 @@ export interface Standing {
   readonly when: (command: Command, now: Millis) => Decided
 }
 
-/** What came of it. The checks throw an AssertionError that shows both sides, and return this for the next check. */
+/** The result. The checks throw an AssertionError that shows both sides, and return this for the next check. */
 export interface Decided {
   readonly state: State
   readonly answer: Answer
@@ -63,18 +63,18 @@ export interface Decided {
   /** Exactly these events, in this order. */
   readonly gives: (...expected: readonly Event[]) => Decided
   readonly answers: (reply: Reply) => Decided
-  /** Refused, and nothing happened. */
+  /** Rejected, and nothing happened. */
   readonly refused: (rejection: Rejection | Rejection["status"]) => Decided
-  /** Refused, whatever happened beside. */
+  /** Rejected, whatever else happened. */
   readonly answersRefusal: (rejection: Rejection | Rejection["status"]) => Decided
   /** Exactly these NOTIFYs, as `notifyInShort` writes them. */
   readonly sends: (...expected: readonly string[]) => Decided
-  /** Goes on from here. */
+  /** Continues from here. */
   readonly and: (more?: Partial<World>) => Standing
 }
 
 /**
- * Makes the word that sentences begin with. A fact that is a bare event is a decision of its own.
+ * Makes the function that sentences begin with. A fact that is a bare event is a decision by itself.
  *
  *     const given = makeGiven({ packages, presentity, at: 0 })
  *     given(publicationCreated).when(publish, 1_000).refused(412)
@@ -90,7 +90,7 @@ export const makeGiven = ({ presentity, at, ...world }: GivenOptions) => {
   }
 }
 
-/** The same, from a state that is already there. */
+/** The same, from an existing state. */
 export const standing = (state: State, world: World): Standing => ({
   state,
   and: (more) => standing(state, { ...world, ...more }),
@@ -105,7 +105,7 @@ export const contextAt = (state: State, now: Millis, world: World): Context => (
   authorize: world.authorize ?? allowEveryone,
   ...(world.isTagActive === undefined ? {} : { isTagActive: world.isTagActive }),
   ...(world.isUnread === undefined ? {} : { isUnread: world.isUnread }),
-  inFlight: (no) => world.inFlight?.includes(no) ?? false,
+  inFlight: (id) => world.inFlight?.includes(id) ?? false,
   findDialog: (key) =>
     [...values(state.dialogs)].find(
       ({ start }) => dialogKey(start.callId, start.localTag, start.remoteTag) === key,
@@ -150,8 +150,8 @@ const decided = (state: State, command: Command, now: Millis, world: World): Dec
 }
 
 /** `1/3 active;expires=60 open`: subscription, CSeq, Subscription-State, body with `+` for line ends. */
-export const notifyInShort = (one: Notify): string => {
-  const reason = one.reason === null ? "" : `;reason=${one.reason}`
-  const expires = one.expires === null ? "" : `;expires=${one.expires}`
-  return `${one.no}/${one.cseq} ${one.state}${reason}${expires} ${one.body === null ? "(no body)" : one.body.text.replaceAll("\n", "+")}`
+export const notifyInShort = (notify: Notify): string => {
+  const reason = notify.reason === null ? "" : `;reason=${notify.reason}`
+  const expires = notify.expires === null ? "" : `;expires=${notify.expires}`
+  return `${notify.no}/${notify.cseq} ${notify.state}${reason}${expires} ${notify.body === null ? "(no body)" : notify.body.text.replaceAll("\n", "+")}`
 }

@@ -1,5 +1,6 @@
 /**
- * What the laws of event packages are tried on: examples in many orders, and garbage made of them. See `package-laws.ts`.
+ * The inputs that the laws of event packages are tried on: examples in many orders, and garbage made of them. See
+ * `package-laws.ts`.
  */
 import { canonical } from "../../domain/packages/element.ts"
 import type { Element } from "../../domain/packages/element.ts"
@@ -9,20 +10,20 @@ import { makeRandom } from "./random.ts"
 import type { Random } from "./random.ts"
 
 export interface PackageLawsOptions<Doc> {
-  /** Bodies as publishers send them. All must be readable; the more they differ, the more is found. */
+  /** Bodies as publishers send them. All must be readable; the more varied they are, the more is found. */
   readonly documents: readonly Body[]
-  /** 1 unless said otherwise; a failure names it. */
+  /** Left out: 1; a failure names it. */
   readonly seed?: number
-  /** How many cases each law is tried on: 200 unless said otherwise. */
+  /** How many cases each law is tried on; left out: 200. */
   readonly cases?: number
   /**
-   * What a document says, to be compared: without what reading or rendering may change, such as a published version.
-   * Unless said otherwise the document itself, but for prefixes and the order of attributes in XML elements.
+   * The meaning of a document, for comparison: without what parsing or rendering may change, such as a published version. Left
+   * out: the document itself, except for prefixes and the order of attributes in XML elements.
    */
   readonly meaning?: (document: Doc) => unknown
   /**
-   * What a watcher knows after a document, by what it knew before, undefined at first. Then `difference` is judged by
-   * it; otherwise by `amend`, where both are there. To be written from the format, not with the package's own code.
+   * What a watcher knows after a document, given what it knew before (undefined at first). If given, `difference` is judged by
+   * it; otherwise by `amend`, where both exist. Write it from the format's specification, not with the package's own code.
    */
   readonly reader?: (known: unknown, document: Doc) => unknown
 }
@@ -44,7 +45,7 @@ export const trialOf = (
   const meaning = options.meaning ?? ((document) => document)
   return {
     eventPackage,
-    // copies, for what is tried is frozen, and the caller's own is not ours to freeze
+    // copies, because cases are frozen, and the caller's own objects must not be
     options: { ...options, documents: options.documents.map((body) => ({ ...body })) },
     random: makeRandom(seed),
     cases: options.cases ?? 200,
@@ -57,27 +58,31 @@ export const presentity = "sip:presentity@example.com" as Uri
 export const sources = (documents: readonly unknown[], from = 1): readonly Source<unknown>[] =>
   documents.map((document, index) => ({ key: `${from + index}`, document }))
 
-/** The examples as documents, such that nothing can change them. */
+/** The examples as documents that nothing can change. */
 export const examples = ({ eventPackage, options }: Trial): readonly unknown[] =>
   options.documents.flatMap((body) => {
     const parsed = eventPackage.parse(frozen(body))
     return parsed._tag === "Parsed" ? [frozen(parsed.document)] : []
   })
 
-/** Nothing, each alone, and then some of them in any order, one maybe twice, with some that just ended. */
+/** None, each alone, and then several in any order, possibly one twice, with some that have just ended. */
 export const compositions = (trial: Trial): readonly Composition<unknown>[] => {
   const { random, cases } = trial
   const documents = examples(trial)
-  const some = (max: number): readonly unknown[] =>
+  const chosen = (max: number): readonly unknown[] =>
     Array.from({ length: documents.length === 0 ? 0 : random.int(max + 1) }, () => random.pick(documents))
-  const lists = [[], ...documents.map((one) => [one]), ...Array.from({ length: cases }, () => some(5))]
+  const lists = [
+    [],
+    ...documents.map((document) => [document]),
+    ...Array.from({ length: cases }, () => chosen(5)),
+  ]
   return lists.map((list, index) => {
-    const ended = index % 2 === 0 ? [] : some(2)
+    const ended = index % 2 === 0 ? [] : chosen(2)
     return frozen({ presentity, documents: sources(list), ended: sources(ended, 11) })
   })
 }
 
-/** What parsers stumble over: delimiters of several formats, half of a character, too much of one. */
+/** What parsers stumble over: delimiters of several formats, lone surrogates, overlong characters. */
 const pieces = [
   ..." |\n|\r\n|\t|\0|<|>|&|\"|'|/|:|]]>|<a>|</a>|<!--|&#0;|%|😀|-1|__proto__|\u{d800}|\u{feff}".split("|"),
   "",
@@ -96,35 +101,35 @@ export const garbage = ({ options, random, cases }: Trial): readonly Body[] => {
   ]
 }
 
-const spoilt = (body: Body, others: readonly Body[], random: Random): Body => {
+const spoilt = (body: Body, bodies: readonly Body[], random: Random): Body => {
   const { text } = body
   const at = random.int(text.length + 1)
   const rest = text.slice(at)
-  const some = rest.slice(0, random.int(20))
-  const other = random.pick(others).text
+  const piece = rest.slice(0, random.int(20))
+  const otherText = random.pick(bodies).text
   const texts = [
     text.slice(0, at),
     rest,
     text.slice(0, at) + random.pick(pieces) + rest,
-    text.slice(0, at) + random.pick(pieces) + rest.slice(some.length),
-    text.slice(0, at) + some + rest,
-    text.slice(0, at) + rest.slice(some.length),
-    text.slice(0, at) + other.slice(random.int(other.length + 1)),
+    text.slice(0, at) + random.pick(pieces) + rest.slice(piece.length),
+    text.slice(0, at) + piece + rest,
+    text.slice(0, at) + rest.slice(piece.length),
+    text.slice(0, at) + otherText.slice(random.int(otherText.length + 1)),
     text.slice(0, at) + rest.toUpperCase(),
-    text + other,
+    text + otherText,
   ]
   return { ...body, text: random.pick(texts) }
 }
 
-/** Deep, so that who changes what it was given is found out by an error. */
+/** Deeply frozen, so that code that changes its arguments fails. */
 export const frozen = <T>(value: T): T => {
   if (typeof value !== "object" || value === null || Object.isFrozen(value)) return value
   Object.freeze(value)
-  for (const one of Object.values(value)) frozen(one)
+  for (const member of Object.values(value)) frozen(member)
   return value
 }
 
-/** Elements by what they mean, attributes without prefixes; all else as it is. */
+/** Elements by expanded name, attributes without prefixes; everything else as it is. */
 const withoutSpelling = (value: unknown): unknown => {
   if (Array.isArray(value)) return value.map(withoutSpelling)
   if (typeof value !== "object" || value === null) return value
@@ -132,5 +137,5 @@ const withoutSpelling = (value: unknown): unknown => {
   if (Object.getPrototypeOf(value) !== Object.prototype) return value
   const isAttribute = "namespace" in value && "value" in value
   const entries = Object.entries(value).filter(([key]) => !isAttribute || key !== "prefix")
-  return Object.fromEntries(entries.map(([key, one]) => [key, withoutSpelling(one)]))
+  return Object.fromEntries(entries.map(([key, member]) => [key, withoutSpelling(member)]))
 }

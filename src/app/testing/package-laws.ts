@@ -1,8 +1,8 @@
 /**
- * What every event package must keep to, for those who write one: run in any test framework, or in none.
+ * Laws that every event package must obey, for authors of packages: they run in any test framework, or in none.
  *
- * The laws know nothing of what a document means. They take example bodies, make garbage of them by themselves, and
- * pair and order them in many ways, all determined by a seed.
+ * The laws know nothing of what a document means. They take example bodies, make garbage of them, and combine and order them in
+ * many ways, all determined by a seed.
  */
 import { inspect, isDeepStrictEqual } from "node:util"
 import type { Composition, EventPackage, Source } from "../../domain/packages/event-package.ts"
@@ -14,20 +14,20 @@ export type { PackageLawsOptions } from "./package-cases.ts"
 
 export interface PackageLaw {
   readonly name: string
-  /** @throws Error naming package, law, what was seen and the seed */
+  /** @throws Error naming package, law, what was found and the seed */
   readonly check: () => void
 }
 
 /**
- * Checks all laws, in an order in which the first that is broken says most.
+ * Checks all laws, in an order in which the first violation is the most informative.
  *
- * @throws Error naming package, law, what was seen and the seed
+ * @throws Error naming package, law, what was found and the seed
  */
 export const packageLaws = <Doc>(eventPackage: EventPackage<Doc>, options: PackageLawsOptions<Doc>): void => {
   for (const law of lawsOf(eventPackage, options)) law.check()
 }
 
-/** The laws one by one, so that each can be a test of its own; those of members that the package lacks hold. */
+/** The laws one by one, so that each can be a test of its own; laws about members that the package lacks hold. */
 export const lawsOf = <Doc>(
   eventPackage: EventPackage<Doc>,
   options: PackageLawsOptions<Doc>,
@@ -97,7 +97,7 @@ const rendersWhatItRead = (trial: Trial): void => {
   }
 }
 
-/** Of the types it is sent with, and, where publishers may send that type, read as what it was. */
+/** Rendered with one of its types and, where publishers may send that type, parsed back to the same meaning. */
 const demandReadable = (trial: Trial, document: unknown): void => {
   const { eventPackage, meaning } = trial
   const body = eventPackage.render(document)
@@ -118,13 +118,13 @@ const demandReadable = (trial: Trial, document: unknown): void => {
 const composesTheSame = (trial: Trial): void => {
   const inputs = compositions(trial)
   const first = inputs.map((input) => composedText(trial, input))
-  // the other way round, so that whatever it remembers is not the same any more
+  // in the other order, so that anything the package remembers differs
   for (const [index, input] of [...inputs.entries()].toReversed()) {
     demandSame(composedText(trial, input), first[index], "composed a second time it is another document")
   }
 }
 
-/** Keys may be seen in names that a package gives out, so the documents are compared without them. */
+/** Keys may show in names that a package generates, so documents are compared without them. */
 const composesByTheLog = (trial: Trial): void => {
   for (const input of compositions(trial)) {
     const count = input.documents.length + input.ended.length
@@ -175,7 +175,7 @@ const showsAbsence = (trial: Trial): void => {
     )
 }
 
-/** Some document may say itself that nothing is there, or look the same when it has ended; not every one. */
+/** A document may say itself that nothing is there, or look the same when it has ended; but not every one. */
 const showsTheEnd = (trial: Trial): void => {
   const { eventPackage } = trial
   const absence = meant(
@@ -198,7 +198,7 @@ const showsTheEnd = (trial: Trial): void => {
 
 const watcher = "sip:watcher@example.com" as Uri
 
-/** Such that no body has them in it by chance. */
+/** Versions that no body contains by chance. */
 const [oneVersion, otherVersion] = [3_141_592_653, 2_718_281_828]
 const versions = [0, 1, 2, 9, 10, 4_294_967_295]
 
@@ -219,10 +219,10 @@ const numbers = (trial: Trial): void => {
       bodies.map(() => body.contentType),
       "with a version it is of another media type",
     )
-    const [one, other] = [oneVersion, otherVersion].map((version) =>
+    const [left, right] = [oneVersion, otherVersion].map((version) =>
       personal(body, version).text.replaceAll(`${version}`, "version"),
     )
-    demand(one === other, `two versions differ in more than the version: ${excerpt(body)}`)
+    demand(left === right, `two versions differ in more than the version: ${excerpt(body)}`)
     if (!eventPackage.accepts.includes(body.contentType)) continue
     const again = readBack(eventPackage, personal(body, oneVersion), "with a version it is refused")
     demandSame(meaning(again), meaning(document), `with a version it says something else: ${excerpt(body)}`)
@@ -244,7 +244,7 @@ const amends = (trial: Trial): void => {
       meant(trial, after),
       `a modification that is repeated changes something, ${inShort(modification)}`,
     )
-    // mostly on and on, as a publication lives; sometimes a new one
+    // mostly consecutive, as a publication lives; sometimes a new one
     publication = random.chance(0.2) ? random.pick(documents) : after
   }
 }
@@ -257,9 +257,9 @@ const tellsTheDifference = (trial: Trial): void => {
     .map((input) => frozen(eventPackage.compose(input)))
     .filter((document) => document !== null)
   const ofItself = documents
-    .map((one) => eventPackage.difference?.(one, one) ?? null)
-    .filter((one) => one !== null)
-  const texts = [...new Set(ofItself.map((one) => eventPackage.render(one).text))]
+    .map((document) => eventPackage.difference?.(document, document) ?? null)
+    .filter((document) => document !== null)
+  const texts = [...new Set(ofItself.map((document) => eventPackage.render(document).text))]
   demand(
     texts.length <= 1,
     `the difference of a document from itself says something of it: ${inShort(texts.slice(0, 2))}`,
@@ -307,8 +307,9 @@ const demand = (holds: boolean, what: string): void => {
   if (!holds) throw new Error(what)
 }
 
-const demandSame = (is: unknown, should: unknown, what: string): void => {
-  if (!isDeepStrictEqual(is, should)) throw new Error(`${what}: ${inShort(is)} instead of ${inShort(should)}`)
+const demandSame = (found: unknown, should: unknown, what: string): void => {
+  if (!isDeepStrictEqual(found, should))
+    throw new Error(`${what}: ${inShort(found)} instead of ${inShort(should)}`)
 }
 
 /** A counterexample on one line. */
@@ -331,7 +332,7 @@ const readBack = (eventPackage: EventPackage, body: Body, refused: string): unkn
   return parsed.document
 }
 
-/** Says on which body something threw. */
+/** Adds to an error the body on which it was thrown. */
 const seeing = <T>(body: Body, run: () => T): T => {
   try {
     return run()
@@ -344,7 +345,7 @@ const seeing = <T>(body: Body, run: () => T): T => {
 const excerpt = ({ text }: Body): string =>
   JSON.stringify(text.length > 300 ? `${text.slice(0, 300)}…` : text)
 
-/** Views are told apart by their text, so it is the text that has to be the same. */
+/** Views are compared by their text, so the text has to be the same. */
 const composedText = ({ eventPackage }: Trial, input: Composition<unknown>): string => {
   try {
     const document = eventPackage.compose(frozen(input))

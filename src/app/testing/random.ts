@@ -1,16 +1,16 @@
 /**
- * Randomness that a seed determines, for the simulator.
+ * Randomness determined by a seed, for the simulator.
  */
 export interface Random {
   /** 0 … below - 1. */
   readonly int: (below: number) => number
   readonly chance: (probability: number) => boolean
   readonly pick: <T>(from: readonly T[]) => T
-  /** A token that no other call gives. */
+  /** A token that no other call returns. */
   readonly token: () => string
 }
 
-/** Mulberry32: 32 bits of state, enough to choose by and the same everywhere. */
+/** Mulberry32: 32 bits of state, which suffice to choose by, and the same on every platform. */
 export const makeRandom = (seed: number): Random => {
   let state = seed >>> 0
   let tokens = 0

@@ -1,5 +1,5 @@
 /**
- * What every event store promises, for those who write one: a list of cases for any test framework, or for none.
+ * The contract of every event store, for authors of stores: a list of cases for any test framework, or for none.
  */
 import { inspect, isDeepStrictEqual } from "node:util"
 import { Effect } from "effect"
@@ -15,14 +15,14 @@ import { decisionOf, decisionsOf, freshStream, stateAfter } from "./store-sample
 type Store = EventStore["Service"]
 
 export interface StoreCase {
-  /** What is promised, as a title for a test. */
+  /** The promise, as a title for a test. */
   readonly name: string
   /**
    * `log`: every store keeps this promise. `states`: so does every store that saves states, which only saves folding; a store of
    * `storeOf` does not.
    */
   readonly part: "log" | "states"
-  /** Ids of the requirements that rest on it, as docs/requirements.md names them. */
+  /** Ids of the requirements that depend on it, as in docs/requirements.md. */
   readonly tags: readonly string[]
   /** Tries it. Rejects with an Error that says what was found and what was expected. */
   readonly run: () => Promise<void>
@@ -62,8 +62,8 @@ interface StorePromise extends Pick<StoreCase, "name" | "part"> {
 
 const demandSame = (found: unknown, expected: unknown, what: string): void => {
   if (isDeepStrictEqual(found, expected)) return
-  const [is, should] = [found, expected].map((value) => inspect(value, { depth: 6, breakLength: 120 }))
-  throw new Error(`${what}: ${is} instead of ${should}`)
+  const [actual, should] = [found, expected].map((value) => inspect(value, { depth: 6, breakLength: 120 }))
+  throw new Error(`${what}: ${actual} instead of ${should}`)
 }
 
 const demand = (holds: boolean, what: string): void => {
@@ -198,7 +198,7 @@ const readsBackwards = Effect.fnUntraced(function* (store: Store) {
   demandSame(yield* store.historyBack(freshStream(), 8, 100), [], "decisions of a stream never seen")
 })
 
-// ── what is saved to save folding ──
+// ── saved states ──
 
 const savesSnapshots = Effect.fnUntraced(function* (store: Store) {
   const stream = freshStream()

@@ -1,5 +1,5 @@
 /**
- * Decisions to try a store with: streams that nobody has seen, and what is decided about them.
+ * Decisions to try a store with: new streams, and decisions about them.
  */
 import type { Decision, Event } from "../../domain/presentity/events.ts"
 import { fold } from "../../domain/presentity/evolve.ts"
@@ -10,7 +10,7 @@ import type { EntityTag, Uri } from "../../domain/vocabulary.ts"
 const run = globalThis.crypto.randomUUID().slice(0, 8)
 let streams = 0
 
-/** A stream that nothing else has seen. */
+/** A stream that nothing else has used. */
 export const freshStream = (): Uri => `sip:stream-${run}-${++streams}@example.com` as Uri
 
 /** The decision of a version of a stream: a publication that is created, and then modified again and again. */

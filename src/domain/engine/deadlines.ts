@@ -79,7 +79,7 @@ export const makeDeadlines = <K>(): Deadlines<K> => {
       for (const [, key] of found) take(key)
       // whatever is left lies in bucket `last` or above: all that was in lower ones was due
       cursor = Math.max(cursor, last)
-      return found.sort(([one], [other]) => one - other).map(([, key]) => key)
+      return found.sort(([left], [right]) => left - right).map(([, key]) => key)
     },
     size: () => armed.size,
   }

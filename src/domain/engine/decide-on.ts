@@ -12,7 +12,14 @@ import { reactTo } from "../presentity/react.ts"
 import type { Millis } from "../vocabulary.ts"
 import { knownBefore, withPreamble } from "./alongside.ts"
 import type { Offer } from "./engine.ts"
+import { noneAccepted } from "./machine.ts"
 import type { Entry, Machine, Undecided } from "./machine.ts"
+import {
+  addOutstanding,
+  hasOutstanding,
+  isNothingOutstanding,
+  settleOutstanding,
+} from "./outstanding-notifies.ts"
 
 /** What is to be decided, and since when NOTIFYs may have to be repeated were the decision lost; absent: none. */
 export interface Asked<Ticket> {
@@ -35,7 +42,7 @@ export const decideOn = <Ticket>(
     ...machine.circumstances,
     now: at,
     nonce: nonce(),
-    inFlight: (no) => entry.inFlight.has(no),
+    inFlight: (no) => hasOutstanding(entry.inFlight, no),
     findDialog: (key) => {
       const place = machine.dialogs.find(key)
       return place?.presentity === before.presentity ? place.no : null
@@ -81,7 +88,7 @@ export const decideOn = <Ticket>(
 const takeAnswers = (entry: Entry): readonly Accepted[] => {
   const { accepted } = entry
   if (accepted.length === 0) return noAnswers
-  entry.accepted = []
+  entry.accepted = noneAccepted
   return accepted
 }
 
@@ -92,7 +99,7 @@ export const noteSent = <Ticket>(
   { no, cseq }: Pick<Notify, "no" | "cseq">,
   at: Millis,
 ): void => {
-  entry.inFlight.add(no, cseq, at)
+  addOutstanding(entry.inFlight, no, cseq, at)
   withOutstanding.add(entry)
 }
 
@@ -106,8 +113,8 @@ export const noteEnded = <Ticket>(
   entry: Entry,
   { no, cseq }: Pick<Notify, "no" | "cseq">,
 ): Millis | null => {
-  const at = entry.inFlight.settle(no, cseq)
-  if (at !== null && entry.inFlight.isEmpty()) withOutstanding.delete(entry)
+  const at = settleOutstanding(entry.inFlight, no, cseq)
+  if (at !== null && isNothingOutstanding(entry.inFlight)) withOutstanding.delete(entry)
   return at
 }
 

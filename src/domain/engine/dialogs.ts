@@ -59,4 +59,5 @@ export const makeDialogs = (): Dialogs => {
   }
 }
 
-const keyOf = (start: DialogStart): DialogKey => dialogKey(start.callId, start.localTag, start.remoteTag)
+const keyOf = ({ callId, localTag, remoteTag }: DialogStart): DialogKey =>
+  dialogKey(callId, localTag, remoteTag)

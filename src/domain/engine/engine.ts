@@ -130,6 +130,8 @@ export interface Engine<Ticket> {
    * when there is none. O(presentities with such + undecided).
    */
   readonly oldestInFlight: () => Millis | null
+  /** Whether there is one. O(1) while NOTIFYs are under way, else O(undecided). */
+  readonly hasInFlight: () => boolean
   readonly counts: () => {
     readonly presentities: number
     readonly dialogs: number

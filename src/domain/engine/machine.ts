@@ -23,11 +23,14 @@ export interface Entry {
   /** Decisions and held answers of this stream that are not committed. */
   undecided: number
   readonly inFlight: OutstandingNotifies
-  /** NOTIFYs that were answered 2xx, not yet written down. */
+  /** NOTIFYs that were answered 2xx, not yet written down; `noneAccepted` while there are none, which must not be added to. */
   accepted: Accepted[]
   /** A decision on it failed for a fault of ours. */
   broken: boolean
 }
+
+/** Shared by all that have none. */
+export const noneAccepted = Object.freeze([]) as unknown as Accepted[]
 
 /** What was decided, or answered, and is not committed yet. */
 export interface Undecided<Ticket> {

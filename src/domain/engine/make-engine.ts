@@ -12,6 +12,7 @@ import type { Engine, EngineOptions, Offer, Offered } from "./engine.ts"
 import { makeMachine } from "./machine.ts"
 import type { Entry, Machine, Undecided } from "./machine.ts"
 import { evict, forget, load } from "./memory.ts"
+import { holdsOutstanding, isNothingOutstanding, oldestOutstanding } from "./outstanding-notifies.ts"
 import { advance, catchUp, follow, guarded, record } from "./time.ts"
 
 /** @see Engine for the loop that drives it */
@@ -37,12 +38,13 @@ export const makeEngine = <Ticket>(options: EngineOptions): Engine<Ticket> => {
     delivery: (presentity, no, cseq) => {
       const entry = entries.get(presentity)
       if (entry === undefined) return null
-      if (entry.inFlight.holds(no, cseq)) return "under way"
+      if (holdsOutstanding(entry.inFlight, no, cseq)) return "under way"
       return entry.accepted.some((answer) => answer.no === no && answer.cseq === cseq) ? "answered" : null
     },
     state: (presentity) => entries.get(presentity)?.committed,
     presentities: () => entries.keys(),
     oldestInFlight: () => oldestInFlight(machine),
+    hasInFlight: () => hasInFlight(machine),
     counts: () => ({
       presentities: entries.size,
       dialogs: machine.dialogs.size(),
@@ -111,7 +113,8 @@ const noteAccepted = <Ticket>(
 ): void => {
   // what proves where NOTIFYs go is needed, whether or not answers are written down
   if (recordAfterMillis === undefined && entry.provisional.unproven === 0) return
-  entry.accepted.push(accepted)
+  if (entry.accepted.length === 0) entry.accepted = [accepted]
+  else entry.accepted.push(accepted)
   if (recordAfterMillis !== undefined && entry.accepted.length === 1)
     deadlines.arm(entry.committed.presentity, accepted.at + recordAfterMillis)
 }
@@ -121,11 +124,19 @@ const oldestInFlight = <Ticket>(machine: Machine<Ticket>): Millis | null => {
   const consider = (at: Millis | null): void => {
     if (at !== null && (oldest === null || at < oldest)) oldest = at
   }
-  for (const { inFlight } of machine.withOutstanding) consider(inFlight.oldest())
-  for (const { inFlight } of machine.stranded.values()) consider(inFlight.oldest())
+  for (const { inFlight } of machine.withOutstanding) consider(oldestOutstanding(inFlight))
+  for (const { inFlight } of machine.stranded.values()) consider(oldestOutstanding(inFlight))
   for (const { unsureSince } of machine.out ?? []) consider(unsureSince)
   for (const { unsureSince } of machine.waiting) consider(unsureSince)
   return oldest
+}
+
+/** Whether `oldestInFlight` finds any; most often at the first look. */
+const hasInFlight = <Ticket>({ withOutstanding, stranded, out, waiting }: Machine<Ticket>): boolean => {
+  if (withOutstanding.size > 0) return true
+  for (const { inFlight } of stranded.values()) if (!isNothingOutstanding(inFlight)) return true
+  const isUnsure = ({ unsureSince }: Undecided<Ticket>): boolean => unsureSince !== null
+  return out?.some(isUnsure) === true || waiting.some(isUnsure)
 }
 
 const presentityOf = <Ticket>(

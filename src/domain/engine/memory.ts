@@ -6,9 +6,9 @@ import { nextDeadline } from "../presentity/deadlines.ts"
 import { isEmpty } from "../presentity/state.ts"
 import type { State } from "../presentity/state.ts"
 import { invariant } from "../vocabulary.ts"
-import { recordAt } from "./machine.ts"
+import { noneAccepted, recordAt } from "./machine.ts"
 import type { Entry, Machine } from "./machine.ts"
-import { makeOutstandingNotifies } from "./outstanding-notifies.ts"
+import { isNothingOutstanding, noOutstandingNotifies } from "./outstanding-notifies.ts"
 
 export const load = <Ticket>(machine: Machine<Ticket>, state: State): void => {
   const { entries, stranded, evicted, dialogs, deadlines, withOutstanding } = machine
@@ -21,12 +21,12 @@ export const load = <Ticket>(machine: Machine<Ticket>, state: State): void => {
     committed: state,
     provisional: state,
     undecided: 0,
-    inFlight: left?.inFlight ?? makeOutstandingNotifies(),
-    accepted: left?.accepted ?? [],
+    inFlight: left?.inFlight ?? noOutstandingNotifies(),
+    accepted: left?.accepted ?? noneAccepted,
     broken: false,
   }
   entries.set(presentity, entry)
-  if (!entry.inFlight.isEmpty()) withOutstanding.add(entry)
+  if (!isNothingOutstanding(entry.inFlight)) withOutstanding.add(entry)
   const record = recordAt(machine, entry)
   if (record !== null) deadlines.arm(presentity, record)
   const known = evicted.get(presentity)
@@ -44,7 +44,7 @@ export const load = <Ticket>(machine: Machine<Ticket>, state: State): void => {
 /** An empty presentity needs no memory: all there is to know of it is its version, and the store has that. */
 export const forget = <Ticket>({ deadlines, entries }: Machine<Ticket>, entry: Entry): void => {
   const { committed, undecided, inFlight, accepted } = entry
-  if (undecided > 0 || !inFlight.isEmpty() || !isEmpty(committed) || accepted.length > 0) return
+  if (undecided > 0 || !isNothingOutstanding(inFlight) || !isEmpty(committed) || accepted.length > 0) return
   deadlines.disarm(committed.presentity)
   if (entries.get(committed.presentity) === entry) entries.delete(committed.presentity)
 }
@@ -63,5 +63,5 @@ export const evict = <Ticket>(machine: Machine<Ticket>, entry: Entry): void => {
   deadlines.disarm(presentity)
   withOutstanding.delete(entry)
   entries.delete(presentity)
-  if (!inFlight.isEmpty() || accepted.length > 0) stranded.set(presentity, { inFlight, accepted })
+  if (!isNothingOutstanding(inFlight) || accepted.length > 0) stranded.set(presentity, { inFlight, accepted })
 }

@@ -11,6 +11,7 @@ import { hold } from "./batches.ts"
 import { decideOn } from "./decide-on.ts"
 import { recordAt } from "./machine.ts"
 import type { Entry, Machine } from "./machine.ts"
+import { moveBackOutstanding } from "./outstanding-notifies.ts"
 
 /** Decides everything that has fallen due by `now`. */
 export const advance = <Ticket>(machine: Machine<Ticket>, now: Millis, nonce: () => string): void => {
@@ -63,7 +64,7 @@ export const follow = <Ticket>(
   if (!isSetBack(entry.provisional, now) || isEmpty(entry.provisional)) return
   const last = lastClock(entry.provisional)
   const from = advancedTo === Number.POSITIVE_INFINITY ? last : Math.max(advancedTo, last)
-  entry.inFlight.moveBack(now, from - now)
+  moveBackOutstanding(entry.inFlight, now, from - now)
   hold(machine, decideOn(machine, entry, { command: { _tag: "FollowClock", from } }, now, nonce))
   deadlines.arm(entry.provisional.presentity, now)
 }

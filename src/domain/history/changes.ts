@@ -1,5 +1,5 @@
 /**
- * What in a decision could have changed what watchers of a package see.
+ * What in a decision could have changed the view of a package's watchers.
  */
 import type { Packages } from "../packages/event-package.ts"
 import type { Decision, Event } from "../presentity/events.ts"
@@ -10,15 +10,15 @@ import type { DecisionStep } from "./moments.ts"
 
 export type Change =
   | { readonly _tag: "Published"; readonly event: Event & { readonly packageName: PackageName } }
-  /** In another package, whose state shows in this one; or by whoever subscribed. */
+  /** A change of another package whose state this one shows, or of who subscribes. */
   | { readonly _tag: "Mixed"; readonly by: readonly string[] }
   | { readonly _tag: "Rules"; readonly event: Event }
   | { readonly _tag: "Decided"; readonly event: Event }
 
 /**
- * Null: nothing for those who watch the package, whether or not its document is another one now. A refresh is no change.
+ * Null: nothing for the watchers of the package, whether or not its document is different now. A refresh is no change.
  *
- * @param watcher a decision on this one counts as well
+ * @param watcher an operator's decision on this watcher counts as well
  */
 export const changeIn = (
   moment: DecisionStep,
@@ -59,7 +59,7 @@ const isPublished = (
   event._tag === "PublicationRemoved" ||
   event._tag === "HardStateReplaced"
 
-/** Of a package of watcher information: who watches what it is about. */
+/** For a package of watcher information: whether the watchers of its package changed. */
 const watchersChanged = ({ before, after }: DecisionStep, packageName: PackageName): boolean => {
   if (!packageName.endsWith(".winfo")) return false
   const watched = packageName.slice(0, -".winfo".length)

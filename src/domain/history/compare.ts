@@ -1,5 +1,5 @@
 /**
- * What is different between two instants of a presentity.
+ * The differences between two instants of a presentity.
  */
 import type { Body, PackageName } from "../vocabulary.ts"
 import type { PresentityAt } from "./at.ts"
@@ -13,7 +13,7 @@ export type Difference =
       readonly entityTag: string
       readonly mark: "-" | "+"
     }
-  /** The composed document, or hard state, or rules; null: there was or is none. */
+  /** The composed document, hard state or rules; null: there was or is none. */
   | {
       readonly _tag: "Document"
       readonly what: "document" | "hard state" | "rules"
@@ -28,7 +28,7 @@ export type Difference =
       readonly after: string | null
     }
 
-/** Nothing for equal instants. Watchers count by who they are and how they stand, not by how long. */
+/** No differences for equal instants. Watchers are compared by identity and status, not by duration. */
 export const compare = (before: PresentityAt, after: PresentityAt): readonly Difference[] => [
   ...publications(before, after),
   ...documents("document", textsOf(before.documents), textsOf(after.documents)),
@@ -46,11 +46,11 @@ const publications = (before: PresentityAt, after: PresentityAt): readonly Diffe
   const keyOf = ({ event, entityTag }: PresentityAt["publications"][number]): string =>
     `${event} ${entityTag}`
   const [had, has] = [before, after].map(
-    ({ publications: all }) => new Map(all.map((one) => [keyOf(one), one])),
+    ({ publications: all }) => new Map(all.map((publication) => [keyOf(publication), publication])),
   )
-  const only = (some: typeof had, others: typeof had, mark: "-" | "+"): readonly Difference[] =>
-    [...(some ?? [])].flatMap(([key, { event, entityTag }]) =>
-      others?.has(key) === true ? [] : [{ _tag: "Publication", event, entityTag, mark }],
+  const only = (left: typeof had, right: typeof had, mark: "-" | "+"): readonly Difference[] =>
+    [...(left ?? [])].flatMap(([key, { event, entityTag }]) =>
+      right?.has(key) === true ? [] : [{ _tag: "Publication", event, entityTag, mark }],
     )
   return [...only(had, has, "-"), ...only(has, had, "+")]
 }
@@ -61,29 +61,38 @@ const documents = (
   after: Texts,
 ): readonly Difference[] =>
   [...new Set([...Object.keys(before), ...Object.keys(after)])].sort().flatMap((event): Difference[] => {
-    const [was = "", is = ""] = [before[event], after[event]]
-    if (was === is) return []
-    const lines = differenceOf(was === "" ? [] : linesOf(was), is === "" ? [] : linesOf(is))
+    const [textBefore = "", textAfter = ""] = [before[event], after[event]]
+    if (textBefore === textAfter) return []
+    const lines = differenceOf(
+      textBefore === "" ? [] : linesOf(textBefore),
+      textAfter === "" ? [] : linesOf(textAfter),
+    )
     return [{ _tag: "Document", what, event, lines }]
   })
 
 const watchers = (before: PresentityAt, after: PresentityAt): readonly Difference[] => {
   const standings = ({ watchers: all }: PresentityAt): ReadonlyMap<string, readonly string[]> => {
-    const found = new Map<string, string[]>()
+    const result = new Map<string, string[]>()
     for (const { event, watcher, status, private: isPrivate } of all) {
       const key = `${event} ${watcher}`
       const standing = isPrivate === true ? `${status}(private)` : status
-      found.set(key, [...(found.get(key) ?? []), standing].sort())
+      result.set(key, [...(result.get(key) ?? []), standing].sort())
     }
-    return found
+    return result
   }
   const [had, has] = [standings(before), standings(after)]
   return [...new Set([...had.keys(), ...has.keys()])].sort().flatMap((key): Difference[] => {
-    const [was, is] = [had.get(key)?.join(" ") ?? null, has.get(key)?.join(" ") ?? null]
-    if (was === is) return []
+    const [standingBefore, standingAfter] = [had.get(key)?.join(" ") ?? null, has.get(key)?.join(" ") ?? null]
+    if (standingBefore === standingAfter) return []
     const space = key.indexOf(" ")
     return [
-      { _tag: "Watcher", event: key.slice(0, space), watcher: key.slice(space + 1), before: was, after: is },
+      {
+        _tag: "Watcher",
+        event: key.slice(0, space),
+        watcher: key.slice(space + 1),
+        before: standingBefore,
+        after: standingAfter,
+      },
     ]
   })
 }

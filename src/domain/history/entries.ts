@@ -1,25 +1,25 @@
 /**
- * One line of history: a decision, who asked for it, what led to it, and what it meant for each watcher.
+ * One entry of the history: a decision, who sent its command, what led to it, and what it meant for each watcher.
  */
 import type { Event } from "../presentity/events.ts"
 import type { State } from "../presentity/state.ts"
 import { entries, get, values } from "../table.ts"
 import type { PackageName, SubscriptionNo, Uri } from "../vocabulary.ts"
 import { changeIn } from "./changes.ts"
+import { findingsIn } from "./findings.ts"
+import type { DecisionContext, Finding } from "./findings.ts"
 import { placeOf } from "./ledger.ts"
 import type { Place } from "./ledger.ts"
 import type { DecisionStep } from "./moments.ts"
-import { findingsIn } from "./why.ts"
-import type { DecisionContext, Finding } from "./why.ts"
 
 export interface Entry extends Place {
   /** The command that was decided. */
   readonly cause: string
-  /** Who asked: transport, source, Call-ID and CSeq; empty for what the server decided by itself. */
+  /** Who sent the command: transport, source, Call-ID and CSeq. Empty for decisions of the server itself. */
   readonly origin: string
-  /** Names what belongs together beyond one presentity: the Call-ID; null: there is none. */
+  /** Identifies related decisions of several presentities: the Call-ID; null: there is none. */
   readonly correlation: string | null
-  /** Versions of the decisions that this one follows from, besides what was asked. */
+  /** Versions of the decisions from which this one follows, besides its command. */
   readonly causedBy: readonly number[]
   readonly events: readonly Event[]
   readonly told: readonly {
@@ -28,42 +28,44 @@ export interface Entry extends Place {
     readonly event: PackageName
     readonly cseq: number
     readonly state: "active" | "pending" | "terminated"
-    /** Ordinals of the rules that match the watcher; null: no rules were asked. */
+    /** Ordinals of the rules that match the watcher; null: the rules were not consulted. */
     readonly matched: string | null
   }[]
-  /** Of a change: those who were not told of it. */
+  /** The watchers that were not notified of a change. */
   readonly untold: readonly {
     readonly no: SubscriptionNo
     readonly watcher: Uri
     readonly event: PackageName
     readonly finding: Finding
   }[]
-  /** The decision that put the rules in force which were asked, by package. */
+  /** By package: the decision that put the consulted rules in force. */
   readonly rules: Readonly<Record<PackageName, number>>
 }
 
 /** O(events + subscriptions of the presentity). */
 export const entryOf = (moment: DecisionStep, circumstances: DecisionContext): Entry => {
   const { decision, before, after, notifications } = moment
-  const subscription = (no: SubscriptionNo) => get(after.subscriptions, no) ?? get(before.subscriptions, no)
-  const told = notifications.map(({ no, cseq, packageName: event, state }) => {
+  const find = (id: SubscriptionNo) => get(after.subscriptions, id) ?? get(before.subscriptions, id)
+  const told = notifications.map(({ no: id, cseq, packageName: event, state }) => {
     const named = decision.events.find(
-      (one) => (one._tag === "SubscriptionCreated" || one._tag === "FarewellRepeated") && one.no === no,
+      (candidate) =>
+        (candidate._tag === "SubscriptionCreated" || candidate._tag === "FarewellRepeated") &&
+        candidate.no === id,
     )
-    const one =
-      subscription(no) ??
+    const subscription =
+      find(id) ??
       (named?._tag === "SubscriptionCreated" || named?._tag === "FarewellRepeated" ? named : undefined)
-    const watcher = one?.watcher ?? ("" as Uri)
-    return { no, watcher, event, cseq, state, matched: one?.matched ?? null }
+    const watcher = subscription?.watcher ?? ("" as Uri)
+    return { no: id, watcher, event, cseq, state, matched: subscription?.matched ?? null }
   })
   const untold: Entry["untold"][number][] = []
   for (const event of packagesIn(after, before)) {
     const change = changeIn(moment, event, null, circumstances.packages)
     if (change === null) continue
-    for (const [no, finding] of findingsIn(moment, change, event, circumstances)) {
-      const watcher = subscription(no)?.watcher
+    for (const [id, finding] of findingsIn(moment, change, event, circumstances)) {
+      const watcher = find(id)?.watcher
       if (watcher !== undefined && finding._tag !== "Told" && finding._tag !== "Ended")
-        untold.push({ no, watcher, event, finding })
+        untold.push({ no: id, watcher, event, finding })
     }
   }
   return {
@@ -84,11 +86,11 @@ export const entryOf = (moment: DecisionStep, circumstances: DecisionContext): E
 /** `udp:192.0.2.20:5060 <Call-ID> <CSeq>` */
 const correlationOf = (origin: string): string | null => origin.split(" ")[1] ?? null
 
-/** Packages that somebody is subscribed to. */
+/** Packages with subscriptions. */
 const packagesIn = (...states: readonly State[]): ReadonlySet<PackageName> =>
   new Set(states.flatMap((state) => [...values(state.subscriptions)].map(({ packageName }) => packageName)))
 
-/** Which earlier decisions an event follows from, as far as the state that it was decided on remembers them. */
+/** Earlier decisions from which an event follows, as far as the state before it refers to them. */
 const causesOf = (event: Event, before: State): readonly number[] => {
   switch (event._tag) {
     case "PublicationModified":
@@ -97,8 +99,8 @@ const causesOf = (event: Event, before: State): readonly number[] => {
     case "PublicationRemoved":
       return createdIn(before, event.packageName, event.entityTag)
     case "NotificationFailed": {
-      const one = get(before.subscriptions, event.no)
-      return one === undefined || one.toldIn === 0 ? [] : [one.toldIn]
+      const subscription = get(before.subscriptions, event.no)
+      return subscription === undefined || subscription.toldIn === 0 ? [] : [subscription.toldIn]
     }
     case "SubscriptionRefreshed":
     case "SubscriptionStatusChanged":
@@ -107,9 +109,9 @@ const causesOf = (event: Event, before: State): readonly number[] => {
     case "WaitingEnded":
       return get(before.waiting, event.no) === undefined ? [] : [event.no]
     case "NotificationsIssued":
-      // what was held back: the newest thing published that they have not been told of
+      // a deferred change: the newest publication of which they have not been notified
       return event.cause === "change" && event.to !== "active"
-        ? event.to.flatMap((no) => heldBack(before, no))
+        ? event.to.flatMap((id) => heldBack(before, id))
         : []
     default:
       return []
@@ -119,13 +121,16 @@ const causesOf = (event: Event, before: State): readonly number[] => {
 const createdIn = (state: State, packageName: PackageName, entityTag: string): readonly number[] => {
   const publications = get(state.publications, packageName)
   if (publications === undefined) return []
-  return [...values(publications)].flatMap((one) => (one.entityTag === entityTag ? [one.bodyFrom] : []))
+  return [...values(publications)].flatMap((publication) =>
+    publication.entityTag === entityTag ? [publication.bodyFrom] : [],
+  )
 }
 
-const heldBack = (state: State, no: SubscriptionNo): readonly number[] => {
-  const one = get(state.subscriptions, no)
-  const publications = one === undefined ? undefined : get(state.publications, one.packageName)
-  if (one === undefined || publications === undefined) return []
+const heldBack = (state: State, id: SubscriptionNo): readonly number[] => {
+  const subscription = get(state.subscriptions, id)
+  const publications =
+    subscription === undefined ? undefined : get(state.publications, subscription.packageName)
+  if (subscription === undefined || publications === undefined) return []
   const newest = Math.max(0, ...[...values(publications)].map(({ bodyFrom }) => bodyFrom))
-  return newest > one.toldIn ? [newest] : []
+  return newest > subscription.toldIn ? [newest] : []
 }

@@ -1,7 +1,7 @@
 /**
- * What the log says of watchers: when each subscription began and how it ended, each NOTIFY and what became of it.
+ * What the log records about watchers: when each subscription began and how it ended, each NOTIFY and its outcome.
  *
- * Answers are written down a little after they come; of a NOTIFY of which nothing is written after that nobody knows.
+ * Responses are recorded with a short delay; if none has been recorded after that, the outcome is unknown.
  */
 import { clockOf } from "../presentity/clock.ts"
 import { answersIn } from "../presentity/delivery-acks.ts"
@@ -17,7 +17,7 @@ import { get } from "../table.ts"
 import type { Millis, PackageName, Position, SubscriptionNo, Uri, WatchWord } from "../vocabulary.ts"
 import type { DecisionStep } from "./moments.ts"
 
-/** A decision's place in the log, and when it was made, by the clock. */
+/** The position of a decision in the log, and when it was made by the clock. */
 export interface Place {
   readonly position: Position
   readonly version: number
@@ -30,31 +30,34 @@ export const placeOf = ({ position, decision }: DecisionStep): Place => ({
   at: clockOf(decision),
 })
 
-/** By then something is written down of a NOTIFY, if ever: 64·T1 (RFC 3261 §17.1.2.2) and the time until it is written. */
+/**
+ * The time within which the outcome of a NOTIFY is recorded, if ever: 64·T1 (RFC 3261 §17.1.2.2) and the delay of
+ * recording.
+ */
 export const unansweredMillis = 50_000
 
-/** One NOTIFY, with exactly what was in it. */
+/** One NOTIFY, with its exact content. */
 export interface Sent {
   readonly place: Place
   readonly watcher: Uri
-  /** `end`: tells of the end of the subscription. */
+  /** `end`: it reported the end of the subscription. */
   readonly cause: NotificationsIssued["cause"] | "end"
   readonly notify: Notify
-  /** When the 2xx came; null: none is on record. */
+  /** When the 2xx arrived; null: none is on record. */
   readonly answeredAt: Millis | null
   readonly failed: { readonly place: Place; readonly how: NotificationFailed } | null
-  /** It was repeated then because nobody knew whether it had arrived. */
+  /** The decision that repeated it, because it was unknown whether it had arrived. */
   readonly repeated: Place | null
 }
 
-/** `unknown`: nothing is on record, and nothing will be; a crash came before it was written down. */
+/** `unknown`: nothing is on record and nothing will be, because a crash came before it was recorded. */
 export type Delivery = "answered" | "failed" | "unknown" | "under way"
 
-/** When the log was read, and what whoever runs it knows besides. */
+/** When the log was read, and what the reader knows besides the log. */
 export interface Knowledge {
   readonly asOf: Millis
-  /** How it stands with a NOTIFY that nothing is written of yet; null: nobody knows. */
-  readonly delivery: (presentity: Uri, no: SubscriptionNo, cseq: number) => "under way" | "answered" | null
+  /** The state of a NOTIFY whose outcome is not recorded yet; null: unknown. */
+  readonly delivery: (presentity: Uri, id: SubscriptionNo, cseq: number) => "under way" | "answered" | null
 }
 
 export const deliveryOf = (
@@ -72,8 +75,8 @@ export interface Ending {
   readonly place: Place
   readonly reason: TerminationReason
   /**
-   * `rules`: it may not watch any more; `undecided`: nobody decided in time; `fetch`: it asked once; `failure`: a NOTIFY
-   * was not taken.
+   * `rules`: the watcher may no longer watch; `undecided`: nobody decided in time; `fetch`: the request was a fetch;
+   * `failure`: a NOTIFY was not accepted.
    */
   readonly because:
     | "expired"
@@ -87,13 +90,13 @@ export interface Ending {
     | "undecided"
   /** The command that was decided. */
   readonly cause: string
-  /** Null unless a failed NOTIFY ended it, and in logs that do not say which. */
+  /** Null unless a failed NOTIFY ended it, and in logs that do not record which one. */
   readonly failure: NotificationFailed | null
-  /** The policy of its package that ended it; absent: none did, or the log is older than policies. */
+  /** The policy of its package that ended it. Absent: none did, or the log is older than policies. */
   readonly by?: { readonly policy: WatchWord; readonly packageName: PackageName }
 }
 
-/** One subscription, as far as the part of the log that was read says. */
+/** One subscription, as far as the log was read. */
 export interface Life {
   readonly no: SubscriptionNo
   readonly watcher: Uri
@@ -101,7 +104,7 @@ export interface Life {
   readonly createdAt: Millis
   /** Null: before the part that was read. */
   readonly began: Place | null
-  /** Who asked for it: transport, source, Call-ID and CSeq. */
+  /** The sender of the SUBSCRIBE: transport, source, Call-ID and CSeq. */
   readonly origin: string
   readonly ended: Ending | null
   readonly sent: readonly Sent[]
@@ -112,63 +115,47 @@ type Writable<T> = { -readonly [Key in keyof T]: T[Key] }
 
 export interface Ledger {
   readonly take: (moment: DecisionStep) => void
-  /** Keeps a subscription that is alive around this moment, whether or not anything happens to it. */
-  readonly notice: (no: SubscriptionNo, moment: DecisionStep) => void
+  /** Keeps a subscription that is live around this decision, even if nothing happens to it. */
+  readonly notice: (id: SubscriptionNo, moment: DecisionStep) => void
   /** Oldest first. */
   readonly lives: () => readonly Life[]
 }
 
 /**
- * Keeps what happens to the subscriptions that `concerns` picks. O(events), and O(NOTIFYs) of the decisions that bring any.
+ * Keeps what happens to the subscriptions selected by `concerns`. O(events), and O(NOTIFYs) of the decisions that issue
+ * any.
  *
- * @param sentMax NOTIFYs kept for each of them, the newest
+ * @param sentMax how many NOTIFYs are kept for each of them, the newest ones
  */
 export const makeLedger = (
-  concerns: (one: { readonly watcher: Uri; readonly packageName: PackageName }) => boolean,
+  concerns: (subject: { readonly watcher: Uri; readonly packageName: PackageName }) => boolean,
   sentMax = Number.POSITIVE_INFINITY,
 ): Ledger => {
   const lives = new Map<SubscriptionNo, Open>()
   const others = new Set<SubscriptionNo>()
 
-  const lifeOf = (no: SubscriptionNo, moment: DecisionStep): Open | null => {
-    const known = lives.get(no)
+  const lifeOf = (id: SubscriptionNo, moment: DecisionStep): Open | null => {
+    const known = lives.get(id)
     if (known !== undefined) return known
-    if (others.has(no)) return null
-    const one = get(moment.before.subscriptions, no)
-    const created = moment.decision.events.find(
-      (event) =>
-        (event._tag === "SubscriptionCreated" || event._tag === "FarewellRepeated") && event.no === no,
-    )
-    const subscription =
-      one ??
-      (created?._tag === "SubscriptionCreated" || created?._tag === "FarewellRepeated" ? created : undefined)
-    if (subscription === undefined || !concerns(subscription)) {
-      others.add(no)
+    if (others.has(id)) return null
+    const life = beginningOf(id, moment)
+    if (life === null || !concerns(life)) {
+      others.add(id)
       return null
     }
-    const life: Open = {
-      no,
-      watcher: subscription.watcher,
-      packageName: subscription.packageName,
-      createdAt: one?.createdAt ?? clockOf(moment.decision),
-      began: created?._tag === "SubscriptionCreated" ? placeOf(moment) : null,
-      origin: created?._tag === "SubscriptionCreated" ? moment.decision.origin : "",
-      ended: null,
-      sent: [],
-    }
-    lives.set(no, life)
+    lives.set(id, life)
     return life
   }
 
   const answer = (event: NotificationsAccepted, moment: DecisionStep): void => {
-    for (const { no, cseq, at } of answersIn(event, clockOf(moment.decision))) {
-      const sent = lifeOf(no, moment)?.sent.findLast(({ notify }) => notify.cseq === cseq)
+    for (const { no: id, cseq, at } of answersIn(event, clockOf(moment.decision))) {
+      const sent = lifeOf(id, moment)?.sent.findLast(({ notify }) => notify.cseq === cseq)
       if (sent !== undefined) sent.answeredAt = at
     }
   }
 
   return {
-    notice: (no, moment) => void lifeOf(no, moment),
+    notice: (id, moment) => void lifeOf(id, moment),
     take: (moment) => {
       const { decision, notifications } = moment
       for (const event of decision.events) {
@@ -205,12 +192,35 @@ export const makeLedger = (
   }
 }
 
-const fail = (life: Open | null, how: NotificationFailed, moment: DecisionStep): void => {
-  const sent = life?.sent.findLast(({ notify }) => notify.cseq === how.cseq)
-  if (sent !== undefined) sent.failed = { place: placeOf(moment), how }
+/** A subscription as of the first decision that concerns it; null: the decision does not tell which one it is. */
+const beginningOf = (id: SubscriptionNo, moment: DecisionStep): Open | null => {
+  const existing = get(moment.before.subscriptions, id)
+  const created = moment.decision.events.find(
+    (event) => (event._tag === "SubscriptionCreated" || event._tag === "FarewellRepeated") && event.no === id,
+  )
+  const subscription =
+    existing ??
+    (created?._tag === "SubscriptionCreated" || created?._tag === "FarewellRepeated" ? created : undefined)
+  return subscription === undefined
+    ? null
+    : {
+        no: id,
+        watcher: subscription.watcher,
+        packageName: subscription.packageName,
+        createdAt: existing?.createdAt ?? clockOf(moment.decision),
+        began: created?._tag === "SubscriptionCreated" ? placeOf(moment) : null,
+        origin: created?._tag === "SubscriptionCreated" ? moment.decision.origin : "",
+        ended: null,
+        sent: [],
+      }
 }
 
-/** Whatever may have been under way when the server stopped. */
+const fail = (life: Open | null, failure: NotificationFailed, moment: DecisionStep): void => {
+  const sent = life?.sent.findLast(({ notify }) => notify.cseq === failure.cseq)
+  if (sent !== undefined) sent.failed = { place: placeOf(moment), how: failure }
+}
+
+/** Marks the NOTIFYs that may have been under way when the server stopped. */
 const repeat = (life: Open, moment: DecisionStep): void => {
   const last = life.sent.at(-1)
   if (last === undefined) return
@@ -227,21 +237,21 @@ const repeat = (life: Open, moment: DecisionStep): void => {
 
 const causesIn = (
   events: readonly Event[],
-): ((no: SubscriptionNo) => NotificationsIssued["cause"] | undefined) => {
+): ((id: SubscriptionNo) => NotificationsIssued["cause"] | undefined) => {
   const named = new Map<SubscriptionNo, NotificationsIssued["cause"]>()
   let all: NotificationsIssued["cause"] | undefined
   for (const event of events) {
     if (event._tag !== "NotificationsIssued") continue
     if (event.to === "active") all = event.cause
-    else for (const no of event.to) named.set(no, event.cause)
+    else for (const id of event.to) named.set(id, event.cause)
   }
-  return (no) => named.get(no) ?? all
+  return (id) => named.get(id) ?? all
 }
 
-/** @source RFC 3265 §3.2.4; what it says by `timeout` may be any of four things */
+/** @source RFC 3265 §3.2.4; the reason `timeout` may mean any of four things */
 export const endingOf = (event: SubscriptionTerminated, moment: DecisionStep): Ending => {
   const { cause, events } = moment.decision
-  const failure = events.find((one) => one._tag === "NotificationFailed") ?? null
+  const failure = events.find((candidate) => candidate._tag === "NotificationFailed") ?? null
   const { reason, policy } = event
   return {
     place: placeOf(moment),
@@ -253,11 +263,11 @@ export const endingOf = (event: SubscriptionTerminated, moment: DecisionStep): E
   }
 }
 
-/** Of a subscription that ended in that decision. */
-const packageOf = (no: SubscriptionNo, { before, decision }: DecisionStep): PackageName => {
-  const known = get(before.subscriptions, no)?.packageName
+/** The package of a subscription that ended in that decision. */
+const packageOf = (id: SubscriptionNo, { before, decision }: DecisionStep): PackageName => {
+  const known = get(before.subscriptions, id)?.packageName
   if (known !== undefined) return known
-  const created = decision.events.find((one) => one._tag === "SubscriptionCreated" && one.no === no)
+  const created = decision.events.find((event) => event._tag === "SubscriptionCreated" && event.no === id)
   return created?._tag === "SubscriptionCreated" ? created.packageName : ""
 }
 

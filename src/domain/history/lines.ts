@@ -1,5 +1,5 @@
 /**
- * Two texts, line by line: what both have, what only one has.
+ * Compares two texts line by line.
  */
 
 export interface Line {
@@ -7,12 +7,12 @@ export interface Line {
   readonly text: string
 }
 
-/** Beyond so many pairs of lines what differs in the middle is not looked at any closer. */
+/** Above this number of pairs of lines, the differing middle is not compared any further. */
 const pairsMax = 4_000_000
 
 /**
- * The lines of both in order, by a longest common part. O(before × after) of what differs between first and last
- * common lines.
+ * The lines of both texts in order, by a longest common subsequence. O(before × after) of what lies between the common
+ * first and last lines.
  */
 export const differenceOf = (before: readonly string[], after: readonly string[]): readonly Line[] => {
   let head = 0
@@ -40,31 +40,30 @@ const middle = (before: readonly string[], after: readonly string[]): readonly L
   const come = (text: string): Line => ({ mark: "+", text })
   if (before.length * after.length > pairsMax) return [...before.map(gone), ...after.map(come)]
   const width = after.length + 1
-  /** Lines in common from these two on. */
+  /** The length of the longest common subsequence from these two lines on. */
   const common = new Uint32Array((before.length + 1) * width)
-  for (let one = before.length - 1; one >= 0; one -= 1) {
-    for (let other = after.length - 1; other >= 0; other -= 1) {
-      common[one * width + other] =
-        before[one] === after[other]
-          ? common[(one + 1) * width + other + 1]! + 1
-          : Math.max(common[(one + 1) * width + other]!, common[one * width + other + 1]!)
+  for (let i = before.length - 1; i >= 0; i -= 1) {
+    for (let j = after.length - 1; j >= 0; j -= 1) {
+      common[i * width + j] =
+        before[i] === after[j]
+          ? common[(i + 1) * width + j + 1]! + 1
+          : Math.max(common[(i + 1) * width + j]!, common[i * width + j + 1]!)
     }
   }
   const lines: Line[] = []
-  let [one, other] = [0, 0]
-  while (one < before.length && other < after.length) {
-    if (before[one] === after[other]) {
-      lines.push(same(before[one]!))
-      one += 1
-      other += 1
-    } else if (common[(one + 1) * width + other]! >= common[one * width + other + 1]!)
-      lines.push(gone(before[one++]!))
-    else lines.push(come(after[other++]!))
+  let [i, j] = [0, 0]
+  while (i < before.length && j < after.length) {
+    if (before[i] === after[j]) {
+      lines.push(same(before[i]!))
+      i += 1
+      j += 1
+    } else if (common[(i + 1) * width + j]! >= common[i * width + j + 1]!) lines.push(gone(before[i++]!))
+    else lines.push(come(after[j++]!))
   }
-  return [...lines, ...before.slice(one).map(gone), ...after.slice(other).map(come)]
+  return [...lines, ...before.slice(i).map(gone), ...after.slice(j).map(come)]
 }
 
-/** A document cut where a reader looks for a new line: XML is written without any. */
+/** Splits a document where a reader expects a new line, because XML is usually written on one line. */
 export const linesOf = (text: string): readonly string[] =>
   text
     .trim()

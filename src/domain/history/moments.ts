@@ -1,6 +1,6 @@
 /**
- * A log walked through: each decision with the states around it and the NOTIFYs it brought about, derived again from the
- * events exactly as the server derived them.
+ * Walks through a log: each decision with the states around it and the NOTIFYs it caused, derived from the events
+ * exactly as the server derived them.
  */
 import { clockOf } from "../presentity/clock.ts"
 import type { Decision } from "../presentity/events.ts"
@@ -21,12 +21,12 @@ export interface RecordedDecision {
 export interface DecisionStep extends RecordedDecision {
   readonly before: State
   readonly after: State
-  /** What left because of it, in order. */
+  /** The NOTIFYs that it caused, in order. */
   readonly notifications: readonly Notify[]
 }
 
 /**
- * The moment of a decision on a state. O(its events), or O(subscriptions) where it notifies all active ones; documents are
+ * The step of a decision on a state. O(its events), or O(subscriptions) if it notifies all active ones; documents are
  * composed once per change.
  */
 export const momentOf = (

@@ -5,7 +5,7 @@ import type { State } from "../presentity/state.ts"
 import { entries, get, values } from "../table.ts"
 import type { Table } from "../table.ts"
 
-/** An entry of one of a state's tables that is new, different or gone (null). */
+/** A new, changed or removed (null) entry of one of the tables of a state. */
 export interface ChangedEntry {
   readonly table: string
   readonly key: string
@@ -24,28 +24,38 @@ const tables = [
   "dialogs",
 ] as const
 
-/** In a fixed order, so that two states that differ alike are told alike. */
+/** In a fixed order, so that equal differences are reported equally. */
 export const changedBetween = (before: State, after: State): readonly ChangedEntry[] => {
   const changed: ChangedEntry[] = []
-  const note = (table: string, was: Table<string | number, unknown>, is: Table<string | number, unknown>) => {
-    if (was === is) return
-    const found: ChangedEntry[] = []
-    for (const [key, value] of entries(is)) {
-      if (get(was, key) !== value) found.push({ table, key: String(key), value })
+  const note = (
+    table: string,
+    left: Table<string | number, unknown>,
+    right: Table<string | number, unknown>,
+  ) => {
+    if (left === right) return
+    const differing: ChangedEntry[] = []
+    for (const [key, value] of entries(right)) {
+      if (get(left, key) !== value) differing.push({ table, key: String(key), value })
     }
-    for (const [key] of entries(was)) {
-      if (get(is, key) === undefined) found.push({ table, key: String(key), value: null })
+    for (const [key] of entries(left)) {
+      if (get(right, key) === undefined) differing.push({ table, key: String(key), value: null })
     }
-    changed.push(...found.sort((one, other) => (one.key < other.key ? -1 : 1)))
+    changed.push(...differing.sort((left, right) => (left.key < right.key ? -1 : 1)))
   }
   if (before.publications !== after.publications) {
     const names = new Set(
       [...entries(before.publications), ...entries(after.publications)].map(([name]) => name),
     )
     for (const name of [...names].sort()) {
-      const [was, is] = [get(before.publications, name), get(after.publications, name)]
-      if (was === is) continue
-      const value = is === undefined ? null : [...values(is)].sort((a, b) => a.createdIn - b.createdIn)
+      const [publicationsBefore, publicationsAfter] = [
+        get(before.publications, name),
+        get(after.publications, name),
+      ]
+      if (publicationsBefore === publicationsAfter) continue
+      const value =
+        publicationsAfter === undefined
+          ? null
+          : [...values(publicationsAfter)].sort((a, b) => a.createdIn - b.createdIn)
       changed.push({ table: "publications", key: name, value })
     }
   }

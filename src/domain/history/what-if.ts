@@ -1,12 +1,13 @@
 /**
- * What would have happened otherwise: a stream in a world in which a decision never was, or other rules were in force.
+ * What would have happened otherwise: a stream in an alternative history in which a decision never happened, or other
+ * rules were in force.
  *
- * As long as nothing differs, what is recorded is what happens. From then on each recorded command is decided again on
- * the other state, and time is let run there: what falls due falls due by the deadlines of that state. Numbers of
- * subscriptions and entity-tags stay those of the log, so that later requests mean what they meant.
+ * While nothing differs, the alternative is what was recorded. From the first difference on, each recorded command is
+ * decided again on the alternative state, and time passes there: deadlines are those of that state. Numbers of
+ * subscriptions and entity-tags remain those of the log, so that later requests keep their meaning.
  *
- * What nobody can know: requests that were refused are not in the log; a device that is refused gives up; a NOTIFY that
- * was on its way is answered after T1 where the log does not say when.
+ * Some things cannot be known: requests that were refused are not in the log; a device that is refused gives up; a
+ * NOTIFY that was under way is answered after T1 if the log does not record when.
  */
 import { clockOf, nowFor, placedAt } from "../presentity/clock.ts"
 import type { Accepted, Command, Rejection } from "../presentity/commands.ts"
@@ -29,27 +30,27 @@ import { get } from "../table.ts"
 import { invariant } from "../vocabulary.ts"
 import type { Body, Millis, PackageName, SubscriptionNo, Uri } from "../vocabulary.ts"
 import type { DecisionStep } from "./moments.ts"
-import type { ReconstructionContext } from "./recall-world.ts"
-import { contextFor, recall, sameValue } from "./recall.ts"
-import type { Recalled } from "./recall.ts"
+import { contextFor, reconstructCommand, sameValue } from "./reconstruct-command.ts"
+import type { Reconstructed } from "./reconstruct-command.ts"
+import type { ReconstructionContext } from "./reconstruction-context.ts"
 
 export interface Supposition {
-  /** Positions of decisions that never were. */
+  /** Positions of decisions that never happened. */
   readonly without: ReadonlySet<number>
-  /** A document in force from a position on, whatever was put in force since; null: the recorded ones. */
+  /** A document in force from a position on, whatever replaced it later; null: the recorded rules. */
   readonly rules: { readonly packageName: PackageName; readonly body: Body; readonly from: number } | null
-  /** Everything is decided again from the beginning, though nothing differs; absent: from where something does. */
+  /** Decides everything again from the beginning, even without a difference. Absent: from the first difference on. */
   readonly again?: true
 }
 
-/** What left, and when. */
+/** A NOTIFY and when it was sent. */
 export interface SentNotify {
   readonly at: Millis
   readonly notify: Notify
 }
 
 export type Difference =
-  /** `was` null: the watcher was told nothing; `would` null: it would have been told nothing. */
+  /** `was` null: the watcher was not notified; `would` null: it would not have been notified. */
   | {
       readonly _tag: "Told"
       readonly position: number
@@ -66,17 +67,17 @@ export type Difference =
     }
 
 export interface OtherWorld {
-  /** What differs up to and with this decision, since the one before. */
+  /** The differences between the previous decision and this one, inclusive. */
   readonly step: (moment: DecisionStep) => readonly Difference[]
-  /** What differs after the last one, until an instant. */
+  /** The differences after the last decision, up to an instant. */
   readonly end: (until: Millis) => readonly Difference[]
   readonly state: () => State
 }
 
-/** T1: how long an answer takes of which the log does not say when it came (RFC 3261 §17.1.1.1). */
+/** T1 (RFC 3261 §17.1.1.1): the assumed delay of a response if the log does not record when it came. */
 const answerMillis = 500
 
-/** Decisions that only this world has stand between those of the log. */
+/** Decisions that exist only in the alternative have versions between those of the log. */
 const between = 2 ** -20
 
 export const makeOtherWorld = (
@@ -84,224 +85,276 @@ export const makeOtherWorld = (
   world: ReconstructionContext,
   supposition: Supposition,
 ): OtherWorld => {
-  const { without, rules } = supposition
-  const reaction = { packages: world.packages, limits: world.limits }
-  let other = begin
-  let isSame = true
-  let areRulesSet = rules === null
-  let extra = 0
-  let [position, version] = [0, begin.version + 1]
-  let left: SentNotify[] = []
-  let refused: Difference[] = []
-  const watchers = new Map<SubscriptionNo, Uri>()
-  const unanswered = new Map<SubscriptionNo, Millis>()
-
-  const apply = (decision: Pick<Decision, "at" | "version" | "events">): void => {
-    if (decision.events.length === 0) return
-    const before = other
-    other = fold(before, decision)
-    const at = clockOf(decision)
-    for (const notify of react(before, decision.events, other, at, reaction)) left.push({ at, notify })
-    note(decision.events)
-  }
-  const note = (events: readonly Event[]): void => {
-    for (const event of events)
-      if (event._tag === "SubscriptionCreated") watchers.set(event.no, event.watcher)
-  }
-
-  /** A command that the log does not have. @returns whether anything came of it */
-  const add = (command: Command, at: Millis): boolean => {
-    extra++
-    const now = nowFor(other, at)
-    other = { ...other, version: version - 2 + extra * between }
-    const authorize = world.authorize ?? askTheRules
-    const decision = { at: now, version: other.version + 1, nonce: "", events: [] }
-    const { events } = decide(
-      other,
-      command,
-      contextFor(other, decision, worldNow(), ruled(authorize), nobody),
-    )
-    apply({ ...decision, ...placedAt(other, now, events) })
-    return events.length > 0
-  }
-  const tried: ReconstructionContext =
+  const { rules } = supposition
+  const limits =
     rules === null
-      ? world
+      ? world.limits
       : {
-          ...world,
-          limits: {
-            ...world.limits,
-            watching: askingRulesOf(rules.packageName, world.limits.watching, world.packages),
-          },
+          ...world.limits,
+          watching: askingRulesOf(rules.packageName, world.limits.watching, world.packages),
         }
-  const worldNow = (): ReconstructionContext => (areRulesSet ? tried : world)
-  /** The rules to be tried decide, also where nobody was asked before. */
-  const ruled = (authorize: Authorize): Authorize => (rules !== null && areRulesSet ? askTheRules : authorize)
-
-  /**
-   * Time goes on: answers come, and what is due by then falls due at its deadline.
-   *
-   * @param known answers of which the log says by then when they came
-   */
-  const wait = (to: Millis, hears: SubscriptionNo | null, known: readonly Accepted[] = []): void => {
-    for (const { no, at } of known) if (no !== hears && unanswered.has(no)) answered(no, at)
-    for (const [no, since] of unanswered) {
-      if (no === hears) continue
-      const at = Math.min(to, since + answerMillis)
-      if (at < to || since + answerMillis <= to) answered(no, at)
-    }
-    for (let passes = 0; ; passes++) {
-      const deadline = nextDeadline(other)
-      if (deadline === null || deadline > to) return
-      invariant(passes < 100_000, "falling due comes to an end")
-      const hasConsequences = add({ _tag: "FallDue" }, deadline)
-      invariant(hasConsequences, "what is overdue has consequences")
-    }
+  const alternative: Alternative = {
+    world,
+    tried: { ...world, limits },
+    supposition,
+    watchers: new Map(freeze(begin).subscriptions.map(({ no: id, watcher }) => [id, watcher])),
+    unanswered: new Map(),
+    state: begin,
+    isSame: true,
+    areRulesSet: rules === null,
+    version: begin.version + 1,
+    extra: 0,
+    left: [],
+    refused: [],
   }
-  const answered = (no: SubscriptionNo, at: Millis): void => {
-    unanswered.delete(no)
-    const one = get(other.subscriptions, no)
-    const eventPackage = one === undefined ? null : world.packages.find(one.packageName)
-    if (one === undefined || eventPackage === null || viewFor(other, one, eventPackage).digest === one.shown)
-      return
-    const cseq = get(other.dialogs, one.dialog)?.localCseq ?? 0
-    other = withAnswers(other, { _tag: "NotificationsAccepted", of: [no, cseq, 0] })
-    add({ _tag: "ReportDelivery", no, cseq, outcome: { _tag: "Accepted", remoteTarget: null } }, at)
-  }
-
-  const again = (moment: DecisionStep, recalled: Recalled): void => {
-    const { decision } = moment
-    const command = translated(recalled.command, moment.before, other)
-    if (command === null) return
-    if (command._tag === "ReportDelivery") unanswered.delete(command.no)
-    other = { ...other, version: decision.version - 1 }
-    const at = nowFor(other, clockOf(decision))
-    const authorize = ruled(recalled.context.authorize)
-    const { isUnread } = recalled.context
-    const context = contextFor(other, { ...decision, at }, worldNow(), authorize, recalled.inFlight, isUnread)
-    const { events, answer } = decide(other, command, context)
-    if (answer._tag === "Rejected" && recalled.outcome.answer._tag !== "Rejected")
-      refused.push({
-        _tag: "Refused",
-        position: moment.position,
-        at,
-        cause: decision.cause,
-        rejection: answer.rejection,
-      })
-    apply({ ...placedAt(other, at, events), version: decision.version })
-    for (const no of recalled.inFlight) if (get(other.subscriptions, no) !== undefined) unanswered.set(no, at)
-  }
-
-  const differences = (was: readonly SentNotify[], would: readonly SentNotify[]): readonly Difference[] => {
-    const found: Difference[] = []
-    const rest = [...would]
-    const missing = was.filter((one) => {
-      const index = rest.findIndex((another) => isSameLeaving(one, another, world))
-      if (index >= 0) rest.splice(index, 1)
-      return index < 0
-    })
-    const watcherOf = (no: SubscriptionNo): Uri => watchers.get(no) ?? ("" as Uri)
-    for (const one of missing) {
-      const index = rest.findIndex(({ notify }) => notify.no === one.notify.no)
-      const instead = index < 0 ? null : rest.splice(index, 1)[0]!
-      found.push({ _tag: "Told", position, watcher: watcherOf(one.notify.no), was: one, would: instead })
-    }
-    for (const one of rest)
-      found.push({ _tag: "Told", position, watcher: watcherOf(one.notify.no), was: null, would: one })
-    return found
-  }
-
-  for (const one of freeze(begin).subscriptions) watchers.set(one.no, one.watcher)
-
+  let position = 0
   return {
-    state: () => other,
+    state: () => alternative.state,
     step: (moment) => {
-      const { decision } = moment
       ;({ position } = moment)
-      ;({ version } = decision)
-      extra = 0
-      left = []
-      refused = []
-      note(decision.events)
-      const setsRules = rules !== null && !areRulesSet && position >= rules.from
-      if (isSame && !setsRules && !without.has(position) && supposition.again !== true) {
-        other = moment.after
-        return []
-      }
-      isSame = false
-      const { cause } = decision
-      const at = clockOf(decision)
-      const recalled = recall(moment.before, decision, world)
-      const hears = recalled?.command._tag === "ReportDelivery" ? recalled.command.no : null
-      if (setsRules) {
-        // as if it had been there before anything else of this decision's instant
-        wait(at - 1, null)
-        areRulesSet = true
-        add({ _tag: "ReplaceRules", packageName: rules.packageName, rules: rules.body }, at)
-      }
-      // what was decided before what was overdue is decided so here as well
-      const overdue = cause === "FallDue" ? null : nextDeadline(moment.before)
-      wait(
-        overdue !== null && overdue <= at ? overdue - 1 : at,
-        hears,
-        decision.events.flatMap((event) =>
-          event._tag === "NotificationsAccepted" ? answersIn(event, at) : [],
-        ),
-      )
-      const isReplaced =
-        rules !== null &&
-        recalled?.command._tag === "ReplaceRules" &&
-        recalled.command.packageName === rules.packageName
-      if (
-        !without.has(position) &&
-        cause !== "FallDue" &&
-        cause !== "RecordDeliveries" &&
-        !isReplaced &&
-        recalled !== null
-      )
-        again(moment, recalled)
-      other = { ...other, version: decision.version }
-      const was = moment.notifications.map((notify): SentNotify => ({ at, notify }))
-      const found = [...refused, ...differences(was, left)]
-      if (rules === null) isSame = unanswered.size === 0 && sameValue(freeze(other), freeze(moment.after))
-      return found
+      return step(alternative, moment)
     },
     end: (until) => {
-      if (isSame) return []
-      extra = 0
-      left = []
-      version++
-      wait(until, null)
-      return differences([], left)
+      if (alternative.isSame) return []
+      startDecision(alternative, alternative.version + 1)
+      wait(alternative, until, null)
+      return differences(alternative, [], position)
     },
   }
 }
 
-/** The command as the other world has to hear it; null: it concerns what is not there. */
-const translated = (command: Command, before: State, other: State): Command | null => {
+/** The alternative history so far. */
+interface Alternative {
+  readonly world: ReconstructionContext
+  /** The world once the supposed rules are in force. */
+  readonly tried: ReconstructionContext
+  readonly supposition: Supposition
+  /** The watcher of every subscription that ever was, here or in the log. */
+  readonly watchers: Map<SubscriptionNo, Uri>
+  /** NOTIFYs without a response so far, with the time when they were sent. */
+  readonly unanswered: Map<SubscriptionNo, Millis>
+  state: State
+  /** Whether nothing differs from the log yet. */
+  isSame: boolean
+  areRulesSet: boolean
+  /** The version of the recorded decision. */
+  version: number
+  /** Decisions since the previous recorded one that the log does not have. */
+  extra: number
+  /** NOTIFYs sent since the previous recorded decision. */
+  left: SentNotify[]
+  refused: Difference[]
+}
+
+const startDecision = (alternative: Alternative, version: number): void => {
+  alternative.version = version
+  alternative.extra = 0
+  alternative.left = []
+  alternative.refused = []
+}
+
+const step = (alternative: Alternative, moment: DecisionStep): readonly Difference[] => {
+  const { world, supposition, unanswered } = alternative
+  const { rules, without } = supposition
+  const { decision, position } = moment
+  startDecision(alternative, decision.version)
+  note(alternative, decision.events)
+  const setsRules = rules !== null && !alternative.areRulesSet && position >= rules.from
+  if (alternative.isSame && !setsRules && !without.has(position) && supposition.again !== true) {
+    alternative.state = moment.after
+    return []
+  }
+  alternative.isSame = false
+  const { cause } = decision
+  const at = clockOf(decision)
+  const rebuilt = reconstructCommand(moment.before, decision, world)
+  const hears = rebuilt?.command._tag === "ReportDelivery" ? rebuilt.command.no : null
+  if (setsRules) {
+    // as if it had been in force before anything else at the instant of this decision
+    wait(alternative, at - 1, null)
+    alternative.areRulesSet = true
+    add(alternative, { _tag: "ReplaceRules", packageName: rules.packageName, rules: rules.body }, at)
+  }
+  // what was decided before overdue deadlines is decided before them here as well
+  const overdue = cause === "FallDue" ? null : nextDeadline(moment.before)
+  const known = decision.events.flatMap((event) =>
+    event._tag === "NotificationsAccepted" ? answersIn(event, at) : [],
+  )
+  wait(alternative, overdue !== null && overdue <= at ? overdue - 1 : at, hears, known)
+  const isReplaced =
+    rules !== null &&
+    rebuilt?.command._tag === "ReplaceRules" &&
+    rebuilt.command.packageName === rules.packageName
+  const isRepeated =
+    !without.has(position) && cause !== "FallDue" && cause !== "RecordDeliveries" && !isReplaced
+  if (isRepeated && rebuilt !== null) again(alternative, moment, rebuilt)
+  alternative.state = { ...alternative.state, version: decision.version }
+  const recorded = moment.notifications.map((notify): SentNotify => ({ at, notify }))
+  const result = [...alternative.refused, ...differences(alternative, recorded, position)]
+  if (rules === null)
+    alternative.isSame = unanswered.size === 0 && sameValue(freeze(alternative.state), freeze(moment.after))
+  return result
+}
+
+const apply = (alternative: Alternative, decision: Pick<Decision, "at" | "version" | "events">): void => {
+  if (decision.events.length === 0) return
+  const { packages, limits } = alternative.world
+  const before = alternative.state
+  const after = fold(before, decision)
+  alternative.state = after
+  const at = clockOf(decision)
+  for (const notify of react(before, decision.events, after, at, { packages, limits }))
+    alternative.left.push({ at, notify })
+  note(alternative, decision.events)
+}
+
+const note = ({ watchers }: Alternative, events: readonly Event[]): void => {
+  for (const event of events) if (event._tag === "SubscriptionCreated") watchers.set(event.no, event.watcher)
+}
+
+/** Decides a command that the log does not have. @returns whether it had consequences */
+const add = (alternative: Alternative, command: Command, at: Millis): boolean => {
+  alternative.extra++
+  const now = nowFor(alternative.state, at)
+  const version = alternative.version - 2 + alternative.extra * between
+  const state = { ...alternative.state, version }
+  alternative.state = state
+  const decision = { at: now, version: version + 1, nonce: "", events: [] }
+  const authorize = ruled(alternative, alternative.world.authorize ?? askTheRules)
+  const context = contextFor(state, decision, worldNow(alternative), { authorize, inFlight: nobody })
+  const { events } = decide(state, command, context)
+  apply(alternative, { ...decision, ...placedAt(state, now, events) })
+  return events.length > 0
+}
+
+const worldNow = ({ areRulesSet, tried, world }: Alternative): ReconstructionContext =>
+  areRulesSet ? tried : world
+
+/** The supposed rules decide, even where rules were not consulted before. */
+const ruled = ({ areRulesSet, supposition }: Alternative, authorize: Authorize): Authorize =>
+  supposition.rules !== null && areRulesSet ? askTheRules : authorize
+
+/**
+ * Lets time pass: responses arrive, and whatever is due is decided at its deadline.
+ *
+ * @param known responses whose time the log records
+ */
+const wait = (
+  alternative: Alternative,
+  to: Millis,
+  hears: SubscriptionNo | null,
+  known: readonly Accepted[] = [],
+): void => {
+  const { unanswered } = alternative
+  for (const { no: id, at } of known) if (id !== hears && unanswered.has(id)) answered(alternative, id, at)
+  for (const [id, since] of unanswered) {
+    if (id === hears) continue
+    const at = Math.min(to, since + answerMillis)
+    if (at < to || since + answerMillis <= to) answered(alternative, id, at)
+  }
+  for (let passes = 0; ; passes++) {
+    const deadline = nextDeadline(alternative.state)
+    if (deadline === null || deadline > to) return
+    invariant(passes < 100_000, "falling due comes to an end")
+    const hasConsequences = add(alternative, { _tag: "FallDue" }, deadline)
+    invariant(hasConsequences, "what is overdue has consequences")
+  }
+}
+
+const answered = (alternative: Alternative, id: SubscriptionNo, at: Millis): void => {
+  const { state, unanswered, world } = alternative
+  unanswered.delete(id)
+  const subscription = get(state.subscriptions, id)
+  const eventPackage = subscription === undefined ? null : world.packages.find(subscription.packageName)
+  if (
+    subscription === undefined ||
+    eventPackage === null ||
+    viewFor(state, subscription, eventPackage).digest === subscription.shown
+  )
+    return
+  const cseq = get(state.dialogs, subscription.dialog)?.localCseq ?? 0
+  alternative.state = withAnswers(state, { _tag: "NotificationsAccepted", of: [id, cseq, 0] })
+  const outcome = { _tag: "Accepted", remoteTarget: null } as const
+  add(alternative, { _tag: "ReportDelivery", no: id, cseq, outcome }, at)
+}
+
+/** Decides the command of a recorded decision on the alternative state. */
+const again = (alternative: Alternative, moment: DecisionStep, rebuilt: Reconstructed): void => {
+  const { unanswered } = alternative
+  const { decision, position } = moment
+  const command = translated(rebuilt.command, moment.before, alternative.state)
+  if (command === null) return
+  if (command._tag === "ReportDelivery") unanswered.delete(command.no)
+  const state = { ...alternative.state, version: decision.version - 1 }
+  alternative.state = state
+  const at = nowFor(state, clockOf(decision))
+  const context = contextFor(state, { ...decision, at }, worldNow(alternative), {
+    authorize: ruled(alternative, rebuilt.context.authorize),
+    inFlight: rebuilt.inFlight,
+    isUnread: rebuilt.context.isUnread,
+  })
+  const { events, answer } = decide(state, command, context)
+  if (answer._tag === "Rejected" && rebuilt.outcome.answer._tag !== "Rejected") {
+    const { rejection } = answer
+    alternative.refused.push({ _tag: "Refused", position, at, cause: decision.cause, rejection })
+  }
+  apply(alternative, { ...placedAt(state, at, events), version: decision.version })
+  for (const id of rebuilt.inFlight)
+    if (get(alternative.state.subscriptions, id) !== undefined) unanswered.set(id, at)
+}
+
+/** What was sent otherwise than recorded, since the previous decision. */
+const differences = (
+  { world, watchers, left }: Alternative,
+  recorded: readonly SentNotify[],
+  position: number,
+): readonly Difference[] => {
+  const result: Difference[] = []
+  const rest = [...left]
+  const missing = recorded.filter((sent) => {
+    const index = rest.findIndex((candidate) => isSameNotify(sent, candidate, world))
+    if (index >= 0) rest.splice(index, 1)
+    return index < 0
+  })
+  const watcherOf = ({ notify }: SentNotify): Uri => watchers.get(notify.no) ?? ("" as Uri)
+  for (const sent of missing) {
+    const index = rest.findIndex(({ notify }) => notify.no === sent.notify.no)
+    const instead = index < 0 ? null : rest.splice(index, 1)[0]!
+    result.push({ _tag: "Told", position, watcher: watcherOf(sent), was: sent, would: instead })
+  }
+  for (const sent of rest)
+    result.push({ _tag: "Told", position, watcher: watcherOf(sent), was: null, would: sent })
+  return result
+}
+
+/** The command as it applies to the alternative state; null: what it concerns does not exist there. */
+const translated = (command: Command, before: State, imagined: State): Command | null => {
   if (command._tag !== "ReportDelivery") return command
-  const [was, is] = [get(before.subscriptions, command.no), get(other.subscriptions, command.no)]
-  if (is === undefined) return null
+  const [subscriptionBefore, subscription] = [
+    get(before.subscriptions, command.no),
+    get(imagined.subscriptions, command.no),
+  ]
+  if (subscription === undefined) return null
   const [old, present] = [
-    was === undefined ? undefined : get(before.dialogs, was.dialog),
-    get(other.dialogs, is.dialog),
+    subscriptionBefore === undefined ? undefined : get(before.dialogs, subscriptionBefore.dialog),
+    get(imagined.dialogs, subscription.dialog),
   ]
   if (old === undefined || present === undefined) return null
-  // so many NOTIFYs ago as it was
+  // as many NOTIFYs ago as in the log
   const cseq = present.localCseq - (old.localCseq - command.cseq)
   return cseq < 1 ? null : { ...command, cseq }
 }
 
-const isSameLeaving = (one: SentNotify, other: SentNotify, world: ReconstructionContext): boolean =>
-  one.at === other.at &&
-  one.notify.no === other.notify.no &&
-  one.notify.state === other.notify.state &&
-  one.notify.reason === other.notify.reason &&
-  one.notify.body?.contentType === other.notify.body?.contentType &&
-  textOf(one.notify, world) === textOf(other.notify, world) &&
-  sameValue(one.notify.headers, other.notify.headers)
+const isSameNotify = (left: SentNotify, right: SentNotify, world: ReconstructionContext): boolean =>
+  left.at === right.at &&
+  left.notify.no === right.notify.no &&
+  left.notify.state === right.notify.state &&
+  left.notify.reason === right.notify.reason &&
+  left.notify.body?.contentType === right.notify.body?.contentType &&
+  textOf(left.notify, world) === textOf(right.notify, world) &&
+  sameValue(left.notify.headers, right.notify.headers)
 
-/** Without the number that documents made for one subscription have: it only counts them. */
+/** Ignores the version in documents made for one subscription, which only counts them. */
 const textOf = ({ packageName, body }: Notify, { packages }: ReconstructionContext): string | null => {
   const eventPackage = packages.find(packageName)
   if (body === null || eventPackage === null || !isPersonal(eventPackage)) return body?.text ?? null

@@ -1,6 +1,6 @@
 /**
- * The event packages that presently comes with, made as a server's settings have them. A case file carries these settings, so
- * that its decisions can be made again where the server's configuration is not known.
+ * The event packages included in presently, created according to a server's settings. A case file carries these
+ * settings, so that its decisions can be repeated where the configuration of the server is not known.
  */
 import { callInfo } from "./call-info.ts"
 import type { CallInfoOptions } from "./call-info.ts"
@@ -25,37 +25,40 @@ import type { RegOptions } from "./reg.ts"
 import { makeRegistry } from "./registry.ts"
 import { watcherInfo } from "./watcher-info.ts"
 
-/** Named as in the configuration and in case files; the settings are described in docs/configuration.md. */
+/** Named as in the configuration and in case files; docs/configuration.md describes the settings. */
 export interface PackageSettings {
   readonly force_single_dialog: boolean
   readonly notify_offline_body: boolean
   readonly mix_dialog_presence: boolean
   readonly generate_offline_body: boolean
-  /** `rename`, or anything else: the newest takes the place of the one before. */
+  /** `rename` gives colliding ids new names; with any other value the newest element replaces the previous one. */
   readonly id_collision: string
   readonly legacy_permissive: boolean
   readonly oma_rules: boolean
   readonly pres_rules_auid: string | null
   readonly bla_fix_remote_target: boolean
-  /** `contact`, `$ru`, `$tu` or `$fu`; `contact` when left out. Only SIP asks for it, so nothing that is decided again has it. */
+  /**
+   * `contact`, `$ru`, `$tu` or `$fu`; default `contact`. Only the SIP adapter needs it, so it is absent where decisions
+   * are repeated.
+   */
   readonly bla_presentity_spec?: string
   readonly empty_message_summary: boolean
-  /** Seconds. */
+  /** In seconds. */
   readonly default_expires: number
   readonly call_info_timeout_notification: boolean
   readonly line_seize_timeout_notification: boolean
-  /** Each `NAME=TYPE|TYPE…`: a package whose documents are passed on unread. */
+  /** Each entry is `NAME=TYPE|TYPE…`: a package whose documents are passed on without being parsed. */
   readonly pass_through: readonly string[]
 }
 
-/** `NAME=TYPE|TYPE…`: a package whose documents nobody reads. */
+/** `NAME=TYPE|TYPE…`: a package whose documents are not parsed. */
 const passThroughOf = (text: string): EventPackage => {
   const equals = text.lastIndexOf("=")
   const [name, types] = [text.slice(0, Math.max(0, equals)), text.slice(equals + 1)]
   return passThrough({ name, contentTypes: types.split("|") })
 }
 
-/** By `bla_presentity_spec`. */
+/** By the values of `bla_presentity_spec`. */
 const sharedLineSources: Readonly<Record<string, SharedLineSource>> = {
   contact: "contact",
   $ru: "request-uri",
@@ -66,10 +69,10 @@ const sharedLineSources: Readonly<Record<string, SharedLineSource>> = {
 const asksOma = (settings: PackageSettings): boolean =>
   settings.oma_rules || settings.pres_rules_auid === "org.openmobilealliance.pres-rules"
 
-/** Options of the event packages that come along; each has defaults. */
+/** Options of the included event packages; each has a default. */
 export interface BundledOptions {
   readonly presence?: Omit<PresenceOptions, "mixes" | "xml" | "rulesXml">
-  /** Whether it is shown in presence that somebody is on the phone. */
+  /** Whether presence shows that the presentity is on the phone. */
   readonly mixDialogs?: boolean
   readonly dialog?: Omit<DialogInfoOptions, "xml">
   readonly sharedLine?: Omit<SharedLineOptions, "xml">
@@ -80,7 +83,7 @@ export interface BundledOptions {
 }
 
 /**
- * Every event package that comes along, once.
+ * All included event packages, once each.
  *
  * @param rulesXml reads authorization documents, which change seldom
  */
@@ -104,13 +107,13 @@ export const bundledWith = (options: BundledOptions, xml: XmlCodec, rulesXml: Xm
   ] as const
 }
 
-/** Names of the event packages that come along. */
+/** Names of the included event packages. */
 export type BundledName = ReturnType<typeof bundledWith>[number]["name"]
 
 /**
- * @param own further packages, after those that come along
+ * @param own further packages, after the included ones
  * @param rulesXml reads authorization documents, which change seldom
- * @throws Error that says which package cannot be made, and why
+ * @throws Error naming the package that cannot be created, and the reason
  */
 export const bundledPackages = (
   settings: PackageSettings,
@@ -122,7 +125,7 @@ export const bundledPackages = (
   const bundled = bundledWith(
     {
       presence: {
-        // a person who is shown as on the phone has to be shown off it as well
+        // a person who is shown as on the phone must also be shown as off the phone again
         notifyOfflineBody: settings.notify_offline_body || settings.mix_dialog_presence,
         generateOfflineBody: settings.generate_offline_body,
         idCollision: settings.id_collision === "rename" ? "rename" : "newest",
@@ -143,5 +146,5 @@ export const bundledPackages = (
     rulesXml,
   )
   const all: readonly EventPackage[] = [...bundled, ...settings.pass_through.map(passThroughOf), ...own]
-  return makeRegistry(all, (of) => watcherInfo(of, { xml }), commonRules(rulesXml, rules))
+  return makeRegistry(all, (packageName) => watcherInfo(packageName, { xml }), commonRules(rulesXml, rules))
 }

@@ -1,19 +1,19 @@
 /**
- * The Call-Info header as shared call appearances use it: for each appearance of a line its number and its state.
+ * The Call-Info header as used by shared call appearances: for each appearance of a line its number and its state.
  *
  *     <sip:alice@example.com>;appearance-index=1;appearance-state=active, <…>;appearance-index=*;appearance-state=idle
  *
- * `*` stands for every appearance that is not named. Other parameters are carried along as they are written.
+ * `*` stands for every appearance that is not named. Other parameters are passed on as written.
  */
 import type { Uri } from "../vocabulary.ts"
 
 export interface Appearance {
-  /** What stands between the angle brackets. */
+  /** The text between the angle brackets. */
   readonly uri: string
   readonly index: number | "*"
-  /** `idle`, `seized`, `progressing`, `alerting`, `active`, `held` … in lower case; null: not said. */
+  /** `idle`, `seized`, `progressing`, `alerting`, `active`, `held` … in lower case; null: not stated. */
   readonly state: string | null
-  /** All others, as written, in order; null: without a value. */
+  /** All other parameters, as written, in order; null: without a value. */
   readonly parameters: readonly (readonly [name: string, value: string | null])[]
 }
 
@@ -22,7 +22,8 @@ export type Appearances =
   | { readonly _tag: "Unreadable"; readonly why: string }
 
 /**
- * Reads the value of a Call-Info header, total. Entries without `appearance-index` are about something else and left out.
+ * Parses the value of a Call-Info header; total. Entries without `appearance-index` are about something else and are
+ * ignored.
  *
  * @source RFC 3261 §20.9, §25.1
  */
@@ -43,7 +44,7 @@ export const parseAppearances = (text: string): Appearances => {
   }
 }
 
-/** One header value of these appearances, in their order. */
+/** One header value for these appearances, in their order. */
 export const printAppearances = (appearances: readonly Appearance[]): string =>
   appearances
     .map(({ uri, index, state, parameters }) => {
@@ -56,14 +57,14 @@ export const printAppearances = (appearances: readonly Appearance[]): string =>
     })
     .join(", ")
 
-/** Every appearance of a line that nobody says anything else of. */
+/** The entry for every appearance of a line that is not named. */
 export const allIdle = (line: Uri): Appearance => ({ uri: line, index: "*", state: "idle", parameters: [] })
 
-/** Each index once, of several the last; in the order of their numbers, `*` behind them. */
+/** Each index once, the last one of several; in the order of their numbers, `*` last. */
 export const byIndex = (appearances: readonly Appearance[]): readonly Appearance[] => {
-  const latest = new Map(appearances.map((one) => [one.index, one]))
+  const latest = new Map(appearances.map((appearance) => [appearance.index, appearance]))
   const rank = ({ index }: Appearance): number => (index === "*" ? Number.POSITIVE_INFINITY : index)
-  return [...latest.values()].sort((one, other) => (rank(one) < rank(other) ? -1 : 1))
+  return [...latest.values()].sort((left, right) => (rank(left) < rank(right) ? -1 : 1))
 }
 
 const unreadable = (why: string): Appearances => ({ _tag: "Unreadable", why: `Call-Info: ${why}` })
@@ -71,7 +72,7 @@ const unreadable = (why: string): Appearances => ({ _tag: "Unreadable", why: `Ca
 interface Entry {
   readonly uri: string
   readonly parameters: ReadonlyMap<string, readonly [name: string, value: string | null]>
-  /** Where its comma stands, or the end of the text. */
+  /** The position of its comma, or the end of the text. */
   readonly end: number
 }
 
@@ -80,11 +81,11 @@ const parameterPattern =
   /[\t ]*;[\t ]*([A-Za-z0-9.!%*_+`'~-]+)(?:[\t ]*=[\t ]*([A-Za-z0-9.!%*_+`'~:[\]-]+|"(?:[^"\\]|\\.)*"))?/uy
 const endPattern = /[\t ]*(?=,|$)/uy
 
-/** @returns what is wrong with it, when it cannot be read */
+/** @returns a text that names the fault if the entry cannot be parsed */
 const entryAt = (text: string, from: number): Entry | string => {
   uriPattern.lastIndex = from
-  const found = uriPattern.exec(text)
-  if (found === null) return "an entry does not begin with a URI in angle brackets"
+  const match = uriPattern.exec(text)
+  if (match === null) return "an entry does not begin with a URI in angle brackets"
   let at = uriPattern.lastIndex
   const parameters = new Map<string, readonly [string, string | null]>()
   for (;;) {
@@ -98,10 +99,10 @@ const entryAt = (text: string, from: number): Entry | string => {
   }
   endPattern.lastIndex = at
   if (endPattern.exec(text) === null) return "a parameter is not a name, or a name and a value"
-  return { uri: found[1] ?? "", parameters, end: endPattern.lastIndex }
+  return { uri: match[1] ?? "", parameters, end: endPattern.lastIndex }
 }
 
-/** Null: not about an appearance; text: what is wrong with it. */
+/** Null: not about an appearance; text: its fault. */
 const appearanceOf = ({ uri, parameters }: Entry): Appearance | string | null => {
   const index = parameters.get("appearance-index")
   if (index === undefined) return null

@@ -1,7 +1,8 @@
 /**
- * The `call-info` package: what each appearance of a shared line does, said in the Call-Info header and never in a body.
+ * The `call-info` package: the state of each appearance of a shared line, carried in the Call-Info header and never in
+ * a body.
  *
- * Servers publish appearances, phones of the line watch them. Several publications compose by appearance.
+ * Servers publish appearances; the phones of the line watch them. Several publications are composed by appearance.
  */
 import type { Header } from "../vocabulary.ts"
 import { allIdle, byIndex, parseAppearances, printAppearances } from "./call-info-header.ts"
@@ -9,19 +10,19 @@ import type { Appearance } from "./call-info-header.ts"
 import type { EventPackage, Parsed } from "./event-package.ts"
 import { lineSeizeName, seizedBy } from "./line-seize.ts"
 
-/** Of one line; each index at most once. */
+/** The appearances of one line; each index occurs at most once. */
 export type CallInfo = readonly Appearance[]
 
 const header = "Call-Info"
 
 export interface CallInfoOptions {
-  /** Whether a phone that did not refresh its subscription is told (OpenSIPS `call_info_timeout_notification`). */
+  /** Whether a phone that did not refresh its subscription is notified (OpenSIPS `call_info_timeout_notification`). */
   readonly timeoutNotification?: boolean
 }
 
 /**
- * Whatever is not published is idle, and said to be: a phone that knows otherwise from before learns it. An appearance
- * that a phone has seized (`line-seize.ts`) is shown so whatever is published of it.
+ * An appearance that is not published is idle, and the document says so, because a phone may still have an earlier
+ * state. An appearance that a phone has seized (`line-seize.ts`) is shown as seized whatever is published.
  */
 export const callInfo = ({ timeoutNotification = true }: CallInfoOptions = {}): EventPackage<
   CallInfo,
@@ -35,7 +36,7 @@ export const callInfo = ({ timeoutNotification = true }: CallInfoOptions = {}): 
   bodyRequired: false,
   defaultExpires: 3_600,
   entityTags: "new-each-time",
-  // whoever lifts a handset has to know at once what is taken
+  // a user who lifts a handset must know at once what is taken
   notifyIntervalMillis: 0,
   parse: () => ({ _tag: "Unreadable", why: "call-info has no body" }),
   parseHeaders,
@@ -52,7 +53,7 @@ export const callInfo = ({ timeoutNotification = true }: CallInfoOptions = {}): 
   offline: (presentity) => [allIdle(presentity)],
 })
 
-/** Several lines are one list (RFC 3261 §7.3.1). */
+/** Several header lines are one list (RFC 3261 §7.3.1). */
 const parseHeaders = (headers: readonly Header[]): Parsed<CallInfo> => {
   const parsed = parseAppearances(headers.map(([, value]) => value).join(","))
   if (parsed._tag === "Unreadable") return parsed
@@ -67,7 +68,7 @@ const unreadable = (what: string): Parsed<CallInfo> => ({ _tag: "Unreadable", wh
 
 const renderHeaders = (document: CallInfo): readonly Header[] => [[header, printAppearances(document)]]
 
-/** The header as a fragment of a message (RFC 3420), for whoever wants to look at it: no NOTIFY has it. */
+/** The header as a fragment of a message (RFC 3420), for display only: no NOTIFY carries it. */
 const asText = (document: CallInfo) => ({
   contentType: "message/sipfrag",
   text: `${header}: ${printAppearances(document)}\r\n`,

@@ -1,8 +1,8 @@
 /**
- * The `conference` package: who takes part in a conference, and how (RFC 4575), as its focus publishes it.
+ * The `conference` package: who takes part in a conference, and how (RFC 4575), as published by its focus.
  *
- * A document is kept as it was published. What this file knows of it is how a partial document changes a full one:
- * which elements have a `state` of their own, and by what several of one name are told apart.
+ * A document is kept as published. This file only interprets how a partial document changes a full one: which elements
+ * have a `state` of their own, and by what several elements of one name are distinguished.
  */
 import type { Body, Uri } from "../vocabulary.ts"
 import { attribute, child, textOf, withChildren } from "./element.ts"
@@ -16,14 +16,14 @@ export const conferenceInfoNamespace = "urn:ietf:params:xml:ns:conference-info"
 
 export interface ConferenceOptions {
   readonly xml: XmlCodec
-  /** RFC 4575 §3.9: 5 s unless said otherwise. */
+  /** In milliseconds; default 5000 (RFC 4575 §3.9). */
   readonly notifyIntervalMillis?: number
 }
 
 /** One conference information document. */
 export interface ConferenceInfo {
   readonly entity: string
-  /** `partial`: only what changed; `deleted`: the conference is over. */
+  /** `partial`: only what changed; `deleted`: the conference has ended. */
   readonly state: "full" | "partial" | "deleted"
   /** Attributes of the root besides `version`, `state` and `entity`. */
   readonly attributes: readonly Attribute[]
@@ -39,8 +39,8 @@ const format: NumberedFormat<ConferenceInfo["state"]> = {
 }
 
 /**
- * The package as the engine uses it: watchers get the full state, each NOTIFY numbered in its subscription. With
- * nothing published there still is a document, which says nothing of the conference.
+ * The package as the engine uses it: watchers get full state, and each NOTIFY is numbered within its subscription. If
+ * nothing is published there is still a document, which says nothing about the conference.
  *
  * @source RFC 4575 §3
  */
@@ -70,7 +70,7 @@ const nothingKnown = (presentity: Uri): ConferenceInfo => ({
   children: [],
 })
 
-/** @source RFC 4575 §4; total. The published version is not kept, each subscription has its own. */
+/** @source RFC 4575 §4; total. The published version is not kept, because each subscription has its own. */
 const parse = (body: Body, xml: XmlCodec): Parsed<ConferenceInfo> => {
   const frame = readFrame(body, format, xml)
   if (typeof frame === "string") return { _tag: "Unreadable", why: frame }
@@ -79,11 +79,11 @@ const parse = (body: Body, xml: XmlCodec): Parsed<ConferenceInfo> => {
 }
 
 /**
- * The newest document that says the whole, for a conference has one focus and two states of it do not add up.
+ * The newest document with full state, because a conference has one focus and two states of it cannot be combined.
  *
- * A publication that began with a partial document changes nothing that is known here: only an entity-tag tells what a
- * partial document is relative to, and then it was applied already (`amend`). It is shown as far as it goes when nobody
- * says the whole.
+ * A publication that began with a partial document changes nothing here: only an entity-tag says to what a partial
+ * document is relative, and then it has been applied already (`amend`). It is shown as it is if nobody publishes full
+ * state.
  */
 const compose = ({ presentity, documents }: Composition<ConferenceInfo>): ConferenceInfo => {
   const all = documents.map(({ document }) => document)
@@ -94,10 +94,10 @@ const compose = ({ presentity, documents }: Composition<ConferenceInfo>): Confer
 }
 
 /**
- * What a publication says after a modification.
+ * The content of a publication after a modification.
  *
  * @source RFC 4575 §4.6; RFC 3903 §4.3 (modification)
- * @returns a partial document only when nothing but partial ones were published
+ * @returns a partial document only if nothing but partial ones were published
  */
 const amend = (before: ConferenceInfo, modification: ConferenceInfo): ConferenceInfo => {
   if (modification.state !== "partial") return modification
@@ -116,43 +116,47 @@ const known = ({ state, children }: ConferenceInfo): readonly Element[] => {
 }
 
 /**
- * The child elements of a parent after a partial change to it: what is named is changed, replaced or gone, the rest
- * stays. Those that RFC 4575 knows are put into the order of its schema, for a new one may belong before known ones.
+ * The child elements of a parent after a partial change: those that the change names are changed, replaced or removed,
+ * the rest stays. The elements defined by RFC 4575 are put into the order of its schema, because a new one may belong
+ * before existing ones.
  */
 const elementsAfter = (before: readonly Element[], changes: readonly Element[]): readonly Element[] => {
-  const left = Map.groupBy(changes, keyOf)
-  const told = new Set(left.keys())
-  const kept = before.flatMap((one) => {
-    const key = keyOf(one)
-    if (!told.has(key)) return [one]
-    const changed = left.get(key) ?? []
-    left.delete(key)
-    return changesOf(one, changed)
+  const pending = Map.groupBy(changes, keyOf)
+  const changedKeys = new Set(pending.keys())
+  const kept = before.flatMap((element) => {
+    const key = keyOf(element)
+    if (!changedKeys.has(key)) return [element]
+    const changed = pending.get(key) ?? []
+    pending.delete(key)
+    return changesOf(element, changed)
   })
-  const added = [...left.values()].flatMap((changed) => changesOf(null, changed))
-  return [...kept, ...added].sort((one, other) => placeOf(one) - placeOf(other))
+  const added = [...pending.values()].flatMap((changed) => changesOf(null, changed))
+  return [...kept, ...added].sort((left, right) => placeOf(left) - placeOf(right))
 }
 
-/** @param before null: nothing was known of it */
+/** @param before null: the element was unknown */
 const changesOf = (before: Element | null, changes: readonly Element[]): readonly Element[] =>
   changes
-    .filter((one) => stateOf(one) !== "deleted")
-    .map((one) => {
-      if (stateOf(one) === "partial") return elementAfter(before, one)
-      // what is full says all of it, even if it says that parts of it are not
-      return isWhole(one) ? one : elementAfter(null, one)
+    .filter((element) => stateOf(element) !== "deleted")
+    .map((element) => {
+      if (stateOf(element) === "partial") return elementAfter(before, element)
+      // a full element is complete, even if it marks parts of itself as partial
+      return isWhole(element) ? element : elementAfter(null, element)
     })
 
 /** Whether neither the element nor anything in it is partial or deleted. */
-const isWhole = (of: Element): boolean =>
-  stateOf(of) === "full" &&
-  of.children.every((node) => !isElement(node) || node.namespace !== conferenceInfoNamespace || isWhole(node))
+const isWhole = (element: Element): boolean =>
+  stateOf(element) === "full" &&
+  element.children.every(
+    (node) => !isElement(node) || node.namespace !== conferenceInfoNamespace || isWhole(node),
+  )
 
 const elementAfter = (before: Element | null, change: Element): Element => {
   const attributes = new Map<string, Attribute>()
-  for (const one of [...(before?.attributes ?? []), ...change.attributes]) {
-    // what a partial change leads to is full, which is what is meant where nothing is said
-    if (one.name !== "state" || one.namespace !== "") attributes.set(`${one.name} ${one.namespace}`, one)
+  for (const attribute of [...(before?.attributes ?? []), ...change.attributes]) {
+    // the result of a partial change is full, which is the default if `state` is absent
+    if (attribute.name !== "state" || attribute.namespace !== "")
+      attributes.set(`${attribute.name} ${attribute.namespace}`, attribute)
   }
   const children = elementsAfter(
     (before?.children ?? []).filter(isElement),
@@ -163,14 +167,14 @@ const elementAfter = (before: Element | null, change: Element): Element => {
 
 const isElement = (node: Node): node is Element => node._tag === "Element"
 
-/** @source RFC 4575 §4: what says nothing is full */
-const stateOf = (of: Element): "full" | "partial" | "deleted" => {
-  const isStateful = of.namespace === conferenceInfoNamespace && statefulNames.includes(of.name)
-  const text = isStateful ? attribute(of, "state")?.trim() : undefined
+/** @source RFC 4575 §4: the default is full */
+const stateOf = (element: Element): "full" | "partial" | "deleted" => {
+  const isStateful = element.namespace === conferenceInfoNamespace && statefulNames.includes(element.name)
+  const text = isStateful ? attribute(element, "state")?.trim() : undefined
   return text === "partial" || text === "deleted" ? text : "full"
 }
 
-/** @source RFC 4575 §5: the elements with an attribute `state` that are made of elements */
+/** @source RFC 4575 §5: the elements with an attribute `state` that consist of elements */
 const statefulNames = [
   "conf-uris",
   "service-uris",
@@ -183,19 +187,19 @@ const statefulNames = [
 ]
 
 /**
- * What tells an element from others beside it. Most are there once, so that the name is enough; several of one name that
- * have no key are replaced together.
+ * What distinguishes an element from its siblings. Most occur once, so that the name suffices; several of one name
+ * without a key are replaced together.
  *
  * @source RFC 4575 §4: `entity` of users and endpoints, `id` of media, `uri` of entries
  */
-const keyOf = (of: Element): string => {
-  const { namespace, name } = of
+const keyOf = (element: Element): string => {
+  const { namespace, name } = element
   const isKnown = namespace === conferenceInfoNamespace
-  if (isKnown && (name === "user" || name === "endpoint")) return keyed(name, attribute(of, "entity"))
-  if (isKnown && name === "media") return keyed(name, attribute(of, "id"))
+  if (isKnown && (name === "user" || name === "endpoint")) return keyed(name, attribute(element, "entity"))
+  if (isKnown && name === "media") return keyed(name, attribute(element, "id"))
   if (isKnown && name === "entry") {
-    const uri = child(of, conferenceInfoNamespace, "uri")
-    return keyed(name, attribute(of, "entity") ?? (uri === null ? null : textOf(uri)))
+    const uri = child(element, conferenceInfoNamespace, "uri")
+    return keyed(name, attribute(element, "entity") ?? (uri === null ? null : textOf(uri)))
   }
   return JSON.stringify([namespace, name])
 }
@@ -203,7 +207,7 @@ const keyOf = (of: Element): string => {
 const keyed = (name: string, key: string | null): string =>
   JSON.stringify([name, key?.trim() ?? null, "keyed"])
 
-/** @source RFC 4575 §5, of the root, of users and of endpoints; foreign elements come last */
+/** @source RFC 4575 §5, for the root, users and endpoints; foreign elements come last */
 const schemaOrder = [
   "conference-description",
   "host-info",

@@ -1,9 +1,10 @@
 /**
- * Several dialog information documents into one: of several publications, of a publication and what changed of it, and
- * what changed between two documents.
+ * Combines dialog information documents: several publications, a publication and its modification, and the difference
+ * between two documents.
  *
- * Everything here goes by dialog ids. What is published counts by dialog; documents are frames. A call that was said to
- * be over stays over, whoever says something else later: RFC 4235 §3.7.1 has no way out of `terminated`.
+ * Everything here is by dialog id. Publications contribute dialogs; the rest of a document is only a frame. A call that
+ * was reported as terminated stays so, whatever another document says later: RFC 4235 §3.7.1 has no transition out of
+ * `terminated`.
  */
 import { dialogInfoNamespace, terminated } from "./dialog-info-document.ts"
 import type { DialogEntry, DialogInfo, DialogState } from "./dialog-info-document.ts"
@@ -12,13 +13,13 @@ import type { Composition } from "./event-package.ts"
 import { once, rootAttributes } from "./pidf-compose.ts"
 
 export interface CompositionOptions {
-  /** Shows the dialogs of an ended publication terminated, once. */
+  /** Shows the dialogs of an expired publication as terminated, once. */
   readonly generateTerminated: boolean
-  /** Shows one dialog at most, for phones that look at one only (OpenSIPS `force_single_dialog`). */
+  /** Shows at most one dialog, for phones that evaluate only one (OpenSIPS `force_single_dialog`). */
   readonly forceSingleDialog: boolean
 }
 
-/** One full document, without dialogs when there are none. O(dialogs), times publications where ids clash. */
+/** One full document, without dialogs if there are none. O(dialogs), times publications where ids collide. */
 export const compose = (input: Composition<DialogInfo>, options: CompositionOptions): DialogInfo => {
   const { presentity, documents, ended } = input
   const live = mergedDialogs(documents.map(({ document }) => document))
@@ -38,32 +39,32 @@ export const compose = (input: Composition<DialogInfo>, options: CompositionOpti
 }
 
 /**
- * The dialogs of several documents, oldest first, each id once and in the place of the document it is taken from.
+ * The dialogs of several documents, oldest first, each id once and in the place of the document from which it is taken.
  *
- * Of one call that several know, the newest state holds, or `terminated` when any of them says so. Another call under
- * the same id is another one: the newest of those not known to be over holds.
+ * If several documents know the same call, the newest state holds, or `terminated` if any of them says so. Different
+ * calls under one id are distinct: the newest of those not known to have ended holds.
  */
 export const mergedDialogs = (documents: readonly DialogInfo[]): readonly DialogEntry[] => {
   const [first] = documents
   if (first === undefined || documents.length === 1) return first?.dialogs ?? []
-  // one document may be there twice, so a claim is an object of its own
+  // one document may occur twice, so each claim is an object of its own
   const claims = documents.flatMap(({ dialogs }) => dialogs.map((dialog) => ({ dialog })))
   const byId = Map.groupBy(claims, ({ dialog }) => dialog.id)
   const holding = new Set(
     [...byId.values()].map((rivals) =>
-      rivals.findLast(({ dialog }) => !rivals.some((other) => isOutlived(dialog, other.dialog))),
+      rivals.findLast(({ dialog }) => !rivals.some((rival) => isOutlived(dialog, rival.dialog))),
     ),
   )
   return claims.filter((claim) => holding.has(claim)).map(({ dialog }) => dialog)
 }
 
-/** Whether `other` says that this very call is over, which `dialog` does not know yet. */
-const isOutlived = (dialog: DialogEntry, other: DialogEntry): boolean =>
-  dialog.state !== "terminated" && other.state === "terminated" && mayBeSameCall(dialog, other)
+/** Whether `rival` says that this very call has ended, which `dialog` does not know yet. */
+const isOutlived = (dialog: DialogEntry, rival: DialogEntry): boolean =>
+  dialog.state !== "terminated" && rival.state === "terminated" && mayBeSameCall(dialog, rival)
 
-/** Of two dialogs with one id: nothing that both say tells them apart (RFC 4235 §4.1.1). */
-const mayBeSameCall = (one: DialogEntry, other: DialogEntry): boolean =>
-  identity.every((part) => one[part] === null || other[part] === null || one[part] === other[part])
+/** Of two dialogs with one id: no part that both state distinguishes them (RFC 4235 §4.1.1). */
+const mayBeSameCall = (left: DialogEntry, right: DialogEntry): boolean =>
+  identity.every((part) => left[part] === null || right[part] === null || left[part] === right[part])
 
 const identity = ["callId", "localTag", "remoteTag"] as const
 
@@ -82,19 +83,22 @@ const foremost = (dialogs: readonly DialogEntry[]): readonly DialogEntry[] => {
 }
 
 /**
- * What a publication says after a modification: all of it, whether the modification was full or partial.
+ * The full content of a publication after a modification, whether the modification was full or partial.
  *
- * A modification that names a call by its Call-ID does not bring it back from `terminated`; without a Call-ID there is
- * nothing to tell a late state from a new call, and the entity-tag proves that the modification is the later word.
+ * A modification that names a call by its Call-ID does not bring it back from `terminated`. Without a Call-ID a late
+ * state cannot be distinguished from a new call, and the entity-tag proves that the modification is newer.
  *
  * @source RFC 4235 §4.1 (partial), RFC 3903 §4.3 (modification)
  */
 export const amend = (before: DialogInfo, modification: DialogInfo): DialogInfo => {
   const known = new Map(before.dialogs.map((dialog) => [dialog.id, dialog]))
   const dialogs = modification.dialogs.map((dialog) => {
-    const was = known.get(dialog.id)
-    return was !== undefined && dialog.callId === was.callId && was.callId !== null && isOutlived(dialog, was)
-      ? was
+    const previous = known.get(dialog.id)
+    return previous !== undefined &&
+      dialog.callId === previous.callId &&
+      previous.callId !== null &&
+      isOutlived(dialog, previous)
+      ? previous
       : dialog
   })
   if (modification.state === "full") return { ...modification, dialogs }
@@ -108,7 +112,7 @@ export const amend = (before: DialogInfo, modification: DialogInfo): DialogInfo 
   }
 }
 
-/** A publisher of partial documents never takes a dialog back, so that ended ones would gather for ever. */
+/** A publisher of partial documents never removes a dialog, so that terminated ones would accumulate for ever. */
 const terminatedMax = 16
 
 const forgetting = (dialogs: readonly DialogEntry[]): readonly DialogEntry[] => {
@@ -120,31 +124,32 @@ const forgetting = (dialogs: readonly DialogEntry[]): readonly DialogEntry[] => 
 }
 
 /**
- * A partial document that leads from `before` to `after`: first what is gone, terminated, then what is new or changed.
+ * A partial document that leads from `before` to `after`: first dialogs that are gone, as terminated, then those that
+ * are new or changed.
  *
- * A dialog that was shown terminated and is gone is not said again. COMPAT(several phones): a document without dialogs
- * puts out the lamp even when it is partial, so when there is nothing to say the whole is said.
+ * A dialog that was shown as terminated and is gone is not repeated. COMPAT(several phones): a document without dialogs
+ * turns off the lamp even if it is partial, so if nothing has changed the full document is used.
  *
  * @source RFC 4235 §3.7, §4.3
- * @returns null when only the whole document will do
+ * @returns null if only the full document can express the difference
  */
 export const difference = (before: DialogInfo, after: DialogInfo): DialogInfo | null => {
   if (before.entity !== after.entity || frame(before) !== frame(after)) return null
   const left = new Map(before.dialogs.map((dialog) => [dialog.id, dialog]))
   const changed = after.dialogs.filter((dialog) => {
-    const was = left.get(dialog.id)
+    const previous = left.get(dialog.id)
     left.delete(dialog.id)
-    return was === undefined || !isSaidAlready(was.element, dialog.element)
+    return previous === undefined || !isUnchanged(previous.element, dialog.element)
   })
   const gone = [...left.values()].filter(({ state }) => state !== "terminated").map(terminated)
   const dialogs = [...gone, ...changed]
   return dialogs.length === 0 ? null : { ...after, state: "partial", dialogs }
 }
 
-const isSaidAlready = (was: DialogEntry["element"], is: DialogEntry["element"]): boolean =>
-  was === is || canonical(was) === canonical(is)
+const isUnchanged = (before: DialogEntry["element"], after: DialogEntry["element"]): boolean =>
+  before === after || canonical(before) === canonical(after)
 
-/** What a document says besides its dialogs. */
+/** The content of a document besides its dialogs. */
 const frame = ({ attributes, others }: DialogInfo): string =>
   attributes.length === 0 && others.length === 0
     ? ""

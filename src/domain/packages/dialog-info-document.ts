@@ -1,8 +1,8 @@
 /**
- * Dialog information documents: what is read of them, and how they are written (RFC 4235 §4).
+ * Dialog information documents: how they are parsed and written (RFC 4235 §4).
  *
- * A dialog is kept as it was published, with all that this file does not know; beside it stands what deciding needs: id,
- * identity and state. What several documents say together is in `dialog-info-compose.ts`.
+ * A dialog is kept as published, including everything that this file does not interpret; beside it stands what
+ * decisions need: id, identity and state. `dialog-info-compose.ts` combines several documents.
  */
 import type { Body, Uri } from "../vocabulary.ts"
 import { attribute, childrenNamed, isNamed, textOf, withChildren } from "./element.ts"
@@ -22,11 +22,11 @@ const format: NumberedFormat<"full" | "partial"> = {
   hasEntity: true,
 }
 
-/** @source RFC 4235 §3.7.1: the states of a call, in the order it goes through them */
+/** @source RFC 4235 §3.7.1: the states of a call, in the order in which it passes through them */
 const dialogStates = ["trying", "proceeding", "early", "confirmed", "terminated"] as const
 export type DialogState = (typeof dialogStates)[number]
 
-/** One `<dialog>`. What of its identity is not said, or is empty, is null. */
+/** One `<dialog>`. Parts of its identity that are missing or empty are null. */
 export interface DialogEntry {
   /** Unique in its document. */
   readonly id: string
@@ -37,21 +37,21 @@ export interface DialogEntry {
   readonly element: Element
 }
 
-/** One dialog information document, read and sorted. */
+/** One dialog information document, parsed and sorted. */
 export interface DialogInfo {
   readonly entity: string
-  /** `full`: there are no dialogs but these; `partial`: of others nothing is said. */
+  /** `full`: there are no other dialogs; `partial`: the document says nothing about others. */
   readonly state: "full" | "partial"
-  /** As published; null when nothing was said. A document of ours gets its version when it is sent. */
+  /** As published; null: not stated. A document that we send gets its version when it is sent. */
   readonly version: number | null
   /** Attributes of the root besides `version`, `state` and `entity`. */
   readonly attributes: readonly Attribute[]
   readonly dialogs: readonly DialogEntry[]
-  /** Child elements of the root that are no dialogs, as they stand. */
+  /** Child elements of the root other than dialogs, unchanged. */
   readonly others: readonly Element[]
 }
 
-/** A presentity that is in no dialog, or published none. */
+/** The document of a presentity that has no dialogs, or has published none. */
 export const withoutDialogs = (presentity: Uri): DialogInfo => ({
   entity: presentity,
   state: "full",
@@ -61,7 +61,7 @@ export const withoutDialogs = (presentity: Uri): DialogInfo => ({
   others: [],
 })
 
-/** The same dialog, ended: how and why it got into its last known state is no longer true and goes. */
+/** The same dialog, terminated: how and why it reached its last known state no longer holds and is removed. */
 export const terminated = (dialog: DialogEntry): DialogEntry => {
   if (dialog.state === "terminated") return dialog
   const children = dialog.element.children.map((node) =>
@@ -73,7 +73,7 @@ export const terminated = (dialog: DialogEntry): DialogEntry => {
 }
 
 /**
- * Reads a published document; total.
+ * Parses a published document; total.
  *
  * @source RFC 4235 §4.1
  */
@@ -83,15 +83,15 @@ export const parse = (body: Body, xml: XmlCodec): Parsed<DialogInfo> => {
   const { children, ...rest } = frame
   const dialogs = entriesOf(children.filter(isDialog))
   if (typeof dialogs === "string") return unreadable(dialogs)
-  const others = children.filter((one) => !isDialog(one))
+  const others = children.filter((element) => !isDialog(element))
   return { _tag: "Parsed", document: { ...rest, dialogs, others } }
 }
 
 const unreadable = (why: string): Parsed<DialogInfo> => ({ _tag: "Unreadable", why })
 
-const isDialog = (of: Element): boolean => isNamed(of, dialogInfoNamespace, "dialog")
+const isDialog = (element: Element): boolean => isNamed(element, dialogInfoNamespace, "dialog")
 
-/** @returns what is wrong when there is a dialog that cannot be told from others, or whose state cannot be told */
+/** @returns a text that names the fault if a dialog cannot be identified, or its state cannot be determined */
 const entriesOf = (elements: readonly Element[]): readonly DialogEntry[] | string => {
   const entries = new Map<string, DialogEntry>()
   for (const element of elements) {
@@ -103,14 +103,15 @@ const entriesOf = (elements: readonly Element[]): readonly DialogEntry[] | strin
     if (first === undefined) return "<dialog> without state"
     if (states.length > 1) return "<dialog> with two states"
     const text = textOf(first).trim()
-    // COMPAT(Kamailio's pua_dialoginfo): a call that begins is in state `Trying`, all others are spelt right
+    // COMPAT(Kamailio's pua_dialoginfo): a starting call has the state `Trying`; the spelling of all other states is
+    // correct
     const spelt = text === "Trying" ? "trying" : text
-    const state = dialogStates.find((one) => one === spelt)
+    const state = dialogStates.find((candidate) => candidate === spelt)
     if (state === undefined) return "<dialog> in a state that RFC 4235 does not know"
     const [callId, localTag, remoteTag] = [
-      said(element, "call-id"),
-      said(element, "local-tag"),
-      said(element, "remote-tag"),
+      nonEmpty(element, "call-id"),
+      nonEmpty(element, "local-tag"),
+      nonEmpty(element, "remote-tag"),
     ]
     const written = state === text ? element : withState(element, first, state)
     entries.set(id, { id, callId, localTag, remoteTag, state, element: written })
@@ -118,7 +119,7 @@ const entriesOf = (elements: readonly Element[]): readonly DialogEntry[] | strin
   return [...entries.values()]
 }
 
-/** As RFC 4235 §4.4 spells it: watchers are sent what they can read. */
+/** In the spelling of RFC 4235 §4.4, so that watchers can parse it. */
 const withState = (dialog: Element, present: Element, state: DialogState): Element =>
   withChildren(
     dialog,
@@ -128,12 +129,12 @@ const withState = (dialog: Element, present: Element, state: DialogState): Eleme
   )
 
 /** COMPAT(several phones): a tag that is not known yet is sent as an empty attribute. */
-const said = (of: Element, name: string): string | null => {
-  const value = attribute(of, name)?.trim() ?? ""
+const nonEmpty = (element: Element, name: string): string | null => {
+  const value = attribute(element, name)?.trim() ?? ""
   return value === "" ? null : value
 }
 
-/** Writes a document, but for its version: that is put in when it is sent. */
+/** Writes a document without its version, which is inserted when it is sent. */
 export const render = (document: DialogInfo, xml: XmlCodec): Body => {
   const { dialogs, others, ...frame } = document
   return renderFrame(

@@ -1,7 +1,7 @@
 /**
- * The `dialog` package: the calls a presentity is in (RFC 4235).
+ * The `dialog` package: the calls of a presentity (RFC 4235).
  *
- * Reading and writing is in `dialog-info-document.ts`, what several documents say together in `dialog-info-compose.ts`.
+ * `dialog-info-document.ts` parses and prints documents, `dialog-info-compose.ts` combines several of them.
  */
 import { amend, compose, difference } from "./dialog-info-compose.ts"
 import { dialogInfoType, parse, render, withoutDialogs } from "./dialog-info-document.ts"
@@ -15,17 +15,17 @@ export type { DialogEntry, DialogInfo, DialogState } from "./dialog-info-documen
 
 export interface DialogInfoOptions {
   readonly xml: XmlCodec
-  /** Shows the dialogs of an ended publication terminated, once; OpenSIPS lets them vanish. */
+  /** Shows the dialogs of an expired publication as terminated, once; in OpenSIPS they vanish. */
   readonly generateTerminated?: boolean
-  /** Shows the dialog of the highest rank only: early, confirmed, proceeding, trying, terminated. */
+  /** Shows only the dialog of the highest rank: early, confirmed, proceeding, trying, terminated. */
   readonly forceSingleDialog?: boolean
-  /** RFC 4235 §3.10: 1 s unless said otherwise. */
+  /** In milliseconds; default 1000 (RFC 4235 §3.10). */
   readonly notifyIntervalMillis?: number
 }
 
 /**
- * The package as the engine uses it. With nothing published there still is a document: phones take a NOTIFY without
- * body for a fault.
+ * The package as the engine uses it. If nothing is published there is still a document, because phones take a NOTIFY
+ * without a body for a fault.
  *
  * @source RFC 4235 §3
  */

@@ -1,8 +1,9 @@
 /**
- * Calls as presence: what a presentity's dialogs say about it in a presence document (OpenSIPS `mix_dialog_presence`).
+ * Calls as presence: what the dialogs of a presentity contribute to its presence document (OpenSIPS
+ * `mix_dialog_presence`).
  *
- * Whoever is in a call or about to be is there, so the contribution is open or nothing; that nobody is there is not
- * for calls to say.
+ * A person who is in a call, or about to be, is present, so the contribution is open or absent; calls cannot show that
+ * somebody is not there.
  */
 import { mergedDialogs } from "./dialog-info-compose.ts"
 import type { DialogInfo, DialogState } from "./dialog-info.ts"
@@ -14,7 +15,7 @@ import { dataModelNamespace, idOf, pidfNamespace } from "./pidf-document.ts"
 import type { Pidf } from "./pidf-document.ts"
 import { rpidNamespace } from "./presence-rules-permissions.ts"
 
-/** What the notes say, by the state of the foremost dialog. */
+/** The text of the notes, by the state of the foremost dialog. */
 export type DialogPresenceTexts = Readonly<Record<LiveState, string>>
 
 export const dialogPresenceTexts: DialogPresenceTexts = {
@@ -25,9 +26,9 @@ export const dialogPresenceTexts: DialogPresenceTexts = {
 }
 
 /**
- * Calls of the `dialog` package told in `presence`.
+ * Shows calls of the `dialog` package in `presence`.
  *
- * @param dialogs the package that reads the publications
+ * @param dialogs the package that parses the publications
  */
 export const dialogsInPresence = (
   dialogs: EventPackage<DialogInfo>,
@@ -42,26 +43,26 @@ export const dialogsInPresence = (
 
 type LiveState = Exclude<DialogState, "terminated">
 
-/** A call that is talked on counts more than one that rings, and that more than one hardly begun. */
+/** An established call takes precedence over a ringing one, and that over one that has just begun. */
 const precedence: readonly LiveState[] = ["confirmed", "early", "proceeding", "trying"]
 
 const tupleId = "tuple_mixingid"
 const personId = "pers_mixingid"
 
 /**
- * What the dialogs of live publications contribute to presence; null when there is no call.
+ * The contribution to presence of the dialogs in live publications; null: there is no call.
  *
- * The note stands in the tuple and in the person, not at the root, where it would speak for other publications as well.
+ * The note stands in the tuple and in the person, not at the root, where it would also apply to other publications.
  *
- * @param documents oldest content first, as for composing
- * @returns with the entity of the newest document: whoever shows it alone puts the presentity there
+ * @param documents oldest content first, as for composition
+ * @returns with the entity of the newest document, which the caller replaces by the presentity if it is shown alone
  */
 export const presenceOfDialogs = (
   documents: readonly DialogInfo[],
   texts: DialogPresenceTexts = dialogPresenceTexts,
 ): Pidf | null => {
-  const found = new Set<DialogState>(mergedDialogs(documents).map(({ state }) => state))
-  const foremost = precedence.find((state) => found.has(state))
+  const states = new Set<DialogState>(mergedDialogs(documents).map(({ state }) => state))
+  const foremost = precedence.find((state) => states.has(state))
   const newest = documents.at(-1)
   if (foremost === undefined || newest === undefined) return null
   const note = [texts[foremost]].filter((text) => text !== "")
@@ -86,20 +87,20 @@ export const presenceOfDialogs = (
   }
 }
 
-/** @source RFC 4480 §3.2; ringing is none of its activities */
+/** @source RFC 4480 §3.2, which has no activity for ringing */
 const onThePhone = element(rpidNamespace, "on-the-phone", {}, [], "rpid")
 
 /**
- * A composed presence document with the contribution in it.
+ * A composed presence document that includes the contribution.
  *
- * What calls say of the person goes into the person that was published, the newest of several: two person elements
- * would say that two sources contradict each other (RFC 4479 §3.2), and phones show one of them.
+ * What calls say about the person is added to the published person, the newest of several. Two person elements would
+ * mean that two sources contradict each other (RFC 4479 §3.2), and phones show only one of them.
  *
  * @param document null: nothing was published
  */
 export const withDialogs = (document: Pidf | null, contribution: Pidf | null): Pidf | null => {
   if (document === null || contribution === null) return document ?? contribution
-  const isForeign = (one: Element): boolean => idOf(one) !== tupleId && idOf(one) !== personId
+  const isForeign = (element: Element): boolean => idOf(element) !== tupleId && idOf(element) !== personId
   const persons = document.persons.filter(isForeign)
   const published = persons.at(-1)
   const [mixed] = contribution.persons
@@ -114,11 +115,11 @@ export const withDialogs = (document: Pidf | null, contribution: Pidf | null): P
   }
 }
 
-/** The published person with the activities and notes of the other; what it has already it does not get twice. */
+/** The published person with the activities and notes of the other one that it does not have yet. */
 const withPerson = (published: Element, mixed: Element): Element => {
-  const told = child(mixed, rpidNamespace, "activities")
+  const activities = child(mixed, rpidNamespace, "activities")
   const notes = mixed.children.filter(isNote).filter((note) => !hasNote(published, note))
-  const person = told === null ? published : withActivities(published, told)
+  const person = activities === null ? published : withActivities(published, activities)
   return notes.length === 0 ? person : withNotes(person, notes)
 }
 
@@ -127,14 +128,14 @@ const isNote = (node: Node): node is Element => isNamed(node, dataModelNamespace
 const hasNote = (person: Element, note: Element): boolean =>
   person.children.some((node) => isNote(node) && textOf(node).trim() === textOf(note))
 
-const withActivities = (person: Element, told: Element): Element => {
+const withActivities = (person: Element, additional: Element): Element => {
   const known = child(person, rpidNamespace, "activities")
-  if (known === null) return withChildren(person, [told, ...person.children])
+  if (known === null) return withChildren(person, [additional, ...person.children])
   const isMissing = (node: Node): boolean =>
     node._tag === "Element" && child(known, node.namespace, node.name) === null
-  const added = told.children.filter(isMissing)
+  const added = additional.children.filter(isMissing)
   if (added.length === 0) return person
-  // RFC 4480 §3.2: an activity that is unknown is one that is not told, and this one is
+  // RFC 4480 §3.2: `unknown` means that no activity is known, and now one is
   const kept = known.children.filter((node) => !isNamed(node, rpidNamespace, "unknown"))
   const activities = withChildren(known, [...kept, ...added])
   return withChildren(

@@ -1,8 +1,9 @@
 /**
- * The `dialog;sla` package: what the phones that share one line tell each other through it (draft-anil-sipping-bla).
+ * The `dialog;sla` package: how the phones that share a line inform each other (draft-anil-sipping-bla).
  *
- * Documents are those of `dialog`. What differs is whose line a subscription is for, how several documents count together, and
- * where the other side can be called. Which phone said what, and so need not hear it, is not decided here.
+ * Documents are those of `dialog`. The differences are the line to which a subscription belongs, how several documents
+ * are composed, and the target at which the remote party can be reached. Which phone made a change, and so need not be
+ * notified of it, is not decided here.
  */
 import { canonicalUri, domainOf, schemeOf } from "../uris.ts"
 import type { Uri } from "../vocabulary.ts"
@@ -13,18 +14,18 @@ import type { Element } from "./element.ts"
 import type { EventPackage, PresentityFound, SubscribeAddresses } from "./event-package.ts"
 
 export interface SharedLineOptions extends Omit<DialogInfoOptions, "forceSingleDialog"> {
-  /** `merge`: the dialogs of all phones, as in `dialog`; `newest`: what one phone said last is all there is. */
+  /** `merge`: the dialogs of all phones, as in `dialog`; `newest`: only the newest document of any phone. */
   readonly aggregation?: "merge" | "newest"
   /** See `withReachableTargets` (OpenSIPS `bla_fix_remote_target`); default: true. */
   readonly fixRemoteTarget?: boolean
-  /** Which URI of a SUBSCRIBE is the line (OpenSIPS `bla_presentity_spec`); default: `contact`. */
+  /** Which URI of a SUBSCRIBE identifies the line (OpenSIPS `bla_presentity_spec`); default: `contact`. */
   readonly presentityFrom?: SharedLineSource
 }
 
-/** `contact`: the user of the Contact at the domain of From; otherwise the URI named. */
+/** `contact`: the user of the Contact at the domain of From; otherwise the named URI. */
 export type SharedLineSource = "contact" | "request-uri" | "to" | "from"
 
-/** As the Event header has it. */
+/** The name in the Event header. */
 export const sharedLineName = "dialog;sla"
 
 export const sharedLine = (options: SharedLineOptions): EventPackage<DialogInfo, typeof sharedLineName> => {
@@ -45,7 +46,7 @@ export const sharedLine = (options: SharedLineOptions): EventPackage<DialogInfo,
   }
 }
 
-/** A phone of a line subscribes as itself, and its Contact says which line it is. */
+/** A phone of a line subscribes under its own address, and its Contact identifies the line. */
 const lineOf = (
   source: SharedLineSource,
   { requestUri, to, from, contact }: SubscribeAddresses,
@@ -63,7 +64,7 @@ const lineOf = (
     : { _tag: "Found", presentity: line }
 }
 
-/** Null: the one names no user, or the other no domain. */
+/** Null: the Contact has no user, or From no domain. */
 const userAtDomainOf = (contact: Uri, from: Uri): Uri | null => {
   const userEnd = contact.lastIndexOf("@")
   if (userEnd < 0 || !from.startsWith("sip:")) return null
@@ -72,9 +73,9 @@ const userAtDomainOf = (contact: Uri, from: Uri): Uri | null => {
 }
 
 /**
- * Gives the other side of each call its identity's URI as target where the target's host is an IP address: a phone
- * that takes the call over would send there past the proxy, or into another network. Nothing else changes; repeating
- * it changes nothing.
+ * Replaces the target of the remote party of each call by the URI of its identity if the host of the target is an IP
+ * address. A phone that takes over the call would otherwise send its request past the proxy, or into another network.
+ * Nothing else changes; idempotent.
  */
 export const withReachableTargets = (document: DialogInfo): DialogInfo => ({
   ...document,
@@ -98,10 +99,12 @@ const isAtAddress = (uri: string): boolean => {
   return host.startsWith("[") || /^\d{1,3}(?:\.\d{1,3}){3}$/.test(host)
 }
 
-/** The same element when no child of that name changes. */
-const withReplaced = (of: Element, name: string, replace: (one: Element) => Element): Element => {
-  const children = of.children.map((node) =>
+/** The same element if no child with that name changes. */
+const withReplaced = (element: Element, name: string, replace: (element: Element) => Element): Element => {
+  const children = element.children.map((node) =>
     isNamed(node, dialogInfoNamespace, name) ? replace(node) : node,
   )
-  return children.every((node, index) => node === of.children[index]) ? of : withChildren(of, children)
+  return children.every((node, index) => node === element.children[index])
+    ? element
+    : withChildren(element, children)
 }

@@ -1,8 +1,8 @@
 /**
- * The lossless XML tree that event packages work on, and the shape of the codec that reads and prints it.
+ * The lossless XML tree that event packages work on, and the interface of the codec that parses and prints it.
  *
- * A tree is a value: packages may keep it, share it and build new ones from its parts. Text ↔ tree is an adapter
- * (`adapters/xml/codec.ts`), handed to packages when they are made.
+ * A tree is a value: packages may keep it, share it and build new trees from its parts. The conversion between text and
+ * tree is an adapter (`adapters/xml/codec.ts`), which packages receive when they are created.
  */
 
 export interface Element {
@@ -10,14 +10,14 @@ export interface Element {
   /** Namespace URI; empty when the element is in none. */
   readonly namespace: string
   readonly name: string
-  /** The prefix as written, empty for the default namespace: a hint for printing, never a part of the meaning. */
+  /** The prefix as written, empty for the default namespace: a hint for printing, never part of the meaning. */
   readonly prefix: string
   readonly attributes: readonly Attribute[]
   readonly children: readonly Node[]
 }
 
 export interface Attribute {
-  /** Namespace URI; empty for an attribute without prefix. */
+  /** Namespace URI; empty for an attribute without a prefix. */
   readonly namespace: string
   readonly name: string
   readonly prefix: string
@@ -25,7 +25,7 @@ export interface Attribute {
 }
 
 export type Node = Element | Text | Comment
-/** Character data with references already decoded; a CDATA section is text as well. */
+/** Character data with references resolved; a CDATA section is text as well. */
 export interface Text {
   readonly _tag: "Text"
   readonly text: string
@@ -40,13 +40,13 @@ export type XmlResult =
   | { readonly _tag: "Malformed"; readonly why: string }
 
 export interface XmlCodec {
-  /** Reads one document; total: any text gives a tree or a reason. */
+  /** Parses one document. Total: every text gives a tree or a reason. */
   readonly parse: (text: string) => XmlResult
-  /** Prints a document with XML declaration; equal trees give equal text. */
+  /** Prints a document with an XML declaration; equal trees give equal text. */
   readonly print: (root: Element) => string
 }
 
-/** Makes an element; attributes are given by name and are in no namespace. */
+/** Creates an element; the attributes are given by name and are in no namespace. */
 export const element = (
   namespace: string,
   name: string,
@@ -70,45 +70,46 @@ export const element = (
 export const isNamed = (node: Node, namespace: string, name: string): node is Element =>
   node._tag === "Element" && node.name === name && node.namespace === namespace
 
-/** The first child element of that name. */
+/** The first child element with that name. */
 export const child = (parent: Element, namespace: string, name: string): Element | null =>
   parent.children.find((node): node is Element => isNamed(node, namespace, name)) ?? null
 
 export const childrenNamed = (parent: Element, namespace: string, name: string): readonly Element[] =>
   parent.children.filter((node): node is Element => isNamed(node, namespace, name))
 
-export const attribute = (of: Element, name: string, namespace = ""): string | null => {
-  for (const one of of.attributes) if (one.name === name && one.namespace === namespace) return one.value
+export const attribute = (parent: Element, name: string, namespace = ""): string | null => {
+  for (const candidate of parent.attributes)
+    if (candidate.name === name && candidate.namespace === namespace) return candidate.value
   return null
 }
 
-/** All character data of an element and the elements in it; comments are not data. */
-export const textOf = (of: Element): string => {
+/** All character data of an element and its descendants; comments are not included. */
+export const textOf = (parent: Element): string => {
   let text = ""
-  for (const node of of.children) {
+  for (const node of parent.children) {
     if (node._tag === "Text") text += node.text
     else if (node._tag === "Element") text += textOf(node)
   }
   return text
 }
 
-export const withChildren = (of: Element, children: readonly Node[]): Element => ({ ...of, children })
+export const withChildren = (parent: Element, children: readonly Node[]): Element => ({ ...parent, children })
 
-/** Sets an attribute in no namespace, at its place when it was there and at the end when not. */
-export const withAttribute = (of: Element, name: string, value: string): Element => {
-  const isIt = (one: Attribute): boolean => one.name === name && one.namespace === ""
+/** Sets an attribute that is in no namespace: in its place if it exists, otherwise at the end. */
+export const withAttribute = (parent: Element, name: string, value: string): Element => {
+  const isSame = (candidate: Attribute): boolean => candidate.name === name && candidate.namespace === ""
   const set: Attribute = { namespace: "", name, prefix: "", value }
-  const attributes = of.attributes.some(isIt)
-    ? of.attributes.map((one) => (isIt(one) ? set : one))
-    : [...of.attributes, set]
-  return { ...of, attributes }
+  const attributes = parent.attributes.some(isSame)
+    ? parent.attributes.map((candidate) => (isSame(candidate) ? set : candidate))
+    : [...parent.attributes, set]
+  return { ...parent, attributes }
 }
 
 /**
- * A text that two elements share exactly when they mean the same: prefixes and the order of attributes do not count,
- * comments and white space do. O(size).
+ * A text that is equal for two elements exactly if they mean the same: prefixes and the order of attributes do not
+ * matter, comments and white space do. O(size).
  */
-export const canonical = (of: Element): string => JSON.stringify(canonicalNode(of))
+export const canonical = (node: Element): string => JSON.stringify(canonicalNode(node))
 
 const canonicalNode = (node: Node): unknown => {
   if (node._tag !== "Element") return [node._tag, node.text]

@@ -1,7 +1,7 @@
 /**
- * The plug-in interface: all that the general engine asks of an event package (RFC 3265 §4.4).
+ * The plug-in interface: everything the engine requires of an event package (RFC 3265 §4.4).
  *
- * Members are pure. The engine never looks inside a body; only a package does.
+ * Members are pure functions and values. The engine never interprets a body; only a package does.
  */
 import type {
   Body,
@@ -16,92 +16,102 @@ import type {
 
 export interface EventPackage<Doc = unknown, Name extends PackageName = PackageName> {
   readonly name: Name
-  /** Media types a PUBLISH may carry, in lower case; a package without any cannot be published, unless in headers. */
+  /**
+   * Media types that a PUBLISH may carry, in lower case; a package without any cannot be published, unless in headers.
+   */
   readonly accepts: readonly string[]
-  /** Media types a NOTIFY may carry, default first; empty: NOTIFYs never have a body, and nothing is rendered. */
+  /** Media types that a NOTIFY may carry, default first; empty: NOTIFYs never have a body, and nothing is rendered. */
   readonly produces: readonly string[]
   /**
-   * Headers of a PUBLISH that belong to what it publishes, stored with it and shown in NOTIFYs (OpenSIPS `extra_hdrs`), as
-   * they are to be written: `Call-Info`. Absent: none.
+   * Headers of a PUBLISH that belong to the publication, stored with it and sent in NOTIFYs (OpenSIPS `extra_hdrs`),
+   * spelt as they are to be written: `Call-Info`. Absent: none.
    */
   readonly carriedHeaders?: readonly string[]
-  /** False: one of those headers can stand for a body (OpenSIPS `mandatory_body`); absent: a publication needs a body. */
+  /**
+   * False: one of those headers may replace the body (OpenSIPS `mandatory_body`). Absent: a publication needs a body.
+   */
   readonly bodyRequired?: boolean
-  /** Lifetime when a request has no Expires header. */
+  /** Lifetime if a request has no Expires header. */
   readonly defaultExpires: Seconds
-  /** `kept`: OpenSIPS `etag_not_new`; RFC 3903 §6 step 6 wants `new-each-time`. */
+  /** `kept`: OpenSIPS `etag_not_new`; RFC 3903 §6 step 6 requires `new-each-time`. */
   readonly entityTags: "new-each-time" | "kept"
-  /** Shortest time between two change-driven NOTIFYs of one subscription, in milliseconds (RFC 3265 §4.4.10). */
+  /** Minimum interval between two change-driven NOTIFYs of one subscription, in milliseconds (RFC 3265 §4.4.10). */
   readonly notifyIntervalMillis: number
 
-  /** Reads a published body; total. */
+  /** Parses a published body; total. */
   parse(body: Body): Parsed<Doc>
   /**
-   * Reads a publication that has no body, total; absent: such a publication is no document, and what is shown are the
-   * headers of the newest publication, as they are.
+   * Parses a publication without a body; total. Absent: such a publication is no document, and the headers of the
+   * newest publication are shown unchanged.
    */
   parseHeaders?(headers: readonly Header[]): Parsed<Doc>
-  /** What a composed document says in headers; absent: nothing. */
+  /** The headers that express a composed document. Absent: none. */
   renderHeaders?(document: Doc): readonly Header[]
-  /** All live publications into one document; null when there is nothing to show. */
+  /** Composes all live publications into one document; null: there is nothing to show. */
   compose(input: Composition<Doc>): Doc | null
   render(document: Doc): Body
-  /** What an absent presentity looks like, when a document must be shown. */
+  /** The document of an absent presentity, if one must be shown. */
   offline(presentity: Uri): Doc | null
   /**
-   * The document of a publication after a modification, where a body may carry only what changed (RFC 4235 §4.1
-   * `state="partial"`); absent: the new document replaces the old one.
+   * The document of a publication after a modification, if a body may carry only what changed (RFC 4235 §4.1
+   * `state="partial"`). Absent: the new document replaces the old one.
    */
   amend?(before: Doc, modification: Doc): Doc
-  /** What a watcher that was shown `before` must be told to know `after`; null, or absent: the whole (RFC 4235 §3.7). */
+  /**
+   * What a watcher that was shown `before` must receive to know `after`; null, or absent: the full document (RFC 4235
+   * §3.7).
+   */
   difference?(before: Doc, after: Doc): Doc | null
-  /** The body for one subscription, where documents differ between them (OpenSIPS `aux_body_processing`). */
+  /** The body for one subscription, if documents differ between subscriptions (OpenSIPS `aux_body_processing`). */
   personalize?(body: Body, view: PersonalView): Body
 
-  /** Another package of the same presentity whose state shows in this one; absent: none. */
+  /** Another package of the same presentity whose state is shown in this one. Absent: none. */
   readonly mixes?: Mixing<Doc>
 
-  /** Who may watch where watchers are judged at all and no setting says otherwise; absent: `owner`. */
+  /** Who may watch if no setting says otherwise; only where policies are in use. Absent: `owner`. */
   readonly watchers?: WatchPolicy
-  /** How authorization documents are read and applied; absent: as `Packages.commonRules` has it. */
+  /** How authorization documents are parsed and applied. Absent: by `Packages.commonRules`. */
   readonly rules?: PackageRules<Doc>
 
   /**
-   * The header of a SUBSCRIBE that says what exactly is asked for, as it is to be written; its value is kept with the
-   * subscription. Absent: there is none.
+   * The header of a SUBSCRIBE that specifies what exactly is requested, spelt as it is to be written; its value is kept
+   * with the subscription. Absent: there is none.
    */
   readonly argumentHeader?: string
   /**
-   * Which presentity a SUBSCRIBE outside a dialog is for, or why it is for none (400); absent: that of its Request-URI. A
-   * phone that shares a line subscribes as itself, for example, and its Contact names the line.
+   * Which presentity a SUBSCRIBE outside a dialog is for, or why it is for none (400). Absent: the one in its
+   * Request-URI. For example, a phone that shares a line subscribes under its own address, and its Contact names the
+   * line.
    */
   presentityOf?(request: SubscribeAddresses): PresentityFound
-  /** Headers that `presentityOf` looks at besides these addresses, as they are to be written; absent: none. */
+  /** Headers that `presentityOf` examines besides these addresses, spelt as they are to be written. Absent: none. */
   readonly presentityHeaders?: readonly string[]
-  /** A package, this one or another, whose live subscriptions are part of what this one shows; absent: none. */
+  /** A package, this one or another, whose live subscriptions are part of the documents of this one. Absent: none. */
   readonly composesFrom?: PackageName
-  /** Whether a SUBSCRIBE that is otherwise good is refused (OpenSIPS `evs_subs_handl`). */
+  /** Whether to refuse a SUBSCRIBE that is otherwise valid (OpenSIPS `evs_subs_handl`). */
   checkSubscription?(question: SubscriptionQuestion): Refusal | null
-  /** Whether a PUBLISH that is otherwise good is refused (OpenSIPS `evs_publ_handl`). */
+  /** Whether to refuse a PUBLISH that is otherwise valid (OpenSIPS `evs_publ_handl`). */
   checkPublication?(question: PublicationQuestion<Doc>): Refusal | null
   /** False: a subscription that is not refreshed ends without a NOTIFY (OpenSIPS `mandatory_timeout_notification`). */
   readonly notifiesTimeout?: boolean
 
-  /** The package whose watchers this one is about (RFC 3857); absent for all but templates. */
+  /** The package whose watchers this one reports (RFC 3857). Absent for all except templates. */
   readonly watcherInfoOf?: PackageName
-  /** The document of a template: made for one subscription, since it counts versions (RFC 3858 §3). */
+  /** The document of a template, made for one subscription because it counts versions (RFC 3858 §3). */
   renderWatchers?(list: WatcherList): Body
 }
 
-/** Whom a SUBSCRIBE outside a dialog names: addresses of record, without port and parameters. */
+/** The addresses in a SUBSCRIBE outside a dialog: addresses of record, without port and parameters. */
 export interface SubscribeAddresses {
   readonly requestUri: Uri
-  /** Null: To holds a URI that cannot be read. */
+  /** Null: the URI in To cannot be parsed. */
   readonly to: Uri | null
   readonly from: Uri
-  /** Whom the Contact names at its host, which is mostly a device. */
+  /** The URI in the Contact, whose host is usually that of a device. */
   readonly contact: Uri
-  /** The lines of one of `presentityHeaders`, each as written; empty: it has none. Names are compared without case. */
+  /**
+   * The lines of one of `presentityHeaders`, each as written; empty: there are none. Names are compared without case.
+   */
   readonly header: (name: string) => readonly string[]
 }
 
@@ -110,33 +120,35 @@ export type PresentityFound =
   | { readonly _tag: "Found"; readonly presentity: Uri }
   | { readonly _tag: "BadRequest"; readonly why: string }
 
-/** What a live subscription says: only active ones that may see what there is count. */
+/** The argument of a live subscription; only active ones count whose watcher may see the presentity's state. */
 export interface SubscriptionArgument {
-  /** In what is composed for others, a watcher that asked not to be named is `sip:anonymous@anonymous.invalid`. */
+  /** In documents for others, a watcher that asked for privacy is `sip:anonymous@anonymous.invalid`. */
   readonly watcher: Uri
-  /** Value of the package's `argumentHeader`; null: it had none. */
+  /** The value of the package's `argumentHeader`; null: there was none. */
   readonly argument: string | null
-  /** The watcher asked not to be named to others; absent: it did not. */
+  /** The watcher asked for privacy. Absent: it did not. */
   readonly private?: true
 }
 
 export interface SubscriptionQuestion extends Omit<SubscriptionArgument, "private"> {
   readonly presentity: Uri
-  /** As granted; 0: it ends, or only asks once. */
+  /** As granted; 0: the subscription ends, or the request is a fetch. */
   readonly expires: Seconds
-  /** The others to this package, oldest first; none for a watcher that may not see what there is. */
+  /**
+   * The other subscriptions to this package, oldest first; none for a watcher that may not see the presentity's state.
+   */
   readonly others: readonly SubscriptionArgument[]
 }
 
 export interface PublicationQuestion<Doc = unknown> {
   readonly presentity: Uri
   readonly operation: "initial" | "modify" | "refresh" | "remove"
-  /** As granted; 0: it ends. */
+  /** As granted; 0: the publication ends. */
   readonly expires: Seconds
-  /** What the request says in body or headers; null: nothing, or nothing that the package reads. */
+  /** The content of body or headers; null: none, or none that the package parses. */
   readonly document: Doc | null
   readonly headers: readonly Header[]
-  /** Live subscriptions to the package that this one composes from, oldest first. */
+  /** Live subscriptions to the package from which this one is composed, oldest first. */
   readonly subscriptions: readonly SubscriptionArgument[]
 }
 
@@ -146,59 +158,59 @@ export type Refusal =
   | { readonly _tag: "Forbidden"; readonly status: 403; readonly why: string }
   | { readonly _tag: "TemporarilyUnavailable"; readonly status: 480; readonly why: string }
 
-/** Whether there is anything that a PUBLISH to this package may hold. */
+/** Whether a PUBLISH to this package can have any content. */
 export const isPublishable = (eventPackage: EventPackage): boolean =>
   eventPackage.accepts.length > 0 ||
   (eventPackage.bodyRequired === false && (eventPackage.carriedHeaders ?? []).length > 0)
 
-/** How authorization documents of a package are read; undefined: it can have none. */
+/** How authorization documents of a package are parsed; undefined: it cannot have any. */
 export const rulesFor = (eventPackage: EventPackage, packages: Packages): PackageRules | undefined =>
-  // presence without rules of its own has nothing that could apply their transformations
+  // presence without rules of its own could not apply their transformations
   eventPackage.rules ?? (eventPackage.name === "presence" ? undefined : packages.commonRules)
 
-/** The package whose publications say the sphere that rules of `pack` look at; null: nothing says it. */
+/** The package whose publications state the sphere for the rules of `eventPackage`; null: none does. */
 export const sphereSource = (eventPackage: EventPackage, packages: Packages): EventPackage | null =>
   eventPackage.rules === undefined ? (packages.sphereFrom ?? null) : eventPackage
 
-/** OpenSIPS's `mix_dialog_presence`: one package's state told in the documents of another. */
+/** The state of one package shown in the documents of another (OpenSIPS `mix_dialog_presence`). */
 export interface Mixing<Doc = unknown> {
   readonly from: EventPackage
   /**
-   * @param own what this package composes of its own publications; null when there are none
+   * @param own what this package composes from its own publications; null: there are none
    * @param others documents of the other package's live publications, oldest content first
-   * @returns null when there is nothing to show
+   * @returns null: there is nothing to show
    */
   blend(own: Doc | null, others: readonly unknown[], presentity: Uri): Doc | null
 }
 
-/** What a document may say differently to each watcher. */
+/** The parts of a document that may differ between watchers. */
 export interface PersonalView {
   readonly watcher: Uri
-  /** Documents this subscription was sent before: 0, 1, 2 … (RFC 4235 §4.1, RFC 3858 §3). */
+  /** The number of documents already sent to this subscription: 0, 1, 2 … (RFC 4235 §4.1, RFC 3858 §3). */
   readonly version: number
 }
 
 /** Authorization documents of a package: pure functions of document, watcher, sphere and time (RFC 4745, RFC 5025). */
 export interface PackageRules<Doc = unknown> {
-  /** Reads a document; total. */
+  /** Parses a document; total. */
   read(
     body: Body,
   ):
     | { readonly _tag: "Parsed"; readonly rules: unknown }
     | { readonly _tag: "Unreadable"; readonly why: string }
-  /** What the rules say of one watcher; `handling` null: no rule matches, or none says how to treat it. */
+  /** What the rules say about one watcher; `handling` null: no rule matches, or none states how to treat it. */
   judge(rules: unknown, circumstances: RuleCircumstances): RuleVerdict
-  /** Names of the rules in document order, for people. */
+  /** The names of the rules in document order, for display. */
   names(rules: unknown): readonly string[]
-  /** The next instant at which time alone changes what they say, of the rules or of the published spheres. */
+  /** The next instant at which time alone changes the answer, of the rules or of the published spheres. */
   nextBoundary(rules: unknown, documents: readonly Doc[], now: Millis): Millis | null
-  /** Whether any rule looks at the sphere. */
+  /** Whether any rule depends on the sphere. */
   asksForSphere(rules: unknown): boolean
   /** The presentity's sphere as published (RFC 5025 §3.1.2). */
   sphere(documents: readonly Doc[], now: Millis): string | null
   /**
-   * What of a document those may see for whom exactly these rules match; null when nothing is left of it. Absent: whoever
-   * may watch sees all of it.
+   * The part of a document visible to a watcher that exactly these rules match; null: nothing. Absent: whoever may
+   * watch sees all of it.
    */
   filter?(document: Doc, rules: unknown, matched: readonly number[]): Doc | null
 }
@@ -212,24 +224,24 @@ export interface RuleCircumstances {
 
 export interface RuleVerdict {
   readonly handling: SubHandling | null
-  /** Ordinals of the rules that match, in document order. */
+  /** Ordinals of the matching rules, in document order. */
   readonly matched: readonly number[]
 }
 
-/** What one winfo NOTIFY says. */
+/** The content of one NOTIFY of watcher information. */
 export interface WatcherList {
   readonly resource: Uri
   /** The watched package. */
   readonly packageName: PackageName
   readonly version: number
-  /** False: only what changed since the last one. */
+  /** False: only what changed since the last NOTIFY. */
   readonly isFull: boolean
   readonly watchers: readonly WatcherEntry[]
 }
 
 /** @source RFC 3858 §3; states and events are those of RFC 3857 §4.7.1 */
 export interface WatcherEntry {
-  /** Unique in the presentity, the same for the life of the watcher's subscription. */
+  /** Unique within the presentity, and constant for the life of the watcher's subscription. */
   readonly id: string
   readonly uri: Uri
   readonly status: "pending" | "active" | "waiting" | "terminated"
@@ -255,46 +267,48 @@ export type Parsed<Doc> =
 
 export interface Composition<Doc> {
   readonly presentity: Uri
-  /** Hard state, if there is any, then live publications, oldest content first (log order of creation or last modification). */
+  /**
+   * Hard state, if any, then live publications, oldest content first (in log order of creation or last modification).
+   */
   readonly documents: readonly Source<Doc>[]
-  /** Publications that ended in this very decision, oldest first: shown once in their ended form. */
+  /** Publications that ended in this very decision, oldest first: shown once in their terminated form. */
   readonly ended: readonly Source<Doc>[]
-  /** Live subscriptions to the package that this one composes from, oldest first; absent: none. */
+  /** Live subscriptions to the package from which this one is composed, oldest first. Absent: none. */
   readonly subscriptions?: readonly SubscriptionArgument[]
   /**
-   * Whether its reader takes a body of that media type, one that the package produces: what is then rendered as another is not
-   * sent. Absent: it takes all.
+   * Whether the watcher accepts a body of that media type, one that the package produces; a document rendered as any
+   * other type is not sent. Absent: all are accepted.
    */
   readonly isAccepted?: (type: string) => boolean
 }
 
 /**
- * One publication's document; `key` is the same through all refreshes and modifications of that publication. `0` is that
- * of hard state, which gives way to every other.
+ * The document of one publication; `key` stays the same through all its refreshes and modifications. `0` is that of
+ * hard state, which any publication takes precedence over.
  */
 export interface Source<Doc> {
   readonly key: string
   readonly document: Doc
 }
 
-/** The packages a server knows; `registry.ts` makes one. */
+/** The packages known to a server; `registry.ts` creates this value. */
 export interface Packages {
   readonly find: (name: PackageName) => EventPackage | null
   readonly names: () => readonly PackageName[]
-  /** Packages in which the state of this one shows. */
+  /** Packages that show the state of this one. */
   readonly mixing: (name: PackageName) => readonly EventPackage[]
-  /** Packages in which live subscriptions to this one show. */
+  /** Packages that show live subscriptions to this one. */
   readonly composing: (name: PackageName) => readonly EventPackage[]
-  /** Authorization documents of packages that have no way of their own to read them; absent: those have none. */
+  /** Authorization documents of packages that cannot parse them on their own. Absent: those packages have none. */
   readonly commonRules?: PackageRules
-  /** The package whose documents say the sphere that common rules look at; absent: none does. */
+  /** The package whose documents state the sphere for common rules. Absent: none does. */
   readonly sphereFrom?: EventPackage
   /** Value of the Allow-Events header: bare event types (RFC 6665 §8.4). */
   readonly allowEvents: string
-  /** By package: the headers that belong to its publications; packages without any are left out. */
+  /** By package: the headers that belong to its publications; packages without any are omitted. */
   readonly carriedHeaders: ReadonlyMap<PackageName, readonly string[]>
-  /** By package: the header of a SUBSCRIBE that is its argument; packages without one are left out. */
+  /** By package: the header of a SUBSCRIBE that is its argument; packages without one are omitted. */
   readonly argumentHeaders: ReadonlyMap<PackageName, string>
-  /** Media types of the packages' publications, each once, for Accept in an answer to OPTIONS. */
+  /** Media types of the packages' publications, each once, for the Accept header of a response to OPTIONS. */
   readonly accept: readonly string[]
 }

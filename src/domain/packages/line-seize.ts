@@ -1,9 +1,10 @@
 /**
- * The `line-seize` package: a phone takes an appearance of a shared line by subscribing, and has it while it stays.
+ * The `line-seize` package: a phone seizes an appearance of a shared line by subscribing, and holds it while its
+ * subscription lasts.
  *
  *     SUBSCRIBE sip:alice@example.com …  Event: line-seize  Call-Info: <sip:alice@example.com>;appearance-index=1
  *
- * Nothing is published. What the subscriptions have taken shows here and in `call-info`.
+ * Nothing is published. What the subscriptions have seized is shown here and in `call-info`.
  */
 import type { Header, Uri } from "../vocabulary.ts"
 import { allIdle, byIndex, parseAppearances, printAppearances } from "./call-info-header.ts"
@@ -14,11 +15,11 @@ export const lineSeizeName = "line-seize"
 const header = "Call-Info"
 
 export interface LineSeizeOptions {
-  /** Whether a phone that did not refresh its subscription is told (OpenSIPS `line_seize_timeout_notification`). */
+  /** Whether a phone that did not refresh its subscription is notified (OpenSIPS `line_seize_timeout_notification`). */
   readonly timeoutNotification?: boolean
 }
 
-/** Its documents are all appearances of the line that are taken, and one that stands for the others. */
+/** Its documents are all seized appearances of the line, and one entry that stands for the others. */
 export const lineSeize = ({ timeoutNotification = false }: LineSeizeOptions = {}): EventPackage<
   readonly Appearance[],
   "line-seize"
@@ -30,7 +31,7 @@ export const lineSeize = ({ timeoutNotification = false }: LineSeizeOptions = {}
   argumentHeader: header,
   composesFrom: lineSeizeName,
   notifiesTimeout: timeoutNotification,
-  // long enough to dial; a phone that needs longer refreshes
+  // long enough to dial; a phone that needs longer refreshes its subscription
   defaultExpires: 15,
   entityTags: "new-each-time",
   notifyIntervalMillis: 0,
@@ -46,16 +47,18 @@ export const lineSeize = ({ timeoutNotification = false }: LineSeizeOptions = {}
   offline: (presentity) => [allIdle(presentity)],
 })
 
-/** What subscriptions to `line-seize` have taken, oldest first; of who is not to be named only the number. */
+/** What subscriptions to `line-seize` have seized, oldest first; for an anonymous watcher only the number. */
 export const seizedBy = (subscriptions: readonly SubscriptionArgument[], line: Uri): readonly Appearance[] =>
-  subscriptions.flatMap((one): readonly Appearance[] => {
-    const wanted = one.argument === null ? null : wantedIn(one.argument)
+  subscriptions.flatMap((subscription): readonly Appearance[] => {
+    const wanted = subscription.argument === null ? null : wantedIn(subscription.argument)
     if (wanted === null || typeof wanted === "string") return []
-    const shown = one.private === true ? { ...wanted, uri: line, parameters: [] } : wanted
+    const shown = subscription.private === true ? { ...wanted, uri: line, parameters: [] } : wanted
     return [{ ...shown, state: "seized" }]
   })
 
-/** An appearance belongs to whoever came first. Who gives it back, or only asks, need not say which. */
+/**
+ * An appearance belongs to the first phone that seized it. A request that gives it back, or a fetch, need not name it.
+ */
 const check = ({ presentity, argument, expires, others }: SubscriptionQuestion): Refusal | null => {
   if (expires === 0) return null
   if (argument === null) return badRequest(`${header} is missing: which appearance?`)
@@ -66,7 +69,7 @@ const check = ({ presentity, argument, expires, others }: SubscriptionQuestion):
   return { _tag: "TemporarilyUnavailable", status: 480, why }
 }
 
-/** The one appearance that a request is about; text: what is wrong. */
+/** The one appearance that a request is about; text: its fault. */
 const wantedIn = (argument: string): Appearance | string => {
   const parsed = parseAppearances(argument)
   if (parsed._tag === "Unreadable") return parsed.why

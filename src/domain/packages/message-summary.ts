@@ -1,28 +1,28 @@
 /**
- * The `message-summary` package: how many messages wait for an account, the lamp on its phones (RFC 3842).
+ * The `message-summary` package: how many messages wait in a mailbox, shown by the lamp of its phones (RFC 3842).
  *
- * A body is lines, not XML: first whether any message waits, then counts by class of message, then, after empty lines,
- * headers of single messages. What this file does not know it keeps.
+ * A body consists of lines, not XML: first whether any message is waiting, then counts by message class, then, after
+ * empty lines, headers of single messages. Everything that this file does not interpret is kept.
  */
 import type { Body } from "../vocabulary.ts"
 import type { Composition, EventPackage, Parsed } from "./event-package.ts"
 
 export interface MessageSummaryOptions {
   /**
-   * Shows `Messages-Waiting: no` of who published nothing; false: no body.
-   * COMPAT(several phones): they take a first NOTIFY without body for a fault.
+   * Shows `Messages-Waiting: no` for an account that has published nothing; false: no body. COMPAT(several phones):
+   * they take a first NOTIFY without a body for a fault.
    */
   readonly emptySummary?: boolean
   /**
-   * Shows the headers of single messages that were published; false: nobody is shown any.
+   * Shows the published headers of single messages; false: they are never shown.
    *
-   * RFC 3842 §3.5 wants none in answer to a SUBSCRIBE, later those of messages that are new since the last NOTIFY, for
-   * else their number had no bound. Here what is published is all there is, and its size has a bound; which messages
-   * are new is known to the publisher alone; and who asks once has no earlier NOTIFY to have learnt them from. So by
-   * default they go where the summary goes, and who wants the letter of the RFC leaves them out.
+   * RFC 3842 §3.5 wants none in response to a SUBSCRIBE, and later only those of messages that are new since the last
+   * NOTIFY, because their number would otherwise be unbounded. Here the publication is all there is, and its size is
+   * bounded; only the publisher knows which messages are new; and a fetch has no earlier NOTIFY from which to learn
+   * them. Therefore they are sent with the summary by default, and can be omitted to follow the RFC literally.
    */
   readonly messageHeaders?: boolean
-  /** RFC 3842 §3.11: 1 s unless said otherwise. */
+  /** In milliseconds; default 1000 (RFC 3842 §3.11). */
   readonly notifyIntervalMillis?: number
 }
 
@@ -30,19 +30,19 @@ export interface MessageSummary {
   readonly isWaiting: boolean
   /** The URI without angle brackets. */
   readonly account: string | null
-  /** In the order published. */
+  /** In published order. */
   readonly lines: readonly (MessageCounts | MessageHeader)[]
-  /** The headers of one message each; none is empty. */
+  /** The headers of each message; no list is empty. */
   readonly messages: readonly (readonly MessageHeader[])[]
 }
 
 /** One summary line. Counts are at most 2^32 - 1. */
 export interface MessageCounts {
   readonly _tag: "Counts"
-  /** As written; names are the same in any case of letters. */
+  /** As written; names are compared without case. */
   readonly messageClass: string
   readonly all: NewAndOld
-  /** How many of these are urgent; null when it is not said. */
+  /** How many of these are urgent; null: not stated. */
   readonly urgent: NewAndOld | null
 }
 
@@ -54,7 +54,7 @@ export interface NewAndOld {
 export interface MessageHeader {
   readonly _tag: "Header"
   readonly name: string
-  /** In one line, without white space around it. */
+  /** On one line, without surrounding white space. */
   readonly value: string
 }
 
@@ -79,14 +79,14 @@ export const messageSummary = (
       return document === null || messageHeaders ? document : { ...document, messages: [] }
     },
     render,
-    // only who was shown a summary before gets to see it where nothing is shown otherwise, so that the lamp goes out
+    // shown only to watchers that had a summary before, where otherwise nothing is shown, so that the lamp goes out
     offline: () => nothingWaits,
   }
 }
 
 const nothingWaits: MessageSummary = { isWaiting: false, account: null, lines: [], messages: [] }
 
-/** @source RFC 3842 §3.10: summaries of several servers are not added up, so the newest counts. */
+/** @source RFC 3842 §3.10: summaries of several servers are not added up; the newest counts */
 const compose = (
   { documents, ended }: Composition<MessageSummary>,
   emptySummary: boolean,
@@ -94,10 +94,10 @@ const compose = (
   documents.at(-1)?.document ?? (emptySummary || ended.length > 0 ? nothingWaits : null)
 
 /**
- * Reads a published summary; total.
+ * Parses a published summary; total.
  *
  * @source RFC 3842 §5.2. Lines may end without CR, and `Message-Account` may stand among the counts.
- * @returns the number of the first line at fault, from 1, and what is wrong with it
+ * @returns the number of the first faulty line, from 1, and its fault
  */
 const parse = (text: string): Parsed<MessageSummary> => {
   const [first, ...rest] = linesOf(text)
@@ -118,7 +118,7 @@ const parse = (text: string): Parsed<MessageSummary> => {
 
 type Summary = Pick<MessageSummary, "account" | "lines">
 
-/** What stands between the status and the first empty line. */
+/** The lines between the status and the first empty line. */
 const summaryIn = (all: readonly Line[]): Summary | Unreadable => {
   let account: string | null = null
   const lines: (MessageCounts | MessageHeader)[] = []
@@ -141,7 +141,7 @@ const summaryIn = (all: readonly Line[]): Summary | Unreadable => {
   return { account, lines }
 }
 
-/** Headers by message; empty lines stand between them, one or more. */
+/** The headers of each message; one or more empty lines separate messages. */
 const messagesIn = (all: readonly Line[]): readonly (readonly MessageHeader[])[] | Unreadable => {
   const messages: MessageHeader[][] = [[]]
   for (const { number, text } of all) {
@@ -157,7 +157,7 @@ const noHeader = "not a name, a colon and a value"
 const statusName = "Messages-Waiting"
 const accountName = "Message-Account"
 
-/** @source RFC 3458 §5, as RFC 3842 §5.2 takes them; others may follow, and what they say is kept unread */
+/** @source RFC 3458 §5, as used by RFC 3842 §5.2; other classes are allowed and kept without interpretation */
 const messageClasses = [
   "voice-message",
   "video-message",
@@ -179,13 +179,13 @@ const unreadable = (line: number, what: string): Unreadable => ({
 })
 
 interface Line {
-  /** That of its beginning, from 1. */
+  /** The number of its first line, from 1. */
   readonly number: number
-  /** Empty: it separates. */
+  /** Empty: a separator. */
   readonly text: string
 }
 
-/** The lines of a body, each with those that continue it (RFC 3261 §7.3.1: they begin with white space). O(length). */
+/** The lines of a body, each with its continuation lines (RFC 3261 §7.3.1: they begin with white space). O(length). */
 const linesOf = (text: string): readonly Line[] => {
   const lines: { readonly number: number; readonly parts: string[] }[] = []
   for (const [index, raw] of text.split("\n").entries()) {
@@ -201,7 +201,7 @@ const linesOf = (text: string): readonly Line[] => {
   return lines.map(({ number, parts }) => ({ number, text: parts.join(" ") }))
 }
 
-/** Without blanks and tabs around it, which are all that may surround a value. */
+/** Without surrounding blanks and tabs, the only characters allowed around a value. */
 const trimmed = (text: string): string => {
   let [from, to] = [0, text.length]
   while (from < to && isBlank(text[from])) from += 1
@@ -211,15 +211,15 @@ const trimmed = (text: string): string => {
 
 const isBlank = (character: string | undefined): boolean => character === " " || character === "\t"
 
-/** @source RFC 3261 §25.1 (extension-header); null: it is none, or has a control character in it */
+/** @source RFC 3261 §25.1 (extension-header); null: no header, or it contains a control character */
 const headerOf = (line: string): MessageHeader | null => {
-  const found = /^([A-Za-z0-9!%*_+`'~.-]+)[ \t]*:/.exec(line)
-  if (found === null || /[^\P{Cc}\t]/u.test(line)) return null
-  const [whole, name = ""] = found
+  const match = /^([A-Za-z0-9!%*_+`'~.-]+)[ \t]*:/.exec(line)
+  if (match === null || /[^\P{Cc}\t]/u.test(line)) return null
+  const [whole, name = ""] = match
   return { _tag: "Header", name, value: trimmed(line.slice(whole.length)) }
 }
 
-/** COMPAT(voicemail servers): the account comes in angle brackets, which RFC 3842 §3.5 does not have. */
+/** COMPAT(voicemail servers): the account is in angle brackets, which RFC 3842 §3.5 does not allow. */
 const accountOf = (value: string): string | null => {
   const uri = value.startsWith("<") && value.endsWith(">") ? trimmed(value.slice(1, -1)) : value
   return /^[A-Za-z][A-Za-z0-9+.-]*:[^\s<>"]+$/.test(uri) ? uri : null
@@ -229,9 +229,9 @@ const pair = String.raw`([0-9]+)[ \t]*/[ \t]*([0-9]+)`
 const countsPattern = new RegExp(String.raw`^${pair}(?:[ \t]*\([ \t]*${pair}[ \t]*\))?$`)
 
 const countsOf = ({ name, value }: MessageHeader): MessageCounts | null => {
-  const found = countsPattern.exec(value)
-  if (found === null) return null
-  const [, allNew = "", allOld = "", urgentNew, urgentOld] = found
+  const match = countsPattern.exec(value)
+  if (match === null) return null
+  const [, allNew = "", allOld = "", urgentNew, urgentOld] = match
   const urgent =
     urgentNew === undefined || urgentOld === undefined
       ? null
@@ -244,7 +244,7 @@ const countsOf = ({ name, value }: MessageHeader): MessageCounts | null => {
   }
 }
 
-/** @source RFC 3842 §5.2: no more than 32 bits; what is more counts as that */
+/** @source RFC 3842 §5.2: at most 32 bits; larger numbers are reduced to that maximum */
 const countOf = (digits: string): number => Math.min(Number(digits), 0xffff_ffff)
 
 /** @source RFC 3842 §5.2 */

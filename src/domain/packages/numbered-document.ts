@@ -1,6 +1,6 @@
 /**
- * The frame of XML documents that are numbered in each subscription: dialogs (RFC 4235 §4.1), registrations (RFC 3680 §5),
- * conferences (RFC 4575 §4). The root says `version` and `state`; what is in it is the package's business.
+ * The frame of XML documents that are numbered within each subscription: dialogs (RFC 4235 §4.1), registrations (RFC
+ * 3680 §5), conferences (RFC 4575 §4). The root has `version` and `state`; the package interprets its content.
  */
 import type { Body } from "../vocabulary.ts"
 import { attribute, isNamed } from "./element.ts"
@@ -11,31 +11,30 @@ const xmlNamespace = "http://www.w3.org/XML/1998/namespace"
 export interface NumberedFormat<State extends string = string> {
   readonly contentType: string
   readonly namespace: string
-  /** The root's name. */
+  /** The name of the root element. */
   readonly name: string
-  /** What `state` may say, first what it says where it is missing. */
+  /** The values of `state`; the first one is the default. */
   readonly states: readonly [State, ...State[]]
-  /** Whether the root names what it is about. */
+  /** Whether the root has the attribute `entity`. */
   readonly hasEntity: boolean
 }
 
 export interface Frame<State extends string = string> {
-  /** Empty where the format has none. */
+  /** Empty for formats without it. */
   readonly entity: string
   readonly state: State
-  /** As published; null when nothing was said. A document of ours gets its version when it is sent. */
+  /** As published; null: not stated. A document that we send gets its version when it is sent. */
   readonly version: number | null
   /** Attributes of the root besides `version`, `state` and `entity`. */
   readonly attributes: readonly Attribute[]
-  /** The root's child elements, with what they inherit from it. */
+  /** The child elements of the root, with the attributes that they inherit from it. */
   readonly children: readonly Element[]
 }
 
 /**
- * Reads the frame of a published document; total. Publishers leave out `version` and `state`, so these are read when
- * there and not missed.
+ * Parses the frame of a published document; total. Publishers omit `version` and `state`, so both are optional.
  *
- * @returns a text: what is wrong
+ * @returns a text that names the fault
  */
 export const readFrame = <State extends string>(
   body: Body,
@@ -52,39 +51,46 @@ export const readFrame = <State extends string>(
   if (/\p{Cc}/u.test(entity)) return "entity with a control character"
   const version = versionOf(root)
   if (version === undefined) return "version is not a 32-bit number"
-  const said = attribute(root, "state")?.trim() ?? states[0]
-  const state = states.find((one) => one === said)
+  const value = attribute(root, "state")?.trim() ?? states[0]
+  const state = states.find((candidate) => candidate === value)
   if (state === undefined) return `state is neither ${states.slice(0, -1).join(", ")} nor ${states.at(-1)}`
   const own = hasEntity ? ["version", "state", "entity"] : ["version", "state"]
-  const attributes = root.attributes.filter((one) =>
-    one.namespace === "" ? !own.includes(one.name) : one.namespace !== xmlNamespace,
+  const attributes = root.attributes.filter((attribute) =>
+    attribute.namespace === "" ? !own.includes(attribute.name) : attribute.namespace !== xmlNamespace,
   )
   return { entity, state, version, attributes, children: inheriting(root) }
 }
 
-/** Holds the place of the version in a rendered document: as long as the longest, and read as if nothing was said. */
+/**
+ * The placeholder for the version in a rendered document: as long as the longest version, and parsed as if none was
+ * stated.
+ */
 const placeholder = "0000000000"
 const versionMax = 0xffff_ffff
 
-/** @returns undefined when it says something, but not a version */
+/** @returns undefined if the attribute is present but no version */
 const versionOf = (root: Element): number | null | undefined => {
   const text = attribute(root, "version")?.trim()
   if (text === undefined || text === placeholder) return null
   return /^[0-9]+$/.test(text) && Number(text) <= versionMax ? Number(text) : undefined
 }
 
-/** The child elements, each with the `xml:lang` and its like that it had by inheritance: the parent is rewritten. */
+/**
+ * The child elements, each with `xml:lang` and similar attributes that it inherited, because the parent is rewritten.
+ */
 export const inheriting = (parent: Element): readonly Element[] => {
   const inherited = parent.attributes.filter(({ namespace }) => namespace === xmlNamespace)
   return parent.children
     .filter((node) => node._tag === "Element")
-    .map((one) => {
-      const missing = inherited.filter(({ name }) => attribute(one, name, xmlNamespace) === null)
-      return missing.length === 0 ? one : { ...one, attributes: [...one.attributes, ...missing] }
+    .map((element) => {
+      const missing = inherited.filter(({ name }) => attribute(element, name, xmlNamespace) === null)
+      return missing.length === 0 ? element : { ...element, attributes: [...element.attributes, ...missing] }
     })
 }
 
-/** Writes a document, but for its version: equal documents give equal bodies, and `withVersion` makes one for a watcher. */
+/**
+ * Writes a document without its version: equal documents give equal bodies, and `withVersion` makes one for a watcher.
+ */
 export const renderFrame = (
   frame: Omit<Frame, "version">,
   { contentType, namespace, name, hasEntity }: NumberedFormat,
@@ -106,13 +112,15 @@ export const renderFrame = (
   return { contentType, text: xml.print(root) }
 }
 
-/** What stands in the root's tag of a rendered document, and can stand nowhere before it: values have no bare quotes. */
+/**
+ * What stands in the root tag of a rendered document and cannot occur before it, because values contain no bare quotes.
+ */
 const versionPlace = ` version="${placeholder}"`
 
 /**
- * A rendered document with its version; any other body as it is. O(length), no XML is read.
+ * A rendered document with its version; any other body unchanged. O(length), without parsing XML.
  *
- * @param version not more than 2^32 - 1
+ * @param version at most 2^32 - 1
  */
 export const withVersion = (body: Body, version: number): Body => {
   const at = body.text.indexOf(versionPlace)

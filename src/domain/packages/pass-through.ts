@@ -1,39 +1,40 @@
 /**
- * Event packages that need no code: whatever was published last is what watchers get, byte for byte.
+ * Event packages without code of their own: watchers get the newest publication, byte for byte.
  *
- * Nothing is read, so nothing is composed, filtered or numbered; a body of the right type is never refused.
+ * Nothing is parsed, so nothing is composed, filtered or numbered, and every body of an accepted type is accepted.
  */
 import type { Body, PackageName } from "../vocabulary.ts"
 import type { EventPackage } from "./event-package.ts"
 
 export interface PassThroughOptions<Name extends PackageName = PackageName> {
-  /** As it stands in Event headers, with registered parameters if it has any: `ua-profile`, `dialog;sla`. */
+  /** As in the Event header, with registered parameters if any: `ua-profile`, `dialog;sla`. */
   readonly name: Name
-  /** Media types that may be published, default first, in any case of letters, without parameters. */
+  /** Media types that may be published, default first, in any case, without parameters. */
   readonly contentTypes: readonly string[]
-  /** 3600 s unless said otherwise. */
+  /** Default: 3600 s. */
   readonly defaultExpires?: number
-  /** 1 s unless said otherwise. */
+  /** Default: 1000 ms. */
   readonly notifyIntervalMillis?: number
   readonly entityTags?: EventPackage["entityTags"]
-  /** Headers of a PUBLISH that watchers get as well: `Call-Info`. */
+  /** Headers of a PUBLISH that watchers receive as well: `Call-Info`. */
   readonly carriedHeaders?: readonly string[]
-  /** False: one of those headers can stand for a body. */
+  /** False: one of those headers may replace the body. */
   readonly bodyRequired?: boolean
 }
 
 /**
- * A package with that name. Of several publications the newest counts, of those whose type the watcher takes; while there is none, NOTIFYs have no body.
+ * A package with that name. Of several publications the newest counts whose type the watcher accepts; without any,
+ * NOTIFYs have no body.
  *
- * @throws Error naming the package when its name or a media type cannot stand in a header: a mistake in wiring, found
- *   at start
+ * @throws Error naming the package if its name or a media type cannot stand in a header, which is a programming error
+ *   found at start
  */
 export const passThrough = <const Name extends PackageName>(
   options: PassThroughOptions<Name>,
 ): EventPackage<Body, Name> => {
   const { name, defaultExpires = 3_600, notifyIntervalMillis = 1_000, entityTags = "new-each-time" } = options
   if (!namePattern.test(name)) throw new Error(`event package ${name}: that is no name for an Event header`)
-  // `id` tells subscriptions apart, not packages (RFC 3265 §7.2.1)
+  // `id` distinguishes subscriptions, not packages (RFC 3265 §7.2.1)
   if (/;id(?:[;=]|$)/i.test(name)) throw new Error(`event package ${name}: leave out the parameter id`)
   const types = [...new Set(options.contentTypes.map((type) => type.toLowerCase()))]
   const [first, ...rest] = types
@@ -60,7 +61,7 @@ export const passThrough = <const Name extends PackageName>(
   }
 }
 
-/** @source RFC 3261 §25.1 (token, media-type); RFC 6665 §8.4: in names the dot sets templates apart */
+/** @source RFC 3261 §25.1 (token, media-type); RFC 6665 §8.4: in names the dot separates templates */
 const word = "[A-Za-z0-9!%*_+`'~-]+"
 const token = "[A-Za-z0-9!%*_+`'~.-]+"
 const namePattern = new RegExp(String.raw`^${word}(?:\.${word})*(?:;${token}(?:=${token})?)*$`)

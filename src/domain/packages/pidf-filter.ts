@@ -1,16 +1,16 @@
 /**
- * The privacy filter: what permissions let through of a composed presence document (RFC 5025 §3.3, §4).
+ * The privacy filter: what permissions show of a composed presence document (RFC 5025 §3.3, §4).
  *
- * A whitelist. The filter only takes away, keeps what is left in order, and taking away again changes nothing:
- * - an element is visible when it is selected; its id stays with it;
+ * It is a whitelist. The filter only removes, keeps the order of what remains, and is idempotent:
+ * - an element is visible if it is selected; its id stays with it;
  * - RFC 5025 §3.3.2 always shows contact, service-class, basic status and timestamp of a visible service, the timestamp
  *   of a visible person, and timestamp and deviceID of a visible device; every other attribute needs its permission;
- * - unless all attributes are granted, comments, white space between elements and foreign XML attributes go too: they
- *   would tell how much was taken away.
+ * - unless all attributes are granted, comments, white space between elements and foreign XML attributes are removed as
+ *   well, because they would reveal how much was removed.
  *
- * One corner is ours. An element may be selected by a class whose label the watcher may not see; taken literally, the
- * document sent would then not pass its own filter, as RFC 5025 §4 demands. So a label that a selector names stays,
- * even without `provide-class`: the rule's author wrote it down for this watcher.
+ * One case is our own decision. An element may be selected by a class whose label the watcher may not see. Taken
+ * literally, the resulting document would not pass its own filter, as RFC 5025 §4 demands. Therefore a label that a
+ * selector names stays even without `provide-class`: the author of the rule wrote it down for this watcher.
  */
 import { canonicalUri, sameUri, schemeOf } from "../uris.ts"
 import { unreachable } from "../vocabulary.ts"
@@ -24,11 +24,12 @@ import type { Permissions, Selection, Selector } from "./presence-rules-permissi
 const xmlNamespace = "http://www.w3.org/XML/1998/namespace"
 
 /**
- * The share of a composed document that these permissions let through; a valid document in any case. O(size × selectors).
+ * The part of a composed document that these permissions show; always a valid document. O(size × selectors).
  *
- * What stands at the root besides services, persons and devices follows what it is about:
- * - a note is the person's (RFC 4479 §5): it needs `provide-note` and a visible person that takes it, or all persons;
- * - any other element or attribute may be about anything: it needs its permission, and everything visible.
+ * Whatever stands at the root besides services, persons and devices follows what it is about:
+ * - a note concerns the person (RFC 4479 §5): it needs `provide-note` and a visible person to which it applies, or all
+ *   persons;
+ * - any other element or attribute may concern anything: it needs its permission, and everything must be visible.
  */
 export const filterPidf = (document: Pidf, permissions: Permissions): Pidf => {
   const { services, persons, devices, allAttributes } = permissions
@@ -44,7 +45,7 @@ export const filterPidf = (document: Pidf, permissions: Permissions): Pidf => {
     persons: visiblePersons,
     devices: visibleOf(document.devices, "device", devices, permissions),
     others: isEverythingVisible
-      ? document.others.flatMap((one) => shown(one, "root", persons, permissions))
+      ? document.others.flatMap((element) => shown(element, "root", persons, permissions))
       : [],
   }
 }
@@ -63,22 +64,27 @@ const visibleOf = (
   permissions: Permissions,
 ): readonly Element[] =>
   elements
-    .filter((one) => selection.all || selection.selectors.some((selector) => isSelected(one, kind, selector)))
-    .map((one) => (permissions.allAttributes ? one : narrowed(one, kind, selection, permissions)))
+    .filter(
+      (element) =>
+        selection.all || selection.selectors.some((selector) => isSelected(element, kind, selector)),
+    )
+    .map((element) => (permissions.allAttributes ? element : narrowed(element, kind, selection, permissions)))
 
-/** @source RFC 5025 §3.3.1.1 to §3.3.1.3; only a device has a deviceID to be found by, only a service a contact */
-const isSelected = (of: Element, kind: Kind, { by, value }: Selector): boolean => {
+/** @source RFC 5025 §3.3.1.1 to §3.3.1.3; only devices are selected by deviceID, only services by contact */
+const isSelected = (element: Element, kind: Kind, { by, value }: Selector): boolean => {
   switch (by) {
     case "class":
-      return labels(of, kind).includes(value)
+      return labels(element, kind).includes(value)
     case "occurrence-id":
-      return idOf(of) === value
+      return idOf(element) === value
     case "deviceID":
-      return kind === "device" && texts(of, dataModelNamespace, "deviceID").some(isSameAs(value))
+      return kind === "device" && texts(element, dataModelNamespace, "deviceID").some(isSameAs(value))
     case "service-uri":
-      return kind === "tuple" && texts(of, pidfNamespace, "contact").some(isSameAs(value))
+      return kind === "tuple" && texts(element, pidfNamespace, "contact").some(isSameAs(value))
     case "service-uri-scheme":
-      return kind === "tuple" && texts(of, pidfNamespace, "contact").some((text) => schemeOf(text) === value)
+      return (
+        kind === "tuple" && texts(element, pidfNamespace, "contact").some((text) => schemeOf(text) === value)
+      )
     default:
       return unreachable(by)
   }
@@ -89,53 +95,56 @@ const isSameAs =
   (text: string): boolean =>
     sameUri(canonicalUri(text), canonical)
 
-const texts = (of: Element, namespace: string, name: string): readonly string[] =>
-  childrenNamed(of, namespace, name).map((one) => textOf(one).trim())
+const texts = (element: Element, namespace: string, name: string): readonly string[] =>
+  childrenNamed(element, namespace, name).map((element) => textOf(element).trim())
 
 /** The class labels of an element; some clients write those of a service inside its status. */
-const labels = (of: Element, kind: Kind): readonly string[] => {
-  const statuses = kind === "tuple" ? childrenNamed(of, pidfNamespace, "status") : []
-  return [of, ...statuses].flatMap((holder) => texts(holder, rpidNamespace, "class"))
+const labels = (element: Element, kind: Kind): readonly string[] => {
+  const statuses = kind === "tuple" ? childrenNamed(element, pidfNamespace, "status") : []
+  return [element, ...statuses].flatMap((holder) => texts(holder, rpidNamespace, "class"))
 }
 
-/** A visible element with those of its children that are granted. */
-const narrowed = (of: Element, kind: Kind, selection: Selection, permissions: Permissions): Element => {
+/** A visible element with the granted ones among its children. */
+const narrowed = (element: Element, kind: Kind, selection: Selection, permissions: Permissions): Element => {
   const isOwn = ({ namespace, name }: Attribute): boolean =>
     namespace === xmlNamespace || (namespace === "" && name === "id")
   return {
-    ...of,
-    attributes: of.attributes.filter(isOwn),
-    children: of.children.flatMap((node) =>
+    ...element,
+    attributes: element.attributes.filter(isOwn),
+    children: element.children.flatMap((node) =>
       node._tag === "Element" ? shown(node, kind, selection, permissions) : [],
     ),
   }
 }
 
-/** One presence attribute as it may be seen: as it is, reduced, or not at all. */
+/** One presence attribute as the watcher may see it: unchanged, reduced, or not at all. */
 const shown = (
-  of: Element,
+  element: Element,
   place: Kind | "status" | "root",
   selection: Selection,
   permissions: Permissions,
 ): readonly Element[] => {
-  if (isAlwaysShown(of, place)) return [of]
-  if (place === "tuple" && isNamed(of, pidfNamespace, "status")) {
-    const children = of.children.flatMap((node) =>
+  if (isAlwaysShown(element, place)) return [element]
+  if (place === "tuple" && isNamed(element, pidfNamespace, "status")) {
+    const children = element.children.flatMap((node) =>
       node._tag === "Element" ? shown(node, "status", selection, permissions) : [],
     )
-    return [{ ...withChildren(of, children), attributes: [] }]
+    return [{ ...withChildren(element, children), attributes: [] }]
   }
-  const permission = permissionFor(of.namespace, of.name)
-  if (permission === null) return isNamedIn(of, permissions) ? [of] : []
-  if (permission === "user-input") return userInput(of, permissions)
-  if (isGranted(permission, permissions)) return [of]
+  const permission = permissionFor(element.namespace, element.name)
+  if (permission === null) return isNamedIn(element, permissions) ? [element] : []
+  if (permission === "user-input") return userInput(element, permissions)
+  if (isGranted(permission, permissions)) return [element]
   const isLabel = permission === "class" && place !== "root"
-  return isLabel && selection.selectors.some((one) => one.by === "class" && one.value === textOf(of).trim())
-    ? [of]
+  return isLabel &&
+    selection.selectors.some(
+      (selector) => selector.by === "class" && selector.value === textOf(element).trim(),
+    )
+    ? [element]
     : []
 }
 
-/** @source RFC 5025 §3.3.2 (its first paragraphs); a timestamp counts in either namespace */
+/** @source RFC 5025 §3.3.2 (its first paragraphs); a timestamp is recognized in either namespace */
 const isAlwaysShown = ({ namespace, name }: Element, place: Kind | "status" | "root"): boolean => {
   const isModel = namespace === dataModelNamespace || namespace === pidfNamespace
   switch (place) {
@@ -156,15 +165,17 @@ const isAlwaysShown = ({ namespace, name }: Element, place: Kind | "status" | "r
 }
 
 /** @source RFC 5025 §3.3.2.14 */
-const isNamedIn = (of: Element, { unknownAttributes }: Permissions): boolean =>
-  unknownAttributes.some(({ namespace, name }) => isNamed(of, namespace, name))
+const isNamedIn = (element: Element, { unknownAttributes }: Permissions): boolean =>
+  unknownAttributes.some(({ namespace, name }) => isNamed(element, namespace, name))
 
-/** @source RFC 5025 §3.3.2.12: `thresholds` leaves out when the last input was, `bare` the threshold as well */
-const userInput = (of: Element, permissions: Permissions): readonly Element[] => {
+/** @source RFC 5025 §3.3.2.12: `thresholds` omits the time of the last input, `bare` the threshold as well */
+const userInput = (element: Element, permissions: Permissions): readonly Element[] => {
   if (permissions.userInput === "false") return []
-  if (permissions.userInput === "full") return [of]
+  if (permissions.userInput === "full") return [element]
   const kept = permissions.userInput === "bare" ? ["id"] : ["id", "idle-threshold"]
-  const attributes = of.attributes.filter(({ namespace, name }) => namespace === "" && kept.includes(name))
-  const text = textOf(of)
-  return [{ ...withChildren(of, text === "" ? [] : [{ _tag: "Text", text }]), attributes }]
+  const attributes = element.attributes.filter(
+    ({ namespace, name }) => namespace === "" && kept.includes(name),
+  )
+  const text = textOf(element)
+  return [{ ...withChildren(element, text === "" ? [] : [{ _tag: "Text", text }]), attributes }]
 }

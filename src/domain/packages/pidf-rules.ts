@@ -1,7 +1,7 @@
 /**
- * Authorization documents as the engine asks for them: reading, judging and filtering put together (RFC 4745, RFC 5025).
+ * Authorization documents as the engine uses them: parsing, evaluation and filtering combined (RFC 4745, RFC 5025).
  *
- * Conditions and sub-handling are the same for every package; transformations mean something only for presence.
+ * Conditions and sub-handling are the same for every package; transformations apply to presence only.
  */
 import type { Millis } from "../vocabulary.ts"
 import type { XmlCodec } from "./element.ts"
@@ -19,14 +19,15 @@ import {
 } from "./presence-rules.ts"
 import type { RulesDocument, RulesOptions } from "./presence-rules.ts"
 
-/** For packages that have no rules of their own: transformations are left aside, and the sphere is that of presence. */
+/** For packages without rules of their own: transformations are ignored, and the sphere is that of presence. */
 export const commonRules = (xml: XmlCodec, options: RulesOptions): PackageRules<Pidf> => ({
   read: (body) => readRules(body.text, xml, options),
   judge: (rules, { uris, sphere, now }) => {
     const document = rules as RulesDocument
     const matched = matchingRules(document, { requester: { uris }, sphere, now })
     const { handling } = permissionsOf(document, matched)
-    // RFC 4745 §10.2: a rule that says nothing of it says the least, which is block; that no rule matches is another case
+    // RFC 4745 §10.2: a matching rule without sub-handling has the lowest value, block; no matching rule is a different
+    // case
     if (matched.length === 0) return { handling: null, matched }
     return { handling: handling === "none-given" ? "block" : handling, matched }
   },
@@ -51,5 +52,5 @@ export const pidfRules = (xml: XmlCodec, options: RulesOptions): PackageRules<Pi
 const isBare = ({ tuples, notes, persons, devices, others }: Pidf): boolean =>
   tuples.length + notes.length + persons.length + devices.length + others.length === 0
 
-const earlier = (one: Millis | null, other: Millis | null): Millis | null =>
-  one === null ? other : other === null ? one : Math.min(one, other)
+const earlier = (left: Millis | null, right: Millis | null): Millis | null =>
+  left === null ? right : right === null ? left : Math.min(left, right)

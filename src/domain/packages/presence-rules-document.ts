@@ -1,8 +1,9 @@
 /**
- * Reading presence rules: a common-policy document (RFC 4745) with the permissions of RFC 5025.
+ * Parses presence rules: a common-policy document (RFC 4745) with the permissions of RFC 5025.
  *
- * What cannot be understood never grants anything: an unknown condition makes its rule match nobody, an unknown action
- * or transformation is skipped. Only what would make rules unnameable is refused. Evaluation is `presence-rules.ts`.
+ * What cannot be understood never grants anything: an unknown condition makes its rule match nobody, and an unknown
+ * action or transformation is skipped. A document is only refused if its rules could not be named. `presence-rules.ts`
+ * evaluates the rules.
  */
 import { canonicalDomain, canonicalUri } from "../uris.ts"
 import type { SubHandling } from "../vocabulary.ts"
@@ -25,7 +26,7 @@ import type { Permissions, Selection, Selector, SelectorKind } from "./presence-
 const commonPolicyNamespace = "urn:ietf:params:xml:ns:common-policy"
 /** @source RFC 5025 §7 */
 const presenceRulesNamespace = "urn:ietf:params:xml:ns:pres-rules"
-/** Open Mobile Alliance, XML Document Management: conditions of its own. */
+/** Open Mobile Alliance, XML Document Management, which adds conditions. */
 const omaPolicyNamespace = "urn:oma:xml:xdm:common-policy"
 
 /** Rules as plain data, in document order. */
@@ -35,9 +36,9 @@ export interface RulesDocument {
 
 export interface Rule {
   readonly id: string
-  /** All must hold; none: matches everyone. */
+  /** All must hold; an empty list matches everyone. */
   readonly conditions: readonly Condition[]
-  /** The kind of its first condition about identity when OMA's conditions are read, else null. */
+  /** The kind of its first condition about identity if OMA's conditions are understood, otherwise null. */
   readonly omaClass: OmaClass | null
   readonly permissions: Permissions
 }
@@ -48,7 +49,7 @@ export type Condition =
   | { readonly _tag: "Identity"; readonly anyOf: readonly IdentityCondition[] }
   /** In lower case. */
   | { readonly _tag: "Sphere"; readonly values: readonly string[] }
-  /** Apart and in order. */
+  /** Disjoint and in order. */
   | { readonly _tag: "Validity"; readonly periods: readonly Period[] }
   /** Canonical URIs. */
   | { readonly _tag: "ExternalList"; readonly members: readonly string[] }
@@ -61,20 +62,20 @@ export type IdentityCondition =
   | { readonly _tag: "One"; readonly uri: string }
   | {
       readonly _tag: "Many"
-      /** Null: of any domain or none. */
+      /** Null: any domain, or none. */
       readonly domain: string | null
       readonly exceptUris: readonly string[]
       readonly exceptDomains: readonly string[]
     }
 
 export interface RulesOptions {
-  /** A rule without transformations grants all of them, as in OpenSIPS; RFC 5025 §3.3 has it grant none. */
+  /** A rule without transformations grants all of them, as in OpenSIPS; according to RFC 5025 §3.3 it grants none. */
   readonly legacyPermissive?: boolean
-  /** Understands OMA's conditions; without it they are unknown like any other. */
+  /** Whether OMA's conditions are understood; otherwise they are unknown conditions. */
   readonly oma?: boolean
   /**
-   * The URIs on the resource list that an anchor names, null when there is no such list. Asked while reading: when a
-   * list changes, the rules are to be read again.
+   * The URIs on the resource list named by an anchor; null: there is no such list. It is asked while parsing, so rules
+   * must be parsed again when a list changes.
    */
   readonly resolveList?: (anchor: string) => readonly string[] | null
 }
@@ -84,7 +85,7 @@ export type RulesResult =
   | { readonly _tag: "Unreadable"; readonly why: string }
 
 /**
- * Reads one rules document; total.
+ * Parses one rules document; total.
  *
  * @source RFC 4745 §6, §13; RFC 5025 §3
  */
@@ -95,21 +96,21 @@ export const readRules = (text: string, xml: XmlCodec, options: RulesOptions = {
     return { _tag: "Unreadable", why: "root is not <ruleset> of common policy" }
   const elements = childrenNamed(read.root, commonPolicyNamespace, "rule")
   const ids = new Set<string>()
-  for (const one of elements) {
-    const id = attribute(one, "id")?.trim() ?? ""
+  for (const element of elements) {
+    const id = attribute(element, "id")?.trim() ?? ""
     if (id === "") return { _tag: "Unreadable", why: "<rule> without id" }
     if (ids.has(id))
       return { _tag: "Unreadable", why: `two rules with id ${JSON.stringify(id.slice(0, 64))}` }
     ids.add(id)
   }
-  return { _tag: "Parsed", rules: { rules: elements.map((one) => readRule(one, options)) } }
+  return { _tag: "Parsed", rules: { rules: elements.map((element) => readRule(element, options)) } }
 }
 
 const readRule = (rule: Element, options: RulesOptions): Rule => {
   const inside = (name: string): readonly Element[] =>
     childrenNamed(rule, commonPolicyNamespace, name).flatMap(elementsOf)
   const written = inside("conditions")
-  const conditions = written.map((one) => readCondition(one, options))
+  const conditions = written.map((element) => readCondition(element, options))
   const isImpossible = hasStrayConditions(rule) || conditions.some(({ _tag }) => _tag === "Never")
   return {
     id: attribute(rule, "id")?.trim() ?? "",
@@ -119,12 +120,14 @@ const readRule = (rule: Element, options: RulesOptions): Rule => {
   }
 }
 
-const elementsOf = (of: Element): readonly Element[] => of.children.filter((node) => node._tag === "Element")
+const elementsOf = (element: Element): readonly Element[] =>
+  element.children.filter((node) => node._tag === "Element")
 
-/** Conditions in a wrong namespace are nobody's intention to match everyone. */
+/** Conditions in a wrong namespace: their author did not intend to match everyone. */
 const hasStrayConditions = (rule: Element): boolean =>
   elementsOf(rule).some(
-    (one) => one.name.toLowerCase() === "conditions" && !isNamed(one, commonPolicyNamespace, "conditions"),
+    (element) =>
+      element.name.toLowerCase() === "conditions" && !isNamed(element, commonPolicyNamespace, "conditions"),
   )
 
 const omaClasses: readonly OmaClass[] = ["anonymous-request", "external-list", "other-identity"]
@@ -132,13 +135,14 @@ const omaClasses: readonly OmaClass[] = ["anonymous-request", "external-list", "
 const omaClassOf = (conditions: readonly Element[]): OmaClass | null => {
   for (const { namespace, name } of conditions) {
     if (namespace === commonPolicyNamespace && name === "identity") return "identity"
-    const oma = namespace === omaPolicyNamespace ? omaClasses.find((one) => one === name) : undefined
+    const oma =
+      namespace === omaPolicyNamespace ? omaClasses.find((className) => className === name) : undefined
     if (oma !== undefined) return oma
   }
   return null
 }
 
-/** @source RFC 4745 §7: a condition nobody here knows is false */
+/** @source RFC 4745 §7: an unknown condition is false */
 const readCondition = (condition: Element, options: RulesOptions): Condition => {
   const { namespace, name } = condition
   if (namespace === commonPolicyNamespace) {
@@ -155,23 +159,23 @@ const readCondition = (condition: Element, options: RulesOptions): Condition => 
 }
 
 /**
- * One way to satisfy an identity condition, or none: an alternative that cannot be understood in full, by its own
- * attributes or for a child that may narrow it, identifies nobody.
+ * One way to satisfy an identity condition, or none. An alternative that is not fully understood, because of its own
+ * attributes or of a child that may narrow it, identifies nobody.
  *
  * @source RFC 4745 §7.1
  */
-const readIdentity = (one: Element): readonly IdentityCondition[] => {
-  if (one.namespace !== commonPolicyNamespace) return []
-  const inside = elementsOf(one)
-  if (one.name === "one") {
-    const id = attribute(one, "id")?.trim() ?? ""
+const readIdentity = (element: Element): readonly IdentityCondition[] => {
+  if (element.namespace !== commonPolicyNamespace) return []
+  const inside = elementsOf(element)
+  if (element.name === "one") {
+    const id = attribute(element, "id")?.trim() ?? ""
     return id === "" || inside.length > 0 ? [] : [{ _tag: "One", uri: canonicalUri(id) }]
   }
-  if (one.name !== "many") return []
+  if (element.name !== "many") return []
   if (!inside.every((child) => isNamed(child, commonPolicyNamespace, "except"))) return []
-  const written = attribute(one, "domain")
+  const written = attribute(element, "domain")
   const domain = written === null ? null : canonicalDomain(written)
-  // RFC 4745 §7.1.3: a domain that has no ASCII form equals no domain.
+  // RFC 4745 §7.1.3: a domain without an ASCII form equals no domain.
   if (written !== null && domain === null) return []
   const values = (name: string): readonly string[] => inside.flatMap((child) => attribute(child, name) ?? [])
   return [
@@ -184,12 +188,12 @@ const readIdentity = (one: Element): readonly IdentityCondition[] => {
   ]
 }
 
-/** COMPAT(OpenSIPS): its clients write the sphere as text; RFC 4745 §7.3 has it in `value`. */
+/** COMPAT(OpenSIPS): its clients write the sphere as text; RFC 4745 §7.3 puts it into `value`. */
 const spheresOf = (condition: Element): readonly string[] =>
   (attribute(condition, "value") ?? textOf(condition)).toLowerCase().split(/\s+/).filter(Boolean)
 
 /**
- * Pairs of `from` and `until`, united; none when any is broken, since nobody can say what was meant.
+ * Pairs of `from` and `until`, united; none if any of them is broken, because its intention is unknown.
  *
  * @source RFC 4745 §7.4
  */
@@ -204,10 +208,12 @@ const readPeriods = (condition: Element): readonly Period[] => {
   return unitedPeriods(periods)
 }
 
-const instantOf = (of: Element | undefined, name: string): number | null =>
-  of !== undefined && isNamed(of, commonPolicyNamespace, name) ? readDateTime(textOf(of)) : null
+const instantOf = (element: Element | undefined, name: string): number | null =>
+  element !== undefined && isNamed(element, commonPolicyNamespace, name)
+    ? readDateTime(textOf(element))
+    : null
 
-/** OMA XML Document Management: each `<entry anc="…">` names a list by its address. */
+/** OMA XML Document Management: each `<entry anc="…">` names a list by its URI. */
 const membersOf = (condition: Element, { resolveList }: RulesOptions): readonly string[] => {
   const anchors = childrenNamed(condition, omaPolicyNamespace, "entry").flatMap(
     (entry) => attribute(entry, "anc")?.trim() || [],
@@ -224,7 +230,7 @@ const readPermissions = (
     legacyPermissive && transformations.length === 0
       ? [everythingShown]
       : transformations.map(readTransformation)
-  // Two of them, at least: combining is also what brings a permission to its one spelling.
+  // At least two, because combining also gives each permission its one spelling.
   return combined([nothingGranted, ...actions.map(readAction), ...shown])
 }
 
@@ -232,7 +238,9 @@ const readPermissions = (
 const readAction = (action: Element): Permissions => {
   if (!isNamed(action, presenceRulesNamespace, "sub-handling")) return nothingGranted
   const text = textOf(action).trim()
-  const handling = handlings.find((one): one is SubHandling => one === text && one !== "none-given")
+  const handling = handlings.find(
+    (candidate): candidate is SubHandling => candidate === text && candidate !== "none-given",
+  )
   return handling === undefined ? nothingGranted : { ...nothingGranted, handling }
 }
 
@@ -240,26 +248,26 @@ const readAction = (action: Element): Permissions => {
 const readTransformation = (transformation: Element): Permissions => {
   const { namespace, name } = transformation
   if (namespace !== presenceRulesNamespace || !name.startsWith("provide-")) return nothingGranted
-  const what = name.slice("provide-".length)
-  switch (what) {
+  const attributeName = name.slice("provide-".length)
+  switch (attributeName) {
     case "devices":
-      return { ...nothingGranted, devices: readSelection(transformation, what) }
+      return { ...nothingGranted, devices: readSelection(transformation, attributeName) }
     case "persons":
-      return { ...nothingGranted, persons: readSelection(transformation, what) }
+      return { ...nothingGranted, persons: readSelection(transformation, attributeName) }
     case "services":
-      return { ...nothingGranted, services: readSelection(transformation, what) }
+      return { ...nothingGranted, services: readSelection(transformation, attributeName) }
     case "all-attributes": {
       const { allAttributes, attributes, userInput } = everythingShown
       return { ...nothingGranted, allAttributes, attributes, userInput }
     }
     case "user-input": {
       const text = textOf(transformation).trim()
-      return { ...nothingGranted, userInput: userInputs.find((one) => one === text) ?? "false" }
+      return { ...nothingGranted, userInput: userInputs.find((candidate) => candidate === text) ?? "false" }
     }
     case "unknown-attribute":
       return readUnknownAttribute(transformation)
     default: {
-      const known = attributeNames.find((one) => one === what)
+      const known = attributeNames.find((candidate) => candidate === attributeName)
       return known === undefined || !isTrue(transformation)
         ? nothingGranted
         : { ...nothingGranted, attributes: [known] }
@@ -267,34 +275,39 @@ const readTransformation = (transformation: Element): Permissions => {
   }
 }
 
-/** XML Schema's booleans; capitals are taken too, as in OpenSIPS. */
-const isTrue = (of: Element): boolean => /^\s*(?:true|1)\s*$/i.test(textOf(of))
+/** The booleans of XML Schema; capital letters are accepted as well, as in OpenSIPS. */
+const isTrue = (element: Element): boolean => /^\s*(?:true|1)\s*$/i.test(textOf(element))
 
-/** Which members each set of RFC 5025 §3.3.1 has. */
+/** The members of each set in RFC 5025 §3.3.1. */
 const selectorKinds: Readonly<Record<"devices" | "persons" | "services", readonly SelectorKind[]>> = {
   devices: ["class", "deviceID", "occurrence-id"],
   persons: ["class", "occurrence-id"],
   services: ["class", "occurrence-id", "service-uri", "service-uri-scheme"],
 }
 
-const readSelection = (of: Element, what: "devices" | "persons" | "services"): Selection => {
-  const members = elementsOf(of).filter(({ namespace }) => namespace === presenceRulesNamespace)
+const readSelection = (element: Element, kind: "devices" | "persons" | "services"): Selection => {
+  const members = elementsOf(element).filter(({ namespace }) => namespace === presenceRulesNamespace)
   return {
-    all: members.some(({ name }) => name === `all-${what}`),
+    all: members.some(({ name }) => name === `all-${kind}`),
     selectors: members.flatMap((member): readonly Selector[] => {
-      const by = selectorKinds[what].find((one) => one === member.name)
+      const selectorKind = selectorKinds[kind].find((candidate) => candidate === member.name)
       const text = textOf(member).trim()
-      if (by === undefined || text === "") return []
-      return [{ by, value: by === "deviceID" || by === "service-uri" ? canonicalUri(text) : text }]
+      if (selectorKind === undefined || text === "") return []
+      return [
+        {
+          by: selectorKind,
+          value: selectorKind === "deviceID" || selectorKind === "service-uri" ? canonicalUri(text) : text,
+        },
+      ]
     }),
   }
 }
 
-/** @source RFC 5025 §3.3.2.14: what has a permission of its own is not granted this way */
-const readUnknownAttribute = (of: Element): Permissions => {
-  const name = attribute(of, "name")?.trim() ?? ""
-  const namespace = attribute(of, "ns")?.trim() ?? ""
-  if (!isTrue(of) || name === "" || /\s/.test(name) || permissionFor(namespace, name) !== null)
+/** @source RFC 5025 §3.3.2.14: an attribute with a permission of its own is not granted this way */
+const readUnknownAttribute = (element: Element): Permissions => {
+  const name = attribute(element, "name")?.trim() ?? ""
+  const namespace = attribute(element, "ns")?.trim() ?? ""
+  if (!isTrue(element) || name === "" || /\s/.test(name) || permissionFor(namespace, name) !== null)
     return nothingGranted
   return { ...nothingGranted, unknownAttributes: [{ namespace, name }] }
 }

@@ -1,11 +1,11 @@
 /**
- * Periods of time in rules and presence documents: reading instants, asking what holds, and when that changes.
+ * Periods of time in rules and presence documents: parsing instants, finding what holds, and when that changes.
  *
- * Every period is half-open. Nothing here knows what the periods are for.
+ * Every period is half-open. This file does not know what the periods are used for.
  */
 import type { Millis } from "../vocabulary.ts"
 
-/** From its first instant, until just before the second. */
+/** From its first instant, inclusive, to the second, exclusive. */
 export interface Period {
   readonly from: Millis
   readonly until: Millis
@@ -14,7 +14,10 @@ export interface Period {
 export const holdsAt = (periods: readonly Period[], now: Millis): boolean =>
   periods.some(({ from, until }) => from <= now && now < until)
 
-/** The first end of a period after `now`, null when there is none; with united periods, something changes there. */
+/**
+ * The first boundary of a period after `now`; null: there is none. With united periods something changes at every
+ * boundary.
+ */
 export const nextEdge = (periods: readonly Period[], now: Millis): Millis | null => {
   let next = Infinity
   for (const { from, until } of periods) {
@@ -24,14 +27,14 @@ export const nextEdge = (periods: readonly Period[], now: Millis): Millis | null
   return next === Infinity ? null : next
 }
 
-/** The same instants in ordered periods that neither overlap nor touch; empty ones are gone. O(n log n). */
+/** The same instants in ordered periods that neither overlap nor touch; empty ones are removed. O(n log n). */
 export const unitedPeriods = (periods: readonly Period[]): readonly Period[] => {
   const apart: Period[] = []
   const filled = periods.filter(({ from, until }) => from < until)
-  for (const one of filled.sort((left, right) => left.from - right.from)) {
+  for (const period of filled.sort((left, right) => left.from - right.from)) {
     const last = apart.at(-1)
-    if (last === undefined || one.from > last.until) apart.push(one)
-    else apart[apart.length - 1] = { from: last.from, until: Math.max(last.until, one.until) }
+    if (last === undefined || period.from > last.until) apart.push(period)
+    else apart[apart.length - 1] = { from: last.from, until: Math.max(last.until, period.until) }
   }
   return apart
 }
@@ -40,12 +43,12 @@ const pattern = /^(\d{4,6})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,40}))?(
 const monthDays = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
 
 /**
- * An XML Schema dateTime as an instant; one without zone is taken as UTC, since nobody knows the writer's.
+ * An XML Schema dateTime as an instant; one without a time zone is taken as UTC, because the writer's zone is unknown.
  *
- * A fraction finer than a millisecond is rounded up: for whole milliseconds that leaves `from ≤ now` and `now < until`
- * as they were.
+ * A fraction finer than a millisecond is rounded up; for whole milliseconds this leaves `from ≤ now` and `now < until`
+ * unchanged.
  *
- * @returns null when it is none, or names a day or time there is not
+ * @returns null if the text is none, or names a day or time that does not exist
  */
 export const readDateTime = (text: string): Millis | null => {
   const parts = pattern.exec(text.trim())
@@ -58,13 +61,16 @@ export const readDateTime = (text: string): Millis | null => {
   const isMidnight = hour === 24 && minute === 0 && second === 0 && rest === 0
   if (day < 1 || day > days || (hour > 23 && !isMidnight) || minute > 59 || second > 59) return null
   const zone = Number(zoneHour) * 60 + Number(zoneMinute)
-  // XML Schema part 2 §3.2.7.3: no zone is farther away than 14 hours.
+  // XML Schema part 2 §3.2.7.3: no time zone differs from UTC by more than 14 hours.
   if (zone > 840 || Number(zoneMinute) > 59) return null
   const minutes = (daysBefore(year, month, day) * 24 + hour) * 60 + minute - (sign === "-" ? -zone : zone)
   return minutes * 60_000 + second * 1_000 + rest
 }
 
-/** Days from 1970-01-01 to that day of the Gregorian calendar; years begin in March so that leap days come last. */
+/**
+ * Days from 1970-01-01 to that day of the Gregorian calendar; years are counted from March, so that leap days come
+ * last.
+ */
 const daysBefore = (year: number, month: number, day: number): number => {
   const shifted = month > 2 ? year : year - 1
   const monthFromMarch = (month + 9) % 12

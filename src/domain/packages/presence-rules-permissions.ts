@@ -1,8 +1,8 @@
 /**
- * What presence rules grant a watcher, as a value with one spelling, and how grants combine.
+ * What presence rules grant a watcher, as a value with one spelling, and how grants are combined.
  *
- * A set of permissions is a point in a lattice: combining is the join, `nothingGranted` the bottom. How permissions are
- * read is `presence-rules-document.ts`; what they do to a document is `pidf-filter.ts`.
+ * A set of permissions is a point in a lattice: combining is the join, `nothingGranted` the bottom.
+ * `presence-rules-document.ts` parses permissions, `pidf-filter.ts` applies them to a document.
  */
 import type { SubHandling } from "../vocabulary.ts"
 import { dataModelNamespace, pidfNamespace } from "./pidf-document.ts"
@@ -12,26 +12,26 @@ export const rpidNamespace = "urn:ietf:params:xml:ns:pidf:rpid"
 
 /** @source RFC 5025 §3.2, §3.3; equal permissions are equal as data. */
 export interface Permissions {
-  /** `none-given`: no matching rule says; RFC 5025 §3.2.1 then means block. */
+  /** `none-given`: no matching rule states one; RFC 5025 §3.2.1 then means block. */
   readonly handling: SubHandling | "none-given"
   readonly devices: Selection
   readonly persons: Selection
   readonly services: Selection
-  /** `provide-all-attributes`: also those nobody has a name for. */
+  /** `provide-all-attributes`: including those without a known name. */
   readonly allAttributes: boolean
-  /** In alphabetical order; each of them when `allAttributes`. */
+  /** In alphabetical order; all of them if `allAttributes`. */
   readonly attributes: readonly AttributeName[]
-  /** `full` when `allAttributes`. */
+  /** `full` if `allAttributes`. */
   readonly userInput: UserInput
-  /** Ordered; empty when `allAttributes`. */
+  /** Ordered; empty if `allAttributes`. */
   readonly unknownAttributes: readonly UnknownAttribute[]
 }
 
-/** Which elements of one kind are visible: all, or those that some selector identifies (RFC 5025 §3.3.1). */
+/** Which elements of one kind are visible: all, or those that a selector identifies (RFC 5025 §3.3.1). */
 export interface Selection {
   readonly all: boolean
   /**
-   * Ordered, without repetition. With `all` only selectors by class are left, and those only while `class` is not
+   * Ordered, without duplicates. With `all` only selectors by class remain, and those only while `class` is not
    * granted: naming a class also shows the label that matched (see `pidf-filter.ts`).
    */
   readonly selectors: readonly Selector[]
@@ -39,12 +39,12 @@ export interface Selection {
 
 export interface Selector {
   readonly by: SelectorKind
-  /** In canonical spelling when it is a URI. */
+  /** In canonical spelling if it is a URI. */
   readonly value: string
 }
 export type SelectorKind = "class" | "deviceID" | "occurrence-id" | "service-uri" | "service-uri-scheme"
 
-/** Presence attributes with a yes-or-no permission of their own (RFC 5025 §3.3.2.1 to §3.3.2.13), in order. */
+/** Presence attributes with a boolean permission of their own (RFC 5025 §3.3.2.1 to §3.3.2.13), in order. */
 export const attributeNames = [
   "activities",
   "class",
@@ -66,31 +66,31 @@ export const userInputs = ["false", "bare", "thresholds", "full"] as const
 export type UserInput = (typeof userInputs)[number]
 
 /**
- * The permission that governs elements of that name, null when they have none of their own.
+ * The permission that governs elements of that name; null: they have none of their own.
  *
- * @source RFC 5025 §3.3.2; a note or deviceID counts in either of the namespaces clients write it in
+ * @source RFC 5025 §3.3.2; a note or deviceID is recognized in each namespace in which clients write it
  */
 export const permissionFor = (namespace: string, name: string): AttributeName | "user-input" | null => {
   const isModel = namespace === pidfNamespace || namespace === dataModelNamespace
   if (name === "note" || name === "deviceID") return isModel ? name : null
   if (namespace !== rpidNamespace) return null
-  return name === "user-input" ? name : (attributeNames.find((one) => one === name) ?? null)
+  return name === "user-input" ? name : (attributeNames.find((attribute) => attribute === name) ?? null)
 }
 
 /** @source RFC 5025 §3.3.2.14 */
 export interface UnknownAttribute {
   readonly namespace: string
-  /** Without prefix; never with white space in it. */
+  /** Without a prefix; never contains white space. */
   readonly name: string
 }
 
-/** @source RFC 5025 §3.2.1, lowest first; what is not given is below all of them. */
+/** @source RFC 5025 §3.2.1, lowest first; `none-given` is below all of them */
 export const handlings = ["none-given", "block", "confirm", "polite-block", "allow"] as const
 
 const noneSelected: Selection = { all: false, selectors: [] }
 const allSelected: Selection = { all: true, selectors: [] }
 
-/** The lowest permissions: what holds without any matching rule (RFC 4745 §10.2). */
+/** The lowest permissions, which hold without any matching rule (RFC 4745 §10.2). */
 export const nothingGranted: Permissions = {
   handling: "none-given",
   devices: noneSelected,
@@ -102,7 +102,7 @@ export const nothingGranted: Permissions = {
   unknownAttributes: [],
 }
 
-/** Every transformation there is, and no action. */
+/** Every transformation, and no action. */
 export const everythingShown: Permissions = {
   handling: "none-given",
   devices: allSelected,
@@ -115,7 +115,8 @@ export const everythingShown: Permissions = {
 }
 
 /**
- * The least permissions that grant what any of these grants. O(n log n) in the number of selectors and names.
+ * The least permissions that grant everything that any of these grants. O(n log n) in the number of selectors and
+ * names.
  *
  * @source RFC 4745 §10.2: booleans by or, ordered values by maximum, sets by union
  */
@@ -123,7 +124,7 @@ export const combined = (permissions: readonly Permissions[]): Permissions => {
   const [first, second] = permissions
   if (first === undefined) return nothingGranted
   if (second === undefined) return first
-  const allAttributes = permissions.some((one) => one.allAttributes)
+  const allAttributes = permissions.some((grant) => grant.allAttributes)
   const granted = new Set(permissions.flatMap(({ attributes }) => attributes))
   const showsClass = granted.has("class")
   const unknown = allAttributes ? [] : permissions.flatMap(({ unknownAttributes }) => unknownAttributes)
@@ -156,16 +157,16 @@ export const combined = (permissions: readonly Permissions[]): Permissions => {
 }
 
 const united = (selections: readonly Selection[], showsClass: boolean): Selection => {
-  const all = selections.some((one) => one.all)
-  const selectors = selections.flatMap((one) => one.selectors)
+  const all = selections.some((selection) => selection.all)
+  const selectors = selections.flatMap((selection) => selection.selectors)
   const telling = all ? selectors.filter(({ by }) => by === "class" && !showsClass) : selectors
   return { all, selectors: ordered(telling, ({ by, value }) => `${by} ${value}`) }
 }
 
 const highest = <Value>(scale: readonly [Value, ...Value[]], values: readonly Value[]): Value =>
-  values.reduce((high, one) => (scale.indexOf(one) > scale.indexOf(high) ? one : high), scale[0])
+  values.reduce((high, value) => (scale.indexOf(value) > scale.indexOf(high) ? value : high), scale[0])
 
-/** In order of keys, one for each key. */
+/** In the order of their keys, one value for each key. */
 const ordered = <Value>(values: readonly Value[], keyOf: (value: Value) => string): readonly Value[] => {
   if (values.length === 0) return []
   const byKey = new Map(values.map((value) => [keyOf(value), value]))

@@ -1,8 +1,8 @@
 /**
- * Presence rules at work: which rules match a watcher, what they grant together, and when that may change.
+ * Evaluates presence rules: which rules match a watcher, what they grant together, and when that may change.
  *
- * RFC 4745 §7 and §10 with the conditions of RFC 5025 §3.1. Reading is `presence-rules-document.ts`, the lattice of
- * permissions is `presence-rules-permissions.ts`; what permissions do to a document is `pidf-filter.ts`.
+ * RFC 4745 §7 and §10 with the conditions of RFC 5025 §3.1. `presence-rules-document.ts` parses rules,
+ * `presence-rules-permissions.ts` has the lattice of permissions, and `pidf-filter.ts` applies them to a document.
  */
 import { canonicalUri, domainOf, sameUri } from "../uris.ts"
 import { unreachable } from "../vocabulary.ts"
@@ -27,30 +27,29 @@ export type { RulesDocument, RulesOptions } from "./presence-rules-document.ts"
 export { everythingShown, nothingGranted } from "./presence-rules-permissions.ts"
 export type { Permissions } from "./presence-rules-permissions.ts"
 
-/** Who asks: all URIs that were asserted for it (RFC 5025 §3.1.1.2). Empty: not authenticated. */
+/** The requester: all URIs asserted for it (RFC 5025 §3.1.1.2). Empty: not authenticated. */
 export interface Requester {
   readonly uris: readonly Uri[]
 }
 
-/** Everything besides the rules that decides whether a rule matches. */
+/** Everything besides the rules that determines whether a rule matches. */
 export interface RuleQuestion {
   readonly requester: Requester
-  /** As `sphereOf` gives it; null satisfies no sphere condition. */
+  /** As returned by `sphereOf`; null satisfies no sphere condition. */
   readonly sphere: string | null
   readonly now: Millis
 }
 
-/** One URI that counts as the requester's identity. */
+/** One URI that counts as an identity of the requester. */
 interface Identity {
   readonly uri: string
   readonly domain: string | null
 }
 
 /**
- * The ordinals, from 0 in document order, of the rules that match. O(rules × conditions).
+ * The ordinals, from 0 in document order, of the matching rules. O(rules × conditions).
  *
- * With OMA's conditions in the document only the strongest class that matches counts, and with it the rules that are in
- * no class.
+ * If the document has OMA's conditions, only the strongest matching class counts, together with the rules in no class.
  *
  * @source RFC 4745 §6 (every condition holds), §7
  */
@@ -59,7 +58,7 @@ export const matchingRules = (document: RulesDocument, circumstances: RuleQuesti
   const matching: number[] = []
   let strongest: number = omaClasses.length
   document.rules.forEach((rule, ordinal) => {
-    if (!rule.conditions.every((one) => isMet(one, identities, circumstances))) return
+    if (!rule.conditions.every((condition) => isMet(condition, identities, circumstances))) return
     matching.push(ordinal)
     strongest = Math.min(strongest, rankOf(rule))
   })
@@ -75,33 +74,38 @@ const omaClasses: readonly OmaClass[] = ["anonymous-request", "identity", "exter
 const rankOf = ({ omaClass }: Rule): number =>
   omaClass === null ? omaClasses.length : omaClasses.indexOf(omaClass)
 
-/** What these rules grant together; without any, the lowest of everything (RFC 4745 §10.2). */
+/** What these rules grant together; without any, the lowest value of everything (RFC 4745 §10.2). */
 export const permissionsOf = (document: RulesDocument, matched: readonly number[]): Permissions =>
   combined(matched.flatMap((ordinal) => document.rules[ordinal]?.permissions ?? []))
 
-/** All documents of a presentity as one: their rules hold together (RFC 5025 §9.7). */
+/** All documents of a presentity as one: their rules apply together (RFC 5025 §9.7). */
 export const unitedRules = (documents: readonly RulesDocument[]): RulesDocument => ({
   rules: documents.flatMap(({ rules }) => rules),
 })
 
-/** Whether any rule looks at the sphere. */
+/** Whether any rule depends on the sphere. */
 export const asksForSphere = ({ rules }: RulesDocument): boolean =>
   rules.some(({ conditions }) => conditions.some(({ _tag }) => _tag === "Sphere"))
 
-/** The first instant after `now` at which a validity condition changes its value; null when none ever does. */
+/** The first instant after `now` at which a validity condition changes its value; null: none ever does. */
 export const nextEvaluationAt = ({ rules }: RulesDocument, now: Millis): Millis | null =>
   earliest(
     rules.flatMap(({ conditions }) =>
-      conditions.map((one) => (one._tag === "Validity" ? nextEdge(one.periods, now) : null)),
+      conditions.map((condition) =>
+        condition._tag === "Validity" ? nextEdge(condition.periods, now) : null,
+      ),
     ),
   )
 
 const earliest = (instants: readonly (Millis | null)[]): Millis | null =>
-  instants.reduce((first, one) => (first === null || (one !== null && one < first) ? one : first), null)
+  instants.reduce(
+    (first, instant) => (first === null || (instant !== null && instant < first) ? instant : first),
+    null,
+  )
 
 /**
- * The identities a condition may look at. The anonymous URI is what a requester says who gives none, whether or not a
- * password came with it (RFC 5025 §3.1.1.1).
+ * The identities that a condition may examine. A requester without an identity is represented by the anonymous URI,
+ * even if it was authenticated with a password (RFC 5025 §3.1.1.1).
  */
 const identitiesOf = ({ uris }: Requester): readonly Identity[] =>
   uris.map(identityOf).filter(({ domain }) => domain !== anonymousDomain)
@@ -121,7 +125,7 @@ const isMet = (
   switch (condition._tag) {
     case "Identity":
       // Every kind of identity condition needs an identity: RFC 4745 §7.1.1.
-      return condition.anyOf.some((one) => isIdentified(one, identities))
+      return condition.anyOf.some((alternative) => isIdentified(alternative, identities))
     case "Sphere":
       return sphere !== null && condition.values.includes(sphere.toLowerCase())
     case "Validity":
@@ -139,19 +143,19 @@ const isMet = (
   }
 }
 
-/** @source RFC 4745 §7.1.2, §7.1.3; of several identities any may satisfy and any may be excepted. */
+/** @source RFC 4745 §7.1.2, §7.1.3; any of several identities may satisfy a condition, and any may be excepted */
 const isIdentified = (condition: IdentityCondition, identities: readonly Identity[]): boolean => {
   if (condition._tag === "One") return identities.some(({ uri }) => sameUri(condition.uri, uri))
   const { domain, exceptUris, exceptDomains } = condition
   return (
-    identities.some((one) => domain === null || one.domain === domain) &&
-    !identities.some((one) => one.domain !== null && exceptDomains.includes(one.domain)) &&
+    identities.some((identity) => domain === null || identity.domain === domain) &&
+    !identities.some((identity) => identity.domain !== null && exceptDomains.includes(identity.domain)) &&
     !exceptUris.some((except) => identities.some(({ uri }) => sameUri(except, uri)))
   )
 }
 
 /**
- * The sphere that all published persons with a sphere agree on at `now`, in lower case; null when none has one or two
+ * The sphere on which all published persons with a sphere agree at `now`, in lower case; null: none has one, or two
  * differ.
  *
  * @source RFC 5025 §3.1.2; RFC 4480 §3.11 for its spellings and its `from` and `until`
@@ -167,7 +171,7 @@ export const sphereOf = (documents: readonly Pidf[], now: Millis): string | null
   return common
 }
 
-/** The first instant after `now` at which a published sphere begins or ends; null when none does. */
+/** The first instant after `now` at which a published sphere begins or ends; null: none does. */
 export const nextSphereBoundary = (documents: readonly Pidf[], now: Millis): Millis | null =>
   earliest(
     spheresOf(documents)
@@ -183,7 +187,7 @@ const spheresOf = (documents: readonly Pidf[]): readonly Element[] =>
     persons.flatMap((person) => childrenNamed(person, rpidNamespace, "sphere")),
   )
 
-/** Always, without bounds; never, when a bound cannot be read. */
+/** Without bounds it always holds; with a bound that cannot be parsed it never does. */
 const periodOf = (sphere: Element): Period => {
   const [from, until] = [attribute(sphere, "from"), attribute(sphere, "until")]
   const first = from === null ? -Infinity : readDateTime(from)
@@ -191,7 +195,7 @@ const periodOf = (sphere: Element): Period => {
   return first === null || end === null ? { from: 0, until: 0 } : { from: first, until: end }
 }
 
-/** RFC 4480 §3.11: an element (`<work/>`) or a text of one's own; `<unknown/>` is none. */
+/** RFC 4480 §3.11: an element (`<work/>`) or free text; `<unknown/>` is no sphere. */
 const valueOf = (sphere: Element): string | null => {
   const inner = sphere.children.find((node): node is Element => node._tag === "Element")
   if (inner !== undefined) {

@@ -1,8 +1,8 @@
 /**
- * The `reg` package: where a user is registered (RFC 3680), as registrars publish it.
+ * The `reg` package: where a user is registered (RFC 3680), as published by registrars.
  *
- * A registration is kept as it was published, with all that this file does not know; beside it stands what deciding
- * needs: id, address-of-record and state.
+ * A registration is kept as published, including everything that this file does not interpret; beside it stands what
+ * decisions need: id, address-of-record and state.
  */
 import { canonicalUri } from "../uris.ts"
 import type { Body } from "../vocabulary.ts"
@@ -18,9 +18,12 @@ export const regInfoNamespace = "urn:ietf:params:xml:ns:reginfo"
 
 export interface RegOptions {
   readonly xml: XmlCodec
-  /** RFC 3680 §4.4: 3761 s, a little more than registrations last, so that both are seldom refreshed at once. */
+  /**
+   * In seconds; default 3761 (RFC 3680 §4.4), slightly more than the usual lifetime of registrations, so that both are
+   * seldom refreshed at the same time.
+   */
   readonly defaultExpires?: number
-  /** RFC 3680 §4.10: 5 s unless said otherwise. */
+  /** In milliseconds; default 5000 (RFC 3680 §4.10). */
   readonly notifyIntervalMillis?: number
 }
 
@@ -38,14 +41,14 @@ export interface RegistrationEntry {
   readonly element: Element
 }
 
-/** One registration information document, read and sorted. */
+/** One registration information document, parsed and sorted. */
 export interface RegInfo {
-  /** `full`: there are no registrations but these; `partial`: of others nothing is said. */
+  /** `full`: there are no other registrations; `partial`: the document says nothing about others. */
   readonly state: "full" | "partial"
   /** Attributes of the root besides `version` and `state`. */
   readonly attributes: readonly Attribute[]
   readonly registrations: readonly RegistrationEntry[]
-  /** Child elements of the root that are no registrations, as they stand. */
+  /** Child elements of the root other than registrations, unchanged. */
   readonly others: readonly Element[]
 }
 
@@ -58,8 +61,8 @@ const format: NumberedFormat<RegInfo["state"]> = {
 }
 
 /**
- * The package as the engine uses it: watchers get the full state, each NOTIFY numbered in its subscription. With
- * nothing published there still is a document, which has no registrations.
+ * The package as the engine uses it: watchers get full state, and each NOTIFY is numbered within its subscription. If
+ * nothing is published there is still a document, without registrations.
  *
  * @source RFC 3680 §4
  */
@@ -87,24 +90,25 @@ export const reg = (options: RegOptions): EventPackage<RegInfo, "reg"> => {
 
 const nowhere: RegInfo = { state: "full", attributes: [], registrations: [], others: [] }
 
-/** @source RFC 3680 §5; total. The published version is not kept, each subscription has its own. */
+/** @source RFC 3680 §5; total. The published version is not kept, because each subscription has its own. */
 const parse = (body: Body, xml: XmlCodec): Parsed<RegInfo> => {
   const frame = readFrame(body, format, xml)
   if (typeof frame === "string") return { _tag: "Unreadable", why: frame }
   const { state, attributes, children } = frame
-  const registrations = registrationsOf(children.filter((one) => isRegistration(one)))
+  const registrations = registrationsOf(children.filter((element) => isRegistration(element)))
   if (typeof registrations === "string") return { _tag: "Unreadable", why: registrations }
-  const others = children.filter((one) => !isRegistration(one))
+  const others = children.filter((element) => !isRegistration(element))
   return { _tag: "Parsed", document: { state, attributes, registrations, others } }
 }
 
-const isRegistration = (of: Element): boolean => isNamed(of, regInfoNamespace, "registration")
-const isContact = (of: Element): boolean => isNamed(of, regInfoNamespace, "contact")
-const elementsOf = (of: Element): readonly Element[] => of.children.filter((node) => node._tag === "Element")
-const idOf = (of: Element): string => attribute(of, "id") ?? ""
-const stateOf = (of: Element): string | undefined => attribute(of, "state")?.trim()
+const isRegistration = (element: Element): boolean => isNamed(element, regInfoNamespace, "registration")
+const isContact = (element: Element): boolean => isNamed(element, regInfoNamespace, "contact")
+const elementsOf = (element: Element): readonly Element[] =>
+  element.children.filter((node) => node._tag === "Element")
+const idOf = (element: Element): string => attribute(element, "id") ?? ""
+const stateOf = (element: Element): string | undefined => attribute(element, "state")?.trim()
 
-/** @returns a text: which of them cannot be told from others, or in what state it is */
+/** @returns a text that names the registration that cannot be identified, or whose state is unknown */
 const registrationsOf = (elements: readonly Element[]): readonly RegistrationEntry[] | string => {
   const entries = new Map<string, RegistrationEntry>()
   for (const element of elements) {
@@ -113,7 +117,7 @@ const registrationsOf = (elements: readonly Element[]): readonly RegistrationEnt
     if (entries.has(id)) return "two <registration> with one id"
     const aor = attribute(element, "aor") ?? ""
     if (aor.trim() === "") return "<registration> without aor"
-    const state = registrationStates.find((one) => one === stateOf(element))
+    const state = registrationStates.find((candidate) => candidate === stateOf(element))
     if (state === undefined) return "<registration> in a state that RFC 3680 does not know"
     const fault = contactFault(elementsOf(element).filter(isContact))
     if (fault !== null) return fault
@@ -127,12 +131,15 @@ const contactFault = (contacts: readonly Element[]): string | null => {
   if (ids.some((id) => id.trim() === "")) return "<contact> without id"
   if (new Set(ids).size < ids.length) return "two <contact> with one id"
   const isKnown = (state: string | undefined): boolean => state === "active" || state === "terminated"
-  return contacts.every((one) => isKnown(stateOf(one))) ? null : "<contact> neither active nor terminated"
+  return contacts.every((element) => isKnown(stateOf(element)))
+    ? null
+    : "<contact> neither active nor terminated"
 }
 
 /**
- * One full document. Of one registration, that is one id of one address-of-record, the newest word of any registrar
- * counts; a registrar that fell silent has nothing to say of how its contacts ended. O(registrations).
+ * One full document. A registration is one id of one address-of-record; the newest publication that names it counts,
+ * from whatever registrar. A registrar whose publication has expired says nothing about how its contacts ended.
+ * O(registrations).
  */
 const compose = ({ documents }: Composition<RegInfo>): RegInfo => ({
   state: "full",
@@ -142,10 +149,10 @@ const compose = ({ documents }: Composition<RegInfo>): RegInfo => ({
 })
 
 /**
- * The registrations of several documents, oldest first, each in the place of the document it is taken from.
+ * The registrations of several documents, oldest first, each in the place of the document from which it is taken.
  *
- * Registrars that know nothing of each other give one id to two addresses-of-record. Watchers go by ids alone (RFC 3680
- * §5), so the older of the two gets the first free of `id.2`, `id.3` …
+ * Registrars that know nothing of each other may use one id for two addresses-of-record. Watchers identify
+ * registrations by id only (RFC 3680 §5), so the older of the two gets the first free of `id.2`, `id.3` …
  */
 const joined = (documents: readonly RegInfo[]): readonly RegistrationEntry[] => {
   const written = new Set(documents.flatMap(({ registrations }) => registrations.map(({ id }) => id)))
@@ -155,33 +162,39 @@ const joined = (documents: readonly RegInfo[]): readonly RegistrationEntry[] => 
   const isTaken = (id: string): boolean => written.has(id) || given.has(id)
   const newestFirst = documents.toReversed().flatMap(({ registrations }) => registrations.toReversed())
   const kept: RegistrationEntry[] = []
-  for (const one of newestFirst) {
-    const which = JSON.stringify([one.id, canonicalUri(one.aor)])
+  for (const registration of newestFirst) {
+    const which = JSON.stringify([registration.id, canonicalUri(registration.aor)])
     if (known.has(which)) continue
     known.add(which)
-    const id = given.has(one.id) ? freeName(one.id, isTaken, counts) : one.id
+    const id = given.has(registration.id) ? freeName(registration.id, isTaken, counts) : registration.id
     given.add(id)
-    kept.push(id === one.id ? one : { ...one, id, element: withAttribute(one.element, "id", id) })
+    kept.push(
+      id === registration.id
+        ? registration
+        : { ...registration, id, element: withAttribute(registration.element, "id", id) },
+    )
   }
   return kept.reverse()
 }
 
 /**
- * What a publication says after a modification: all of it, whether the modification was full or partial.
+ * The full content of a publication after a modification, whether the modification was full or partial.
  *
- * What was said to be over is told once: it stays until the next modification.
+ * A terminated registration or contact is shown once: it stays until the next modification.
  *
  * @source RFC 3680 §5 (partial); RFC 3903 §4.3 (modification)
  */
 const amend = (before: RegInfo, modification: RegInfo): RegInfo => {
   if (modification.state === "full") return modification
   const left = new Map(
-    before.registrations.filter(({ state }) => state !== "terminated").map((one) => [one.id, one]),
+    before.registrations
+      .filter(({ state }) => state !== "terminated")
+      .map((registration) => [registration.id, registration]),
   )
   const changed = modification.registrations.map((now) => {
-    const was = left.get(now.id)
+    const previous = left.get(now.id)
     left.delete(now.id)
-    return was === undefined ? now : registrationAfter(was, now)
+    return previous === undefined ? now : registrationAfter(previous, now)
   })
   return {
     state: "full",
@@ -191,15 +204,18 @@ const amend = (before: RegInfo, modification: RegInfo): RegInfo => {
   }
 }
 
-/** A registration that is not active has no contacts but those that are told to be over. */
-const registrationAfter = (was: RegistrationEntry, now: RegistrationEntry): RegistrationEntry => {
-  if (now.state !== "active" || canonicalUri(was.aor) !== canonicalUri(now.aor)) return now
-  const told = elementsOf(now.element)
-  const ids = new Set(told.filter(isContact).map(idOf))
-  const known = inheriting(withoutTerminated(was).element)
-  const contacts = known.filter((one) => isContact(one) && !ids.has(idOf(one)))
-  const others = told.every(isContact) ? known.filter((one) => !isContact(one)) : []
-  return { ...now, element: withChildren(now.element, [...contacts, ...now.element.children, ...others]) }
+/** A registration that is not active has no contacts except those reported as terminated. */
+const registrationAfter = (before: RegistrationEntry, change: RegistrationEntry): RegistrationEntry => {
+  if (change.state !== "active" || canonicalUri(before.aor) !== canonicalUri(change.aor)) return change
+  const children = elementsOf(change.element)
+  const ids = new Set(children.filter(isContact).map(idOf))
+  const known = inheriting(withoutTerminated(before).element)
+  const contacts = known.filter((element) => isContact(element) && !ids.has(idOf(element)))
+  const others = children.every(isContact) ? known.filter((element) => !isContact(element)) : []
+  return {
+    ...change,
+    element: withChildren(change.element, [...contacts, ...change.element.children, ...others]),
+  }
 }
 
 const withoutTerminated = (registration: RegistrationEntry): RegistrationEntry => {

@@ -1,43 +1,48 @@
 /**
- * The event packages a server runs with: found by name, announced in Allow-Events and Accept.
+ * The event packages of a server: found by name, announced in Allow-Events and Accept.
  */
 import type { PackageName } from "../vocabulary.ts"
 import type { EventPackage, PackageRules, Packages } from "./event-package.ts"
 
 /**
- * With `template`, every package has its watcher information (RFC 3857 §4.1), two levels of it.
- * Names are found exactly as registered: event types are case-sensitive (RFC 3265 §7.2.1). With `commonRules`, packages
- * without rules of their own can have authorization documents too; the sphere these ask for is that of `presence`.
+ * With `template`, every package has watcher information (RFC 3857 §4.1), on two levels. Names are found exactly as
+ * registered, because event types are case-sensitive (RFC 3265 §7.2.1). With `commonRules`, packages without rules of
+ * their own can have authorization documents too; their sphere is that of `presence`.
  *
- * @throws Error naming the package when two have one name, or one carries a header that it cannot: a mistake in wiring,
- *   found at start
+ * @throws Error naming the package if two have the same name, or one declares a header that it cannot carry: a
+ *   programming error, found at start
  */
 export const makeRegistry = (
   packages: readonly EventPackage[],
-  template: ((of: PackageName) => EventPackage) | null = null,
+  template: ((packageName: PackageName) => EventPackage) | null = null,
   commonRules: PackageRules | null = null,
 ): Packages => {
   const byName = new Map<PackageName, EventPackage>()
-  for (const one of packages) {
-    if (byName.has(one.name))
-      throw new Error(`event package ${one.name} is registered twice: remove one of them`)
-    const headers = [...(one.carriedHeaders ?? []), ...(one.argumentHeader ? [one.argumentHeader] : [])]
+  for (const eventPackage of packages) {
+    if (byName.has(eventPackage.name))
+      throw new Error(`event package ${eventPackage.name} is registered twice: remove one of them`)
+    const headers = [
+      ...(eventPackage.carriedHeaders ?? []),
+      ...(eventPackage.argumentHeader ? [eventPackage.argumentHeader] : []),
+    ]
     const odd = headers.find((name) => !isCarriable(name))
     if (odd !== undefined)
-      throw new Error(`event package ${one.name}: ${odd} is no header that a request can bring along for it`)
-    byName.set(one.name, one)
+      throw new Error(
+        `event package ${eventPackage.name}: ${odd} is no header that a request can bring along for it`,
+      )
+    byName.set(eventPackage.name, eventPackage)
   }
   const published = [...byName.keys()]
   if (template !== null) {
     for (const name of published.filter(isPlain)) {
-      for (let depth = 0, of = name; depth < templateDepthMax; depth++) {
-        const one = template(of)
-        byName.set(one.name, one)
-        of = one.name
+      for (let depth = 0, watched = name; depth < templateDepthMax; depth++) {
+        const eventPackage = template(watched)
+        byName.set(eventPackage.name, eventPackage)
+        watched = eventPackage.name
       }
     }
   }
-  // watchers of watchers are for those who know of them (RFC 3265 §4.2)
+  // watcher information of watcher information is not announced; it is for those who know of it (RFC 3265 §4.2)
   const names = [...published, ...(template === null ? [] : published.filter(isPlain).map(templateName))]
   const presence = byName.get("presence")
   const sphereFrom =
@@ -72,7 +77,7 @@ export const makeRegistry = (
   }
 }
 
-/** A token, and none of the headers that requests have for themselves. */
+/** A token that is none of the headers with a meaning of their own in requests. */
 const isCarriable = (name: string): boolean =>
   /^[A-Za-z0-9!%*_+`'~.-]{2,}$/.test(name) && !ownHeaders.has(name.toLowerCase())
 
@@ -86,13 +91,13 @@ const ownHeaders: ReadonlySet<string> = new Set(
 
 const none: readonly EventPackage[] = []
 
-/** How deep watchers of watchers of … may be watched: each level multiplies NOTIFYs (RFC 3857 §4.6). */
+/** The levels of watcher information: each level multiplies the number of NOTIFYs (RFC 3857 §4.6). */
 const templateDepthMax = 2
 
-const templateName = (of: PackageName): PackageName => `${of}.winfo`
+const templateName = (packageName: PackageName): PackageName => `${packageName}.winfo`
 
-/** A package with parameters in its name shares the templates of its type. */
+/** A package with parameters in its name shares the templates of its event type. */
 const isPlain = (name: PackageName): boolean => !name.includes(";")
 
-/** `dialog;sla` is announced as `dialog`: Allow-Events lists types, and parameters are no part of a type. */
+/** `dialog;sla` is announced as `dialog`: Allow-Events lists event types, which do not include parameters. */
 const eventType = (name: PackageName): string => name.split(";", 1)[0]?.trim() ?? name

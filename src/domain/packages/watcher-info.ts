@@ -1,8 +1,8 @@
 /**
- * Watcher information: who watches, as a document (RFC 3858), for any event package (RFC 3857: `X.winfo`).
+ * Watcher information: the watchers of any event package as a document (RFC 3857: `X.winfo`, RFC 3858).
  *
- * The list of watchers and which of them changed is the presentity's knowledge (`presentity/watchers.ts`); only the form
- * of the document is here.
+ * Which watchers exist and which of them changed is known to the presentity (`presentity/watchers.ts`); this file only
+ * determines the format of the document.
  */
 import type { PackageName } from "../vocabulary.ts"
 import { element } from "./element.ts"
@@ -14,19 +14,19 @@ const contentType = "application/watcherinfo+xml"
 
 export interface WatcherInfoOptions {
   readonly xml: XmlCodec
-  /** RFC 3857 §4.10: 5 s unless said otherwise. */
+  /** In milliseconds; default 5000 (RFC 3857 §4.10). */
   readonly notifyIntervalMillis?: number
 }
 
-/** The template package of one package; it is not published, so it parses and composes nothing. */
-export const watcherInfo = (of: PackageName, options: WatcherInfoOptions): EventPackage<never> => ({
-  name: `${of}.winfo`,
+/** The template package of one package. It cannot be published, so it parses and composes nothing. */
+export const watcherInfo = (packageName: PackageName, options: WatcherInfoOptions): EventPackage<never> => ({
+  name: `${packageName}.winfo`,
   accepts: [],
   produces: [contentType],
   defaultExpires: 3_600,
   entityTags: "new-each-time",
   notifyIntervalMillis: options.notifyIntervalMillis ?? 5_000,
-  watcherInfoOf: of,
+  watcherInfoOf: packageName,
   parse: () => ({ _tag: "Unreadable", why: "watcher information cannot be published" }),
   compose: () => null,
   render: (document) => document,
@@ -36,14 +36,18 @@ export const watcherInfo = (of: PackageName, options: WatcherInfoOptions): Event
 
 /** @source RFC 3858 §3 */
 const documentOf = (list: WatcherList): Element =>
-  of(
+  infoElement(
     "watcherinfo",
     { version: `${list.version}`, state: list.isFull ? "full" : "partial" },
-    of("watcher-list", { resource: list.resource, package: list.packageName }, ...list.watchers.map(entryOf)),
+    infoElement(
+      "watcher-list",
+      { resource: list.resource, package: list.packageName },
+      ...list.watchers.map(entryOf),
+    ),
   )
 
 const entryOf = (entry: WatcherEntry): Element =>
-  of(
+  infoElement(
     "watcher",
     {
       id: entry.id,
@@ -56,7 +60,7 @@ const entryOf = (entry: WatcherEntry): Element =>
     entry.uri,
   )
 
-const of = (
+const infoElement = (
   name: string,
   attributes: Readonly<Record<string, string>>,
   ...children: readonly (Element | string)[]

@@ -1,15 +1,15 @@
 /**
- * What another server has, and goes on here: publications under their entity-tags, subscriptions in their dialogs, watchers
- * that wait for a decision.
+ * Takes over what another server holds: publications under their entity-tags, subscriptions in their dialogs, and
+ * watchers that wait for a decision.
  *
- * The same checks as for a request, but for what the other server has granted already: lifetimes stay as they are. What
- * is there already is left alone, so taking over twice is taking over once. Rules and hard state need nothing of their
- * own: they are replaced (`authorize.ts`, `hard-state.ts`).
+ * The checks are those of requests, except that lifetimes stay as the other server granted them. What exists already is
+ * left alone, so a repeated takeover has no effect. Rules and hard state need no commands of their own: they are
+ * replaced (`authorize.ts`, `hard-state.ts`).
  */
 import { isPublishable } from "../packages/event-package.ts"
 import { get, size, values } from "../table.ts"
 import { dialogKey } from "../vocabulary.ts"
-import { decidedBy, giveUpAt, authorizeWatcher, mayWait, statusOf, supersededWaiting } from "./authorize.ts"
+import { authorizeWatcher, decidedBy, statusOf } from "./authorize.ts"
 import type { AdoptPublication, AdoptSubscription, AdoptWatcher, Answer } from "./commands.ts"
 import type { Context } from "./context.ts"
 import { done, isDone, reject, rejected } from "./decision.ts"
@@ -20,9 +20,10 @@ import { badEvent, badRequest, notAuthorized, tooMany } from "./rejections.ts"
 import { publication } from "./state.ts"
 import type { State } from "./state.ts"
 import type { Draft } from "./transition.ts"
+import { giveUpAt, mayWait, supersededWaiting } from "./waiting.ts"
 
 /**
- * A publication that goes on; whoever watches here is told of it.
+ * Continues a publication; its watchers on this server are notified.
  *
  * @rejects BadEvent (489), BadRequest (400), UnsupportedMediaType (415), ServiceUnavailable (503)
  */
@@ -54,9 +55,10 @@ export const adoptPublication = (draft: Draft, command: AdoptPublication, contex
 }
 
 /**
- * A subscription that goes on: in a dialog of its own, or in one that is there already (RFC 3265 §3.1.4.2).
+ * Continues a subscription, in a dialog of its own or in an existing one (RFC 3265 §3.1.4.2).
  *
- * What the other server decided on the watcher stands, unless rules or another policy are in force here: then they do.
+ * The other server's decision on the watcher remains valid unless rules or another policy are in force here, which then
+ * take precedence.
  *
  * @rejects BadEvent (489), BadRequest (400), Forbidden (403), ServiceUnavailable (503)
  */
@@ -69,10 +71,15 @@ export const adoptSubscription = (state: State, command: AdoptSubscription, cont
   const { eventId, watcher, expiresAt, dialog: start, takenOver } = command
   const dialogNo = context.findDialog(dialogKey(start.callId, start.localTag, start.remoteTag))
   const dialog = dialogNo === null ? undefined : get(state.dialogs, dialogNo)
-  const usages = [...values(state.subscriptions)].filter((one) => one.dialog === dialog?.no)
-  if (usages.some((one) => one.packageName === eventPackage.name && one.eventId === eventId)) return done([])
+  const usages = [...values(state.subscriptions)].filter((subscription) => subscription.dialog === dialog?.no)
+  if (
+    usages.some(
+      (subscription) => subscription.packageName === eventPackage.name && subscription.eventId === eventId,
+    )
+  )
+    return done([])
   if (expiresAt <= context.now) return reject(isOver)
-  if (usages.some((one) => one.watcher !== watcher)) {
+  if (usages.some((subscription) => subscription.watcher !== watcher)) {
     return reject({ _tag: "Forbidden", status: 403, why: "its dialog is that of another watcher" })
   }
   const judgement = authorizeWatcher(state, eventPackage, watcher, context)
@@ -81,13 +88,13 @@ export const adoptSubscription = (state: State, command: AdoptSubscription, cont
     return reject(tooMany("watchers", context))
   const isRuled =
     judgement.matched !== null || (judgement.policy !== undefined && judgement.policy !== "rules")
-  // what another server decided does not stand against a source that has not been read here
+  // another server's decision does not prevail over a source of rules that has not been read here
   const isJudged = isRuled || judgement.unread === true
   const status = isJudged ? statusOf(judgement.handling) : command.status
-  const no = state.version + 1
+  const id = state.version + 1
   const created: SubscriptionCreated = {
     _tag: "SubscriptionCreated",
-    no,
+    no: id,
     packageName: eventPackage.name,
     eventId,
     watcher,
@@ -97,7 +104,7 @@ export const adoptSubscription = (state: State, command: AdoptSubscription, cont
     ...decidedBy(judgement),
     giveUpAt: status === "pending" ? giveUpAt(context) : null,
     expiresAt,
-    dialog: dialog?.no ?? no,
+    dialog: dialog?.no ?? id,
     start: dialog === undefined ? start : null,
     remoteCseq: Math.max(start.remoteCseq, dialog?.remoteCseq ?? 0),
     takenOver,
@@ -106,8 +113,8 @@ export const adoptSubscription = (state: State, command: AdoptSubscription, cont
 }
 
 /**
- * A watcher that waits for a decision, for as long from now on as one that begins to wait here; nothing happens when it
- * watches or waits here already, or when rules in force here have decided.
+ * Continues a watcher that waits for a decision. It waits for as long as one that begins to wait now. Nothing happens
+ * if it already watches or waits here, or if rules in force here have decided.
  *
  * @rejects BadEvent (489), Forbidden (403), ServiceUnavailable (503)
  */
@@ -115,20 +122,20 @@ export const adoptWatcher = (state: State, command: AdoptWatcher, context: Conte
   const { watcher, createdAt } = command
   const eventPackage = context.packages.find(command.packageName)
   if (eventPackage === null) return reject(badEvent(context))
-  const matches = (one: { readonly packageName: string; readonly watcher: string }): boolean =>
-    one.packageName === eventPackage.name && one.watcher === watcher
-  for (const one of values(state.subscriptions)) if (matches(one)) return done([])
-  for (const one of values(state.waiting)) if (matches(one)) return done([])
+  const matches = (subject: { readonly packageName: string; readonly watcher: string }): boolean =>
+    subject.packageName === eventPackage.name && subject.watcher === watcher
+  for (const subscription of values(state.subscriptions)) if (matches(subscription)) return done([])
+  for (const waiting of values(state.waiting)) if (matches(waiting)) return done([])
   const { handling, matched, policy } = authorizeWatcher(state, eventPackage, watcher, context)
   if (handling === "block") return reject(notAuthorized)
   if ((matched !== null || (policy !== undefined && policy !== "rules")) && handling !== "confirm")
     return done([])
   if (!mayWait(state, context)) return reject(tooMany("watchers", context))
-  const no = state.version + 1
+  const id = state.version + 1
   return done([
     {
       _tag: "WatcherRemembered",
-      no,
+      no: id,
       packageName: eventPackage.name,
       watcher,
       createdAt,

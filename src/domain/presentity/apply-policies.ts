@@ -1,6 +1,6 @@
 /**
- * What policies mean for those who watch already: asked once of every state that comes from the store, before anything else
- * is decided on it, since settings may be others than those it was decided with.
+ * What policies mean for existing watchers. Settings may have changed since a state was stored, so this is decided for
+ * every state that comes from the store, before anything else.
  */
 import { get, values } from "../table.ts"
 import type { PackageName, SubscriptionNo, Uri, WatchWord } from "../vocabulary.ts"
@@ -13,28 +13,31 @@ import { begin } from "./transition.ts"
 import type { Draft } from "./transition.ts"
 import { isKeptOut, policyOf } from "./watching.ts"
 
-/** What one watcher is in for. */
+/** What changes for one watcher. */
 export interface PolicyChange {
   readonly packageName: PackageName
   readonly watcher: Uri
   readonly no: SubscriptionNo
-  /** What changes it; null: another word, as the operator's, that it was not judged by before. */
+  /**
+   * The policy that causes the change; null: something else, such as the operator's decision, which did not apply
+   * before.
+   */
   readonly policy: WatchWord | null
-  /** What let it in, or left it pending; undefined: the log does not say. */
+  /** What admitted the watcher or left it pending; undefined: the log does not say. */
   readonly formerly: WatchWord | undefined
-  /** `waiting`: it is remembered without a subscription. */
+  /** `waiting`: the watcher is remembered without a subscription. */
   readonly was: "active" | "pending" | "waiting"
-  /** `active`: it sees what it did not, or something else. */
+  /** `active`: the watcher sees something that it did not see before, or something else. */
   readonly becomes: "ended" | "pending" | "active"
-  /** Whether its watcher can see anything of it; else the log notes only by what it is judged now. */
+  /** Whether the watcher can notice the change; otherwise the log only records what decides from now on. */
   readonly isSeen: boolean
 }
 
 /**
- * Ends or converts whatever the policies in force treat otherwise; no events when that is nothing.
+ * Ends or converts every watcher that the policies in force treat differently; no events if there is none.
  *
- * Subscriptions that are over by now are left to time. Those that asked rules before and would ask them now are left to the
- * rules, which have reviews of their own; so are watchers that wait.
+ * Subscriptions that have already expired are left to time. Those that were and are decided by rules are left to the
+ * rules, which have reviews of their own, and so are waiting watchers.
  */
 export const applyPolicies = (draft: Draft, context: Context): Answer => {
   const { watching } = context.limits
@@ -44,67 +47,72 @@ export const applyPolicies = (draft: Draft, context: Context): Answer => {
     const eventPackage = context.packages.find(name)
     if (eventPackage === null) continue
     const asksRules = policyOf(eventPackage, state.presentity, watching) === "rules"
-    const matches = (one: Subscription | Waiting): boolean => {
-      const isOver = ("expiresAt" in one ? one.expiresAt : one.giveUpAt) <= context.now
-      const isRuled = asksRules && !("expiresAt" in one && one.policy !== "rules")
-      return !isOver && (!isRuled || isKeptOut(eventPackage, state.presentity, one.watcher, watching))
+    const matches = (subject: Subscription | Waiting): boolean => {
+      const isOver = ("expiresAt" in subject ? subject.expiresAt : subject.giveUpAt) <= context.now
+      const isRuled = asksRules && !("expiresAt" in subject && subject.policy !== "rules")
+      return !isOver && (!isRuled || isKeptOut(eventPackage, state.presentity, subject.watcher, watching))
     }
     review(draft, eventPackage, context, { matches })
   }
   return isDone
 }
 
-/** The same for people: who is ended, and who is shown otherwise. */
+/** The same for display: whose subscription ends, and who is shown something else. */
 export const policyChanges = (state: State, context: Context): readonly PolicyChange[] => {
   const draft = begin(state, context.now)
   applyPolicies(draft, context)
   const { events } = draft
-  const told = new Set(
+  const moved = new Set(
     events.flatMap((event) =>
       event._tag === "NotificationsIssued" && event.to !== "active" ? event.to : [],
     ),
   )
   return events.flatMap((event): readonly PolicyChange[] => {
     if (event._tag === "SubscriptionTerminated") {
-      const one = get(state.subscriptions, event.no)
-      return one === undefined
-        ? []
-        : [change(one, event.policy ?? null, one.policy, one.status, "ended", true)]
+      const subscription = get(state.subscriptions, event.no)
+      if (subscription === undefined) return []
+      return [change(subscription, { policy: event.policy ?? null, becomes: "ended", isSeen: true })]
     }
     if (event._tag === "SubscriptionStatusChanged") {
-      const one = get(state.subscriptions, event.no)
-      const eventPackage = one === undefined ? null : context.packages.find(one.packageName)
-      if (one === undefined || eventPackage === null) return []
-      // only a package with rules of its own hides parts, now or later
-      const isFiltered = eventPackage.rules !== undefined && event.matched !== one.matched
+      const subscription = get(state.subscriptions, event.no)
+      const eventPackage = subscription === undefined ? null : context.packages.find(subscription.packageName)
+      if (subscription === undefined || eventPackage === null) return []
+      // only a package with rules of its own hides parts of a document, now or later
+      const isFiltered = eventPackage.rules !== undefined && event.matched !== subscription.matched
       const isSeen =
-        event.status !== one.status || event.polite !== one.polite || told.has(event.no) || isFiltered
-      return [change(one, event.policy ?? null, one.policy, one.status, event.status, isSeen)]
+        event.status !== subscription.status ||
+        event.polite !== subscription.polite ||
+        moved.has(event.no) ||
+        isFiltered
+      return [change(subscription, { policy: event.policy ?? null, becomes: event.status, isSeen })]
     }
     if (event._tag === "WaitingEnded") {
-      const one = get(state.waiting, event.no)
-      const eventPackage = one === undefined ? null : context.packages.find(one.packageName)
-      if (one === undefined || eventPackage === null) return []
+      const waiting = get(state.waiting, event.no)
+      const eventPackage = waiting === undefined ? null : context.packages.find(waiting.packageName)
+      if (waiting === undefined || eventPackage === null) return []
       const { presentity } = state
       const { watching } = context.limits
-      const word = isKeptOut(eventPackage, presentity, one.watcher, watching)
+      const word = isKeptOut(eventPackage, presentity, waiting.watcher, watching)
         ? "members"
         : policyOf(eventPackage, presentity, watching)
       const becomes = event.event === "rejected" ? "ended" : "active"
-      return [change(one, word, undefined, "waiting", becomes, true)]
+      return [change(waiting, { policy: word, becomes, isSeen: true })]
     }
     return []
   })
 }
 
 const change = (
-  { packageName, watcher, no }: Subscription | Waiting,
-  policy: WatchWord | null,
-  formerly: WatchWord | undefined,
-  was: PolicyChange["was"],
-  becomes: PolicyChange["becomes"],
-  isSeen: boolean,
-): PolicyChange => ({ packageName, watcher, no, policy, formerly, was, becomes, isSeen })
+  subject: Subscription | Waiting,
+  outcome: Pick<PolicyChange, "policy" | "becomes" | "isSeen">,
+): PolicyChange => {
+  const { packageName, watcher, no: id } = subject
+  const before =
+    "status" in subject
+      ? { formerly: subject.policy, was: subject.status }
+      : { formerly: undefined, was: "waiting" as const }
+  return { packageName, watcher, no: id, ...before, ...outcome }
+}
 
 const packagesWatched = (state: State): readonly PackageName[] => {
   const names = new Set<PackageName>()

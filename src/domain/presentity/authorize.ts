@@ -1,6 +1,7 @@
 /**
- * Who may watch: the operator's word, the hook, the policy of the package and the presentity's rules; and what follows when
- * the answer changes without the watcher asking, by new rules, by another policy, by sphere, or by time.
+ * Who may watch: the decision of the operator, the hook, the policy of the package and the presentity's rules. Also
+ * what follows when the answer changes without a request of the watcher: by new rules, a different policy, the sphere,
+ * or time.
  *
  * @source RFC 4745, RFC 5025 §3.2.1, RFC 3857 §4.6 and §4.7.1
  */
@@ -19,26 +20,31 @@ import type { State, Subscription, Waiting } from "./state.ts"
 import { add, addAll } from "./transition.ts"
 import type { Draft } from "./transition.ts"
 import { parseRules, publishedDocuments } from "./view.ts"
+import { giveUpAt } from "./waiting.ts"
 import { isKeptOut, isLetIn, policyOf } from "./watching.ts"
 
 export interface Authorization {
   readonly handling: SubHandling
-  /** Ordinals of the rules that match; null when rules were not asked. */
+  /** Ordinals of the matching rules; null: the rules were not consulted. */
   readonly matched: string | null
-  /** The operator says so, and goes on saying so when rules change (`force_active`). */
+  /** The operator admits the watcher, and continues to when the rules change (`force_active`). */
   readonly forced: boolean
-  /** The policy that decided, or the list of the line; absent: another word did, or policies are not asked here. */
+  /**
+   * The policy that decided, or the list of members of the line. Absent: something else decided, or there are no
+   * policies.
+   */
   readonly policy?: WatchWord
-  /** Nothing is in force, and the source of rules had not been read. */
+  /** No rules are in force, and their source had not been read. */
   readonly unread?: true
   /**
-   * By whose word: `hook`: the server's own code, or that it asks nobody; `default`: there were no rules; `unread`: nobody knew,
-   * their source had not been read; `members`: the list of a line; `owner`, `domain`, `everybody`: the policy of the package.
+   * What decided. `hook`: the server's own code, or the hook that consults nothing; `default`: there were no rules;
+   * `unread`: the source of rules had not been read; `members`: the list of members of a line; `owner`, `domain`,
+   * `everybody`: the policy of the package.
    */
   readonly by: "operator" | "hook" | "rules" | "default" | "unread" | Exclude<WatchWord, "rules">
 }
 
-/** How one watcher is to be treated now, and by whose word. */
+/** How one watcher is to be treated now, and what decided that. */
 export const authorizeWatcher = (
   state: State,
   eventPackage: EventPackage,
@@ -46,7 +52,7 @@ export const authorizeWatcher = (
   context: Context,
 ): Authorization => {
   const { presentity } = state
-  // RFC 3857 §4.6: who watches somebody is for that somebody to know
+  // RFC 3857 §4.6: watcher information is for the presentity itself
   const isTemplate = eventPackage.watcherInfoOf !== undefined
   if (!isTemplate) {
     const verdict = get(state.verdicts, verdictKey(eventPackage.name, watcher))
@@ -64,7 +70,7 @@ export const authorizeWatcher = (
     return authorization(mayWatch ? "allow" : "block", policy, { policy: asked })
   }
   const { handling, by, matched = null, unread } = ruling(state, eventPackage, watcher, context)
-  // a list of watchers has no form that shows nobody in particular, so politeness is of no use there
+  // a list of watchers has no version that reveals nothing, so polite blocking is of no use here
   const fitting = isTemplate && handling === "polite-block" ? "block" : handling
   return authorization(fitting, by, { matched, policy: asked, unread })
 }
@@ -86,7 +92,7 @@ const authorization = (
   by,
 })
 
-/** What the presentity's rules say, or what counts where there are none. */
+/** What the presentity's rules say, or the default if there are none. */
 const ruling = (
   state: State,
   eventPackage: EventPackage,
@@ -97,7 +103,7 @@ const ruling = (
   const rules = rulesOf(state, eventPackage, context.packages)
   if (language === undefined) return { handling: context.limits.noRules, by: "default" }
   if (rules === null) {
-    // what may be there counts: nobody is shown anything on the ground that it was not looked at
+    // rules may exist that have not been read: nobody may see anything merely because they are unknown
     return context.isUnread?.(state.presentity, eventPackage.name) === true
       ? { handling: "confirm", by: "unread", unread: true }
       : { handling: context.limits.noRules, by: "default" }
@@ -110,7 +116,7 @@ const ruling = (
   return { handling: handling ?? context.limits.noMatch, by: "rules", matched: matched.join(",") }
 }
 
-/** By what was decided, as an event says it. */
+/** The fields of an event that record what decided. */
 export const decidedBy = ({
   policy,
   unread,
@@ -120,9 +126,10 @@ export const decidedBy = ({
 })
 
 /**
- * Puts an authorization document in force and applies it at once to everybody who watches or waits.
+ * Puts an authorization document in force and applies it at once to all current and waiting watchers.
  *
- * @rejects BadRequest (400) when it cannot be read: the old one stays; BadEvent (489) for a package without rules
+ * @rejects BadRequest (400) when the document cannot be read, and the previous one stays in force; BadEvent (489) for a
+ *   package without rules
  */
 export const replaceRules = (draft: Draft, command: ReplaceRules, context: Context): Answer => {
   const { packageName, rules } = command
@@ -144,9 +151,9 @@ export const replaceRules = (draft: Draft, command: ReplaceRules, context: Conte
 }
 
 /**
- * Looks at everybody who watches a package again.
+ * Evaluates the treatment of every watcher of a package again.
  *
- * @rejects BadEvent (489) for a package there is not
+ * @rejects BadEvent (489) for an unknown package
  */
 export const refreshWatchers = (draft: Draft, command: RefreshWatchers, context: Context): Answer => {
   const eventPackage = context.packages.find(command.packageName)
@@ -157,9 +164,9 @@ export const refreshWatchers = (draft: Draft, command: RefreshWatchers, context:
 }
 
 /**
- * The operator's word on one watcher, over hook and rules, until it takes it back.
+ * Records the operator's decision on one watcher, which overrides hook and rules until it is withdrawn.
  *
- * @rejects BadEvent (489) for a package there is not, or watcher information, which is for its owner alone;
+ * @rejects BadEvent (489) for an unknown package, and for watcher information, which only its owner may see;
  *   ServiceUnavailable (503) at the bound of subscriptions
  */
 export const decideWatcher = (draft: Draft, command: DecideWatcher, context: Context): Answer => {
@@ -176,7 +183,7 @@ export const decideWatcher = (draft: Draft, command: DecideWatcher, context: Con
   return isDone
 }
 
-/** What time alone has changed: reviews every package whose boundary has passed. */
+/** Reviews every package whose rules give a different answer because of time alone. */
 export const reviewDue = (draft: Draft, context: Context): void => {
   for (const [packageName, { boundaryAt }] of entries(draft.after.rules)) {
     if (boundaryAt === null || boundaryAt > context.now) continue
@@ -192,8 +199,8 @@ export const reviewDue = (draft: Draft, context: Context): void => {
 }
 
 /**
- * After a publication changed: rules are asked again that look at the sphere, when that may be another one; those of the
- * package itself, and those of packages whose sphere it says.
+ * After a change of publications: reviews the packages whose rules depend on the sphere if the sphere may have changed.
+ * These are the package itself and the packages that take their sphere from it.
  *
  * @param before the state without the change
  */
@@ -224,40 +231,22 @@ const reviewSphereOf = (before: State, draft: Draft, eventPackage: EventPackage,
   if (isDue || sphereIn(before) !== sphereIn(after)) review(draft, eventPackage, context)
 }
 
-/** When nobody will have decided on a watcher that is pending from now on. */
-export const giveUpAt = (context: Context): Millis => context.now + context.limits.waitingDays * dayMillis
-
-/** Whether a watcher may still be remembered as waiting; the bound is that of subscriptions. */
-export const mayWait = (state: State, context: Context): boolean =>
-  size(state.waiting) < context.limits.subscriptionsMax
-
-/** The waiting records that a new one, or a new subscription, of the same watcher puts an end to (RFC 3857 §4.7.1). */
-export const supersededWaiting = (
-  state: State,
-  one: Pick<Waiting, "packageName" | "eventId" | "watcher">,
-): readonly Event[] =>
-  [...values(state.waiting)]
-    .filter(
-      (other) =>
-        other.watcher === one.watcher &&
-        other.packageName === one.packageName &&
-        other.eventId === one.eventId,
-    )
-    .map((other): Event => ({ _tag: "WaitingEnded", no: other.no, event: "giveup" }))
-
 export const statusOf = (handling: SubHandling): Status => (handling === "confirm" ? "pending" : "active")
 
-/** Whom a review is about. */
+/** The watchers that a review concerns. */
 export interface ReviewScope {
-  /** The state with the rules as they were; what is published is the same in both. Absent: nothing else has changed. */
+  /** The state with the previous rules; publications are the same in both. Absent: nothing else has changed. */
   readonly before?: State
-  /** The one watcher it is about, also when the operator admitted it before; absent: all but those admitted so. */
+  /**
+   * The only watcher to review, even if the operator admitted it before. Absent: all except those that the operator
+   * admitted.
+   */
   readonly watcher?: Uri
-  /** Absent: everybody. */
+  /** Absent: all of them. */
   readonly matches?: (subject: Subscription | Waiting) => boolean
 }
 
-/** Asks again for everyone who watches or waits, and says what changes for them. O(watchers). */
+/** Determines again how each current or waiting watcher is to be treated, and adds what changes for it. O(watchers). */
 export const review = (
   draft: Draft,
   eventPackage: EventPackage,
@@ -299,16 +288,19 @@ interface Review {
   readonly context: Context
 }
 
-/** What an authorization means for one subscription: its end, another status with a NOTIFY at once, or another view. */
+/**
+ * What an authorization means for one subscription: its end, a different status with an immediate NOTIFY, or a
+ * different view.
+ */
 const apply = (
   { draft, before, eventPackage, context }: Review,
   subscription: Subscription,
   authorization: Authorization,
 ): void => {
-  const { no, dormant } = subscription
+  const { no: id, dormant } = subscription
   const { handling, matched, unread } = authorization
   if (handling === "block") {
-    add(draft, blocked(no, authorization))
+    add(draft, blocked(id, authorization))
     return
   }
   const status = statusOf(handling)
@@ -321,7 +313,7 @@ const apply = (
   if (!isTreatedAlike) {
     add(draft, {
       _tag: "SubscriptionStatusChanged",
-      no,
+      no: id,
       status,
       polite,
       matched,
@@ -329,11 +321,11 @@ const apply = (
       ...decidedBy(authorization),
     })
   }
-  const changed = get(draft.after.subscriptions, no) ?? subscription
+  const changed = get(draft.after.subscriptions, id) ?? subscription
   const { after } = draft
   const view = viewFor(after, changed, eventPackage)
-  // not a change of what is published, so not subject to its pace (RFC 5025 §3.2.1: the new policy applies at once);
-  // who is treated as before waits for what is published as before
+  // this is no change of what is published, so its pace does not apply (RFC 5025 §3.2.1: a new policy applies at once);
+  // a watcher whose treatment stays the same waits for published changes as before
   const treatment = { before, after, eventPackage, sender: null, isTreatment: true }
   const isNews = assess(treatment, changed, view.digest, context) === "told"
   if (status !== subscription.status || isNews) {
@@ -342,10 +334,10 @@ const apply = (
   }
 }
 
-/** The end of a subscription that may not be any more. */
-export const blocked = (no: SubscriptionNo, authorization: Pick<Authorization, "policy">): Event => ({
+/** The end of a subscription whose watcher is no longer allowed to watch. */
+export const blocked = (id: SubscriptionNo, authorization: Pick<Authorization, "policy">): Event => ({
   _tag: "SubscriptionTerminated",
-  no,
+  no: id,
   reason: "rejected",
   silent: false,
   waitsUntil: null,
@@ -354,8 +346,8 @@ export const blocked = (no: SubscriptionNo, authorization: Pick<Authorization, "
 
 const rulesOf = (state: State, eventPackage: EventPackage, packages: Packages): unknown => {
   const body = get(state.rules, eventPackage.name)?.body
-  const by = rulesFor(eventPackage, packages)
-  return body === undefined || by === undefined ? null : parseRules(by, body)
+  const language = rulesFor(eventPackage, packages)
+  return body === undefined || language === undefined ? null : parseRules(language, body)
 }
 
 const sphereOf = (
@@ -364,9 +356,9 @@ const sphereOf = (
   rules: unknown,
   context: Context,
 ): string | null => {
-  const by = rulesFor(eventPackage, context.packages)
-  if (!context.limits.sphereCheck || by === undefined || !by.asksForSphere(rules)) return null
-  return by.sphere(spheres(state, eventPackage, context.packages), context.now)
+  const language = rulesFor(eventPackage, context.packages)
+  if (!context.limits.sphereCheck || language === undefined || !language.asksForSphere(rules)) return null
+  return language.sphere(spheres(state, eventPackage, context.packages), context.now)
 }
 
 const boundary = (
@@ -383,10 +375,8 @@ const boundary = (
         context.now,
       ) ?? null)
 
-/** The documents that say the sphere. */
+/** The documents that state the sphere. */
 const spheres = (state: State, eventPackage: EventPackage, packages: Packages): readonly unknown[] => {
   const source = sphereSource(eventPackage, packages)
   return source === null ? [] : publishedDocuments(state, source)
 }
-
-const dayMillis = 86_400_000

@@ -1,10 +1,10 @@
 /**
- * A clock that was set back. The decisions of a stream are in order of time all the same; what time it was by the clock is said
- * beside, and it is that by which things last.
+ * A clock that was set back. The decisions of a stream stay in chronological order all the same; the clock's own
+ * reading is recorded beside that order, and durations are counted by it.
  *
- * A stream's order of time (`Decision.at`, `State.decidedAt`) never goes back. Everything that is granted, paced or waited for
- * counts by the clock. The two are the same until the clock stood ahead and was set right; then the stream's time stands still
- * until the clock has caught up with it.
+ * The chronology of a stream (`Decision.at`, `State.decidedAt`) never goes back. Lifetimes, pacing and waiting count by
+ * the clock. The two are equal unless the clock stood ahead and was corrected; then the time of the stream stands still
+ * until the clock has caught up.
  */
 import { entries, setAll } from "../table.ts"
 import type { Table } from "../table.ts"
@@ -16,28 +16,30 @@ import type { Outcome } from "./decision.ts"
 import type { ClockSetBack, Decision, Event } from "./events.ts"
 import type { Publications, State, Subscription } from "./state.ts"
 
-/** Smaller steps back, as a clock makes that is kept right, are waited out. */
+/** Smaller steps back, which a synchronized clock makes, are waited out. */
 export const slackMillis: Millis = 1000
 
-/** What time it was by the clock when a decision was made. */
+/** The clock's reading when a decision was made. */
 export const clockOf = ({ at, events }: Pick<Decision, "at" | "events">): Millis => {
   const first = events[0]
   return first?._tag === "ClockSetBack" ? at - first.by : at
 }
 
-/** The same of the newest decision of a stream. */
+/** The clock's reading at the newest decision of a stream. */
 export const lastClock = ({ decidedAt, behind }: State): Millis => decidedAt - behind
 
 /** Whether the clock has been set back since the stream's newest decision. */
 export const isSetBack = (state: State, now: Millis): boolean => now < lastClock(state) - slackMillis
 
-/** What counts as now for a decision on a state: small steps back are waited out. */
+/** The instant that counts as now for a decision on a state; small steps back are waited out. */
 export const nowFor = (state: State, now: Millis): Millis => {
   const last = lastClock(state)
   return now >= last || now < last - slackMillis ? now : last
 }
 
-/** A decision's place in time, and its events, where these do not say themselves that the clock is behind that. */
+/**
+ * The instant of a decision in its stream, and its events, which begin by recording that the clock is behind if it is.
+ */
 export const placedAt = (
   state: State,
   now: Millis,
@@ -48,7 +50,10 @@ export const placedAt = (
   return { at, events: [{ _tag: "ClockSetBack", by: at - now }, ...events] }
 }
 
-/** The state follows a clock that was set back: what was granted by the clock that stood ahead lasts as long as it was granted for. */
+/**
+ * Adapts a state to a clock that was set back: what was granted while the clock stood ahead keeps the duration it was
+ * granted for.
+ */
 export const followClock = (state: State, { from }: FollowClock, { now, limits }: Context): Outcome =>
   isSetBack(state, now)
     ? done([
@@ -64,11 +69,11 @@ export const followClock = (state: State, { from }: FollowClock, { now, limits }
     : nothingHappened
 
 /**
- * The state with its times moved back that the clock gave while it stood ahead.
+ * The state with all instants corrected that were given while the clock stood ahead.
  *
- * An instant that is past can only lie after `now` when it was given by that clock. A deadline was given by it when what it
- * belongs to was, or when it is farther away than anything is granted for. When rules are to be looked at next is what they
- * say themselves: they are looked at again at once.
+ * A past instant lies after `now` only if the clock gave it while it stood ahead. A deadline was given then if the
+ * record it belongs to was, or if it is farther away than any lifetime that can be granted. The next evaluation of
+ * rules is due at once.
  */
 export const withClockSetBack = (state: State, event: ClockSetBack, now: Millis): State => {
   const { moved = 0, grantedFor = 0, waitsFor = 0 } = event
@@ -81,39 +86,42 @@ export const withClockSetBack = (state: State, event: ClockSetBack, now: Millis)
     at !== null && at > now && (isByIt || at >= ahead) ? at - moved : at
   const giveUp = (at: Millis | null, isByIt: boolean): Millis | null =>
     at === null ? null : deadline(at, isByIt, waitsFor)
-  const subscription = (one: Subscription): Subscription => {
-    const isByIt = one.createdAt > now
-    const isToldByIt = one.issuedAt > now
+  const corrected = (subscription: Subscription): Subscription => {
+    const isByIt = subscription.createdAt > now
+    const isToldByIt = subscription.issuedAt > now
     return {
-      ...one,
-      createdAt: past(one.createdAt),
-      expiresAt: deadline(one.expiresAt, isByIt, grantedFor),
-      giveUpAt: giveUp(one.giveUpAt, isByIt),
-      issuedAt: past(one.issuedAt),
-      pacedAt: past(one.pacedAt),
-      dueAt: held(one.dueAt, isToldByIt),
-      repeatAt: held(one.repeatAt, isToldByIt),
-      recent: one.recent.map(past),
+      ...subscription,
+      createdAt: past(subscription.createdAt),
+      expiresAt: deadline(subscription.expiresAt, isByIt, grantedFor),
+      giveUpAt: giveUp(subscription.giveUpAt, isByIt),
+      issuedAt: past(subscription.issuedAt),
+      pacedAt: past(subscription.pacedAt),
+      dueAt: held(subscription.dueAt, isToldByIt),
+      repeatAt: held(subscription.repeatAt, isToldByIt),
+      recent: subscription.recent.map(past),
     }
   }
   return {
     ...state,
-    publications: mapped(state.publications, (some): Publications =>
-      mapped(some, (one) => ({
-        ...one,
-        receivedAt: past(one.receivedAt),
-        expiresAt: deadline(one.expiresAt, one.receivedAt > now, grantedFor),
+    publications: mapped(state.publications, (publications): Publications =>
+      mapped(publications, (publication) => ({
+        ...publication,
+        receivedAt: past(publication.receivedAt),
+        expiresAt: deadline(publication.expiresAt, publication.receivedAt > now, grantedFor),
       })),
     ),
-    subscriptions: mapped(state.subscriptions, subscription),
-    waiting: mapped(state.waiting, (one) => ({
-      ...one,
-      createdAt: past(one.createdAt),
-      since: past(one.since),
-      giveUpAt: deadline(one.giveUpAt, one.since > now, waitsFor),
+    subscriptions: mapped(state.subscriptions, corrected),
+    waiting: mapped(state.waiting, (waiting) => ({
+      ...waiting,
+      createdAt: past(waiting.createdAt),
+      since: past(waiting.since),
+      giveUpAt: deadline(waiting.giveUpAt, waiting.since > now, waitsFor),
     })),
-    departed: mapped(state.departed, (one) => ({ ...one, createdAt: past(one.createdAt) })),
-    rules: mapped(state.rules, (one) => ({ ...one, boundaryAt: now })),
+    departed: mapped(state.departed, (terminated) => ({
+      ...terminated,
+      createdAt: past(terminated.createdAt),
+    })),
+    rules: mapped(state.rules, (rules) => ({ ...rules, boundaryAt: now })),
   }
 }
 

@@ -1,8 +1,9 @@
 /**
- * Everything that can be asked of one presentity, and every answer.
+ * Every command to one presentity, and every answer.
  *
- * A command is a request that has been read but not judged: the faults whose place in the RFC's order of checks lies
- * after ours (an unreadable body, several entity-tags) travel inside it. Each rejection names its status and clause.
+ * A command is a request that has been parsed but not yet checked. Faults whose place in the RFC's order of checks
+ * comes later (an unreadable body, several entity-tags) are carried inside it. Each rejection names its status and
+ * section.
  */
 import type {
   Body,
@@ -45,21 +46,21 @@ export type Command =
   | RepeatFarewells
   | Abandon
 
-/** PUBLISH (RFC 3903 §4). The operation follows from `ifMatch`, `expires` and `body` together. */
+/** PUBLISH (RFC 3903 §4). `ifMatch`, `expires` and `body` together determine the operation. */
 export interface Publish {
   readonly _tag: "Publish"
   /** Null when the request has no Event header. */
   readonly packageName: PackageName | null
-  /** Every SIP-If-Match value; more than one is a fault that is judged in its turn. */
+  /** All values of SIP-If-Match; more than one is a fault that is checked in its turn. */
   readonly ifMatch: readonly string[]
   /** Null when the request has no Expires header. */
   readonly expires: Seconds | null
   readonly body: Body | null
-  /** Why the body cannot be read (encoding, not text), to be answered when the body's turn comes. */
+  /** Why the body cannot be read (an encoding, no text); answered when the body is checked. */
   readonly bodyFault: Rejection | null
-  /** Those headers that the package carries, one for each line; absent: none. */
+  /** The headers that the package carries, one for each line. Absent: none. */
   readonly headers?: readonly Header[]
-  /** The Contact URI of the device that caused the change: it is not notified of it. */
+  /** The Contact URI of the device that made the change and is therefore not notified of it. */
   readonly sender: string | null
 }
 
@@ -67,62 +68,80 @@ export interface Publish {
 export interface Subscribe {
   readonly _tag: "Subscribe"
   readonly packageName: PackageName | null
-  /** The Event header's `id`. */
+  /** The `id` parameter of the Event header. */
   readonly eventId: string | null
   readonly watcher: Uri
-  /** Other addresses of the same watcher, as vouched for; what one of them owns is its own. Absent: none is known. */
+  /**
+   * Other asserted addresses of the same watcher; what belongs to one of them belongs to the watcher. Absent: none is
+   * known.
+   */
   readonly also?: readonly Uri[]
   readonly expires: Seconds | null
   /** Media ranges of the Accept header in lower case without parameters; null when there is none. */
   readonly accept: readonly string[] | null
   readonly dialog: DialogStart
-  /** Suppress-If-Match: the document the watcher has, or `*` (RFC 5839 §5); absent: unconditional. */
+  /** Suppress-If-Match: the document that the watcher has, or `*` (RFC 5839 §5). Absent: unconditional. */
   readonly suppressIfMatch?: string
-  /** RFC 6446; absent: no wish. */
+  /** The requested rates (RFC 6446). Absent: none. */
   readonly rates?: Rates
-  /** What it says in the header that is its package's argument; absent: nothing. */
+  /** The value of the header that is the package's argument. Absent: none. */
   readonly argument?: string
-  /** `handle_subscribe(, tag)`: which server looks after it; absent: this one. */
+  /** `handle_subscribe(, tag)`: the sharing tag that determines the responsible server. Absent: this server is. */
   readonly sharingTag?: string
-  /** It asks not to be named to others (RFC 3323 §4.2, RFC 3325 §7); absent: it may be. */
+  /**
+   * The watcher asks that its identity be withheld from others (RFC 3323 §4.2, RFC 3325 §7). Absent: it may be shown.
+   */
   readonly private?: true
-  /** `handle_subscribe(1)`: active without asking the rules. */
+  /** `handle_subscribe(1)`: active without consulting the rules. */
   readonly forceActive: boolean
-  /** Why a body in the SUBSCRIBE is refused, in its turn (415). */
+  /** Why a body in the SUBSCRIBE is refused (415), in its turn. */
   readonly bodyFault: Rejection | null
 }
 
-/** SUBSCRIBE inside a dialog: refresh, unsubscribe, or a further subscription in it (RFC 3265 §3.1.4.2). */
+/** SUBSCRIBE inside a dialog: refresh, end, or a further subscription in it (RFC 3265 §3.1.4.2). */
 export interface Resubscribe {
   readonly _tag: "Resubscribe"
   readonly dialog: DialogKey
   readonly packageName: PackageName | null
   readonly eventId: string | null
   readonly watcher: Uri
-  /** Other addresses of the same watcher, as vouched for; what one of them owns is its own. Absent: none is known. */
+  /**
+   * Other asserted addresses of the same watcher; what belongs to one of them belongs to the watcher. Absent: none is
+   * known.
+   */
   readonly also?: readonly Uri[]
   readonly expires: Seconds | null
   readonly accept: readonly string[] | null
   readonly cseq: number
   /** The URI in the Contact, which replaces the remote target; null when there is no Contact. */
   readonly remoteTarget: string | null
-  /** As in `DialogStart`, of the URI in the Contact; without a Contact what the request may add. Absent: it is proven. */
+  /**
+   * As in `DialogStart`, for the URI in the Contact; without a Contact, the octets by which the request extends what
+   * may be sent. Absent: the target is proven.
+   */
   readonly room?: number
   readonly suppressIfMatch?: string
   readonly rates?: Rates
   readonly argument?: string
-  /** It asks not to be named to others, or to be named again; absent: it says nothing of that, and all stays as it is. */
+  /**
+   * Whether the watcher asks that its identity be withheld from others. Absent: the request does not say, and nothing
+   * changes.
+   */
   readonly private?: boolean
   /**
-   * The host of the trusted peer that passed it on without saying whose it is. A dialog that came from there, or was taken
-   * over from another server, is then its watcher's; in any other, `watcher` asks. Absent: `watcher` asks.
+   * The host of a trusted peer that passed the request on without an identity. A dialog that came from that peer, or
+   * was taken over from another server, then belongs to its watcher; in any other, `watcher` is the requester. Absent:
+   * `watcher` is the requester.
    */
   readonly through?: string
   readonly forceActive: boolean
   readonly bodyFault: Rejection | null
 }
 
-/** A new authorization document for one package of the presentity, or none (RFC 5025; OpenSIPS `refreshWatchers` 0). */
+/**
+ * A new authorization document for one package of the presentity, or its removal (RFC 5025; OpenSIPS `refreshWatchers`
+ * 0).
+ */
 export interface ReplaceRules {
   readonly _tag: "ReplaceRules"
   readonly packageName: PackageName
@@ -130,8 +149,8 @@ export interface ReplaceRules {
 }
 
 /**
- * The operator wants watchers looked at again (OpenSIPS `refreshWatchers`): what the rules say of them now, or, with
- * `state`, every active one told the present state once more.
+ * The operator asks to review the watchers (OpenSIPS `refreshWatchers`): evaluate the rules for them again, or, with
+ * `state`, notify every active one of the present state again.
  */
 export interface RefreshWatchers {
   readonly _tag: "RefreshWatchers"
@@ -139,12 +158,14 @@ export interface RefreshWatchers {
   readonly kind: "rules" | "state"
 }
 
-/** Settings may be others than those that this state was decided with: who may watch is looked at again. */
+/** The settings may have changed since this state was decided: who may watch is evaluated again. */
 export interface ApplyPolicies {
   readonly _tag: "ApplyPolicies"
 }
 
-/** The operator decides on one watcher of a package, before hook and rules; null: it takes that back. */
+/**
+ * The operator's decision on one watcher of a package, which takes precedence over hook and rules; null: withdraw it.
+ */
 export interface DecideWatcher {
   readonly _tag: "DecideWatcher"
   readonly packageName: PackageName
@@ -152,14 +173,14 @@ export interface DecideWatcher {
   readonly handling: SubHandling | null
 }
 
-/** To the stream of tags: what a tag is on this server from now on. */
+/** Sets the state of a sharing tag on this server. Only in the stream of tags. */
 export interface SetSharingTag {
   readonly _tag: "SetSharingTag"
   readonly tag: string
   readonly role: SharingTagRole
 }
 
-/** To each presentity that has subscriptions with that tag. */
+/** A tag was switched; sent to each presentity that has subscriptions with it. */
 export interface SwitchSharingTag {
   readonly _tag: "SwitchSharingTag"
   readonly tag: string
@@ -168,8 +189,8 @@ export interface SwitchSharingTag {
 }
 
 /**
- * What the presentity shows of one package when nobody publishes: a publication without expiry, older than all others; or
- * none (RFC 4827).
+ * What the presentity shows of a package when no device publishes: a publication without expiry, older than all others;
+ * or null to remove it (RFC 4827).
  */
 export interface SetHardState {
   readonly _tag: "SetHardState"
@@ -186,15 +207,15 @@ export interface Terminate {
   readonly reason: "deactivated" | "probation" | "noresource"
 }
 
-/** All that lives of a person ends, and no verdict on it is left. */
+/** Ends everything live of a person, and withdraws every decision on that person as a watcher. */
 export interface Erase {
   readonly _tag: "Erase"
   readonly person: Uri
-  /** No server is there to tell anybody. */
+  /** No server is running that could send NOTIFYs. */
   readonly silent: boolean
 }
 
-/** A live publication of another server goes on here, under the entity-tag its publisher knows. */
+/** Continues a live publication of another server, under the entity-tag that its publisher knows. */
 export interface AdoptPublication {
   readonly _tag: "AdoptPublication"
   readonly packageName: PackageName
@@ -202,27 +223,27 @@ export interface AdoptPublication {
   readonly expiresAt: Millis
   readonly receivedAt: Millis
   readonly body: Body | null
-  /** Those that the package does not carry do not count; absent: none. */
+  /** Headers that the package does not carry are ignored. Absent: none. */
   readonly headers?: readonly Header[]
   readonly sender: string | null
 }
 
-/** A live subscription of another server goes on here, in the dialog its watcher knows. */
+/** Continues a live subscription of another server, in the dialog that its watcher knows. */
 export interface AdoptSubscription {
   readonly _tag: "AdoptSubscription"
   readonly packageName: PackageName
   readonly eventId: string | null
   readonly watcher: Uri
-  /** As the other server decided; rules that are in force here overrule it. */
+  /** As the other server decided; rules in force here take precedence. */
   readonly status: Status
   readonly polite: boolean
-  /** With the operator's grace of this server included. */
+  /** Including this server's grace period. */
   readonly expiresAt: Millis
   readonly dialog: DialogStart
   readonly takenOver: TakenOver
 }
 
-/** A watcher that waits for a decision at another server, without a subscription, waits here. */
+/** A watcher that waits at another server for a decision, without a subscription, waits here from now on. */
 export interface AdoptWatcher {
   readonly _tag: "AdoptWatcher"
   readonly packageName: PackageName
@@ -230,12 +251,12 @@ export interface AdoptWatcher {
   readonly createdAt: Millis
 }
 
-/** Time as a command: whatever is overdue at `now` is to be decided. */
+/** Time as a command: decides everything that is overdue at `now`. */
 export interface FallDue {
   readonly _tag: "FallDue"
 }
 
-/** How one NOTIFY ended. */
+/** The outcome of one NOTIFY. */
 export interface ReportDelivery {
   readonly _tag: "ReportDelivery"
   readonly no: SubscriptionNo
@@ -243,7 +264,10 @@ export interface ReportDelivery {
   readonly outcome: DeliveryOutcome
 }
 
-/** NOTIFYs that were answered 2xx, with the instant of the answer: to be written down, nothing else having been. */
+/**
+ * NOTIFYs that were answered 2xx, with the instants of the responses, to be recorded because no other decision has done
+ * so.
+ */
 export interface RecordDeliveries {
   readonly _tag: "RecordDeliveries"
   readonly accepted: readonly Accepted[]
@@ -255,50 +279,57 @@ export interface Accepted {
   readonly at: Millis
 }
 
-/** After a restart: repeat, as new full-state NOTIFYs, what was issued at or after `since` and may not have arrived. */
+/**
+ * After a restart: repeats, as new NOTIFYs with full state, those that were issued at or after `since` and may not have
+ * arrived.
+ */
 export interface Redeliver {
   readonly _tag: "Redeliver"
   readonly since: number
-  /** Of these only, whenever it was issued; absent: of all. */
+  /** Only these subscriptions, whenever they were notified. Absent: all of them. */
   readonly only?: readonly SubscriptionNo[]
 }
 
-/** After a restart: the last NOTIFYs of subscriptions that had ended may not have arrived. */
+/** After a restart: the final NOTIFYs of ended subscriptions may not have arrived. */
 export interface RepeatFarewells {
   readonly _tag: "RepeatFarewells"
   readonly farewells: readonly Farewell[]
 }
 
 /**
- * Watchers within the program that the core is part of are gone: the program has ended. Nobody is there to be told.
+ * The watchers inside the program in which the core runs are gone, because that program has ended. They are not
+ * notified.
  */
 export interface Abandon {
   readonly _tag: "Abandon"
-  /** These only; absent: all of them. */
+  /** Only these. Absent: all of them. */
   readonly only?: readonly SubscriptionNo[]
 }
 
-/** The clock was set back since the newest decision: times that it gave while it stood ahead are to follow it. */
+/** The clock was set back since the newest decision: instants that it gave while it stood ahead are corrected. */
 export interface FollowClock {
   readonly _tag: "FollowClock"
-  /** What it said last before that, as far as anybody knows. */
+  /** The last reading of the clock before it was set back, as far as known. */
   readonly from: Millis
 }
 
 export type DeliveryOutcome =
-  /** 2xx; `remoteTarget` is the URI of its Contact, when it has one (RFC 3261 §12.2.1.2). */
+  /** A 2xx; `remoteTarget` is the URI in its Contact, if it has one (RFC 3261 §12.2.1.2). */
   | {
       readonly _tag: "Accepted"
       readonly remoteTarget: string | null
-      /** Where the next hop is a name: where it led, `udp:192.0.2.20:5060`; absent: it is none, or that is known already. */
+      /**
+       * The address to which the name of the next hop resolved: `udp:192.0.2.20:5060`. Absent: the next hop is not a
+       * name, or the address is already known.
+       */
       readonly address?: string
     }
   /**
-   * It was not sent: it would have gone where nothing is proven. With `room`: it was sent there with its document, was not
-   * answered for 16·T1, and cannot be sent again; one that shows nothing can.
+   * Not sent, because its target is unproven. With `room`: it was sent there with its document, had no response for
+   * 16·T1, and cannot be sent again, while a NOTIFY without the document can.
    */
   | { readonly _tag: "Unproven"; readonly room?: 0 }
-  /** A final response that is not 2xx; `retryAfter` in seconds. */
+  /** A final response other than 2xx; `retryAfter` in seconds. */
   | { readonly _tag: "Refused"; readonly status: number; readonly retryAfter: Seconds | null }
   /** No final response in 64·T1. */
   | { readonly _tag: "TimedOut" }
@@ -308,40 +339,40 @@ export type DeliveryOutcome =
 export type Reply =
   /** 200 to PUBLISH: SIP-ETag and Expires (RFC 3903 §6 step 6). */
   | { readonly _tag: "Published"; readonly entityTag: EntityTag; readonly expires: Seconds }
-  /** 200 or 202 to SUBSCRIBE: Expires (RFC 3265 §3.1.1); 204: and no NOTIFY follows (RFC 5839 §6.3). */
+  /** 200 or 202 to SUBSCRIBE: Expires (RFC 3265 §3.1.1); 204: no NOTIFY follows (RFC 5839 §6.3). */
   | { readonly _tag: "Subscribed"; readonly status: 200 | 202 | 204; readonly expires: Seconds }
-  /** Nobody waits for an answer. */
+  /** No response is expected. */
   | { readonly _tag: "Done" }
 
 export type Rejection =
   | { readonly _tag: "BadRequest"; readonly status: 400; readonly why: string }
   | { readonly _tag: "Forbidden"; readonly status: 403; readonly why: string }
-  /** What it asks for is more than may be sent to where it wants it sent. */
+  /** The document exceeds what may be sent to the target of its NOTIFY. */
   | { readonly _tag: "TargetUnproven"; readonly status: 403 }
-  /** The Request-URI names nobody we serve (RFC 3903 §6 step 1). */
+  /** The Request-URI is none that this server serves (RFC 3903 §6 step 1). */
   | { readonly _tag: "NotFound"; readonly status: 404 }
-  /** Accept header: the types that can be produced (RFC 3265 §3.1.6.1 with RFC 3261 §21.4.7). */
+  /** With an Accept header: the types that can be sent (RFC 3265 §3.1.6.1 with RFC 3261 §21.4.7). */
   | { readonly _tag: "NotAcceptable"; readonly status: 406; readonly accept: readonly string[] }
   /** RFC 3903 §6 step 3. */
   | { readonly _tag: "ConditionalRequestFailed"; readonly status: 412 }
   | { readonly _tag: "RequestEntityTooLarge"; readonly status: 413 }
-  /** Accept header: the types a publication may have (RFC 3903 §6 step 5). */
+  /** With an Accept header: the types that a publication may have (RFC 3903 §6 step 5). */
   | { readonly _tag: "UnsupportedMediaType"; readonly status: 415; readonly accept: readonly string[] }
-  /** Accept-Encoding header (RFC 3261 §8.2.3). */
+  /** With an Accept-Encoding header (RFC 3261 §8.2.3). */
   | { readonly _tag: "UnsupportedEncoding"; readonly status: 415; readonly acceptEncoding: readonly string[] }
-  /** Min-Expires header (RFC 3265 §3.1.6.1, RFC 3903 §6 step 4). */
+  /** With a Min-Expires header (RFC 3265 §3.1.6.1, RFC 3903 §6 step 4). */
   | { readonly _tag: "IntervalTooBrief"; readonly status: 423; readonly minExpires: Seconds }
-  /** RFC 3261 §21.4.18: what is asked for is taken. */
+  /** RFC 3261 §21.4.18: the requested resource is in use. */
   | { readonly _tag: "TemporarilyUnavailable"; readonly status: 480; readonly why: string }
   /** RFC 3261 §12.2.2. */
   | { readonly _tag: "CallDoesNotExist"; readonly status: 481 }
-  /** Allow-Events header (RFC 3265 §7.2, RFC 3903 §6 step 2). */
+  /** With an Allow-Events header (RFC 3265 §7.2, RFC 3903 §6 step 2). */
   | { readonly _tag: "BadEvent"; readonly status: 489; readonly allowEvents: string }
-  /** A CSeq that is not above the dialog's last (RFC 3261 §12.2.2). */
+  /** The CSeq is not higher than the last one of the dialog (RFC 3261 §12.2.2). */
   | { readonly _tag: "OutOfOrder"; readonly status: 500 }
-  /** A defect of ours: this presentity decides nothing until the server is started again. */
+  /** A defect of this server: the presentity makes no more decisions until the server is restarted. */
   | { readonly _tag: "ServerInternalError"; readonly status: 500 }
-  /** Retry-After header: a limit is reached or the store is away. */
+  /** With a Retry-After header: a limit has been reached, or the store is unavailable. */
   | {
       readonly _tag: "ServiceUnavailable"
       readonly status: 503
@@ -349,7 +380,7 @@ export type Rejection =
       readonly retryAfter: Seconds
     }
 
-/** What goes back to whoever sent the command. */
+/** What the sender of a command receives. */
 export type Answer =
   | { readonly _tag: "Accepted"; readonly reply: Reply }
   | { readonly _tag: "Rejected"; readonly rejection: Rejection }

@@ -1,6 +1,6 @@
 /**
- * What a decision may look at besides state and command. All of it is handed in, so that a decision is a function of
- * its arguments: the simulator mints nonces from a seed and moves `now` by hand.
+ * Everything besides the state and the command that a decision may depend on. All of it is passed in, so that a
+ * decision is a function of its arguments: the simulator draws nonces from a seed and advances `now` itself.
  */
 import type { Packages } from "../packages/event-package.ts"
 import type {
@@ -22,20 +22,27 @@ export interface Context {
   readonly limits: Limits
   readonly packages: Packages
   readonly authorize: Authorize
-  /** Whether this server looks after subscriptions with that sharing tag; absent: after all. */
+  /**
+   * Whether this server is responsible for subscriptions with that sharing tag. Absent: it is responsible for all of
+   * them.
+   */
   readonly isTagActive?: (tag: string) => boolean
   /**
-   * Whether the source that keeps rules for this presentity and package has not been read yet; asked only where none are in force,
-   * for not to have read is not to have found none. Absent: there is no source, or all of it has been read.
+   * Whether the source of rules for this presentity and package has not been read yet. It is asked only when no rules
+   * are in force, because an unread source does not mean that there are none. Absent: there is no source, or all of it
+   * has been read.
    */
   readonly isUnread?: IsUnread
-  /** Whether a NOTIFY of this subscription has no final answer yet. */
-  readonly inFlight: (no: SubscriptionNo) => boolean
-  /** The dialog of this presentity that has this key. */
+  /** Whether a NOTIFY of this subscription is still waiting for its final response. */
+  readonly inFlight: (id: SubscriptionNo) => boolean
+  /** The dialog of this presentity with the given key. */
   readonly findDialog: (key: DialogKey) => DialogNo | null
 }
 
-/** What one can know of a presentity that nothing happens to: no NOTIFY is under way, and no request is in a dialog of it. */
+/**
+ * The context of a presentity that is only looked at: no NOTIFY is under way, and no request arrives in one of its
+ * dialogs.
+ */
 export const standingAt = (
   {
     packages,
@@ -56,8 +63,8 @@ export const standingAt = (
 })
 
 /**
- * The authorization hook: how one watcher is to be treated, or null to let the presentity's rules say. Asked at every
- * SUBSCRIBE (RFC 3265 §3.1.6.4) and whenever rules are looked at again.
+ * The authorization hook. It says how one watcher is to be treated, or returns null to leave that to the presentity's
+ * rules. It is asked at every SUBSCRIBE (RFC 3265 §3.1.6.4) and whenever the rules are evaluated again.
  */
 export type Authorize = (question: {
   readonly presentity: Uri
@@ -68,50 +75,55 @@ export type Authorize = (question: {
 
 export type IsUnread = (presentity: Uri, packageName: PackageName) => boolean
 
-/** No rules are asked: whoever may send requests may watch. */
+/** Consults no rules: everybody who may send requests may watch. */
 export const allowEveryone: Authorize = () => "allow"
 
-/** The policies of packages and each presentity's own rules decide. */
+/** Leaves every decision to the policies of the packages and the rules of each presentity. */
 export const askTheRules: Authorize = () => null
 
-/** Everything that bounds or shapes decisions. Seconds are as on the wire. */
+/** All bounds and options of decisions. Seconds are as on the wire. */
 export interface Limits {
   readonly maxExpiresPublish: Seconds
   readonly maxExpiresSubscribe: Seconds
-  /** Shorter wishes get 423; 0: never. */
+  /** Shorter requested lifetimes are answered with 423; 0: none is. */
   readonly minExpiresPublish: Seconds
-  /** Shorter wishes get 423, but never those of an hour or more (RFC 3265 §3.1.6.1); 0: never. */
+  /**
+   * Shorter requested lifetimes are answered with 423, except those of an hour or more (RFC 3265 §3.1.6.1); 0: none is.
+   */
   readonly minExpiresSubscribe: Seconds
-  /** The 200 to PUBLISH announces so much less, and a subscription lives so much longer than announced. */
+  /**
+   * The 200 to a PUBLISH announces a lifetime that is shorter by this much; a subscription lives longer than announced
+   * by this much.
+   */
   readonly expiresOffset: Seconds
-  /** Replaces every package's own shortest time between change-driven NOTIFYs; null: the package's. */
+  /** Replaces the minimum interval between change-driven NOTIFYs of every package; null: each package's own applies. */
   readonly notifyIntervalMillis: number | null
   /** Whether a NOTIFY without an answer ends its subscription. */
   readonly endSubOnTimeout: boolean
-  /** When it does not: how long until such a NOTIFY is tried again; 0: not before the next change. */
+  /** If it does not: the time until such a NOTIFY is tried again; 0: not before the next change. */
   readonly probeSeconds: Seconds
-  /** Where RFC 3265 and RFC 6665 differ: reply codes and which failures end a subscription. */
+  /** Where RFC 3265 and RFC 6665 differ: the response codes, and which failures end a subscription. */
   readonly profile: "3265" | "6665"
-  /** What a presentity without rules says to a watcher (RFC 3857 §4.7.1: undecided). */
+  /** How a watcher is treated when the presentity has no rules (RFC 3857 §4.7.1: undecided). */
   readonly noRules: SubHandling
-  /** What rules say that match nobody of that kind (RFC 5025 §3.2.1: block). */
+  /** How a watcher is treated when no rule matches it (RFC 5025 §3.2.1: block). */
   readonly noMatch: SubHandling
   /**
-   * Who may watch which package; absent: packages with rules of their own ask them, all others let everybody watch whom the
-   * hook leaves to the rules.
+   * Who may watch which package. Absent: packages with rules of their own consult them, and every other package admits
+   * each watcher that the hook leaves undecided.
    */
   readonly watching?: Watching
   /** How long an undecided watcher is remembered, in days (`waiting_subs_daysno`). */
   readonly waitingDays: number
-  /** Whether rules may look at the published sphere (`enable_sphere_check`). */
+  /** Whether rules may depend on the published sphere (`enable_sphere_check`). */
   readonly sphereCheck: boolean
-  /** Whether watchers may set their pace (RFC 6446). */
+  /** Whether watchers may limit the rate of notifications (RFC 6446). */
   readonly rateControl: boolean
-  /** Whether watchers may say which document they have already (RFC 5839). */
+  /** Whether watchers may state which document they already have (RFC 5839). */
   readonly conditionalNotify: boolean
   readonly publicationsMax: number
   readonly subscriptionsMax: number
-  /** What a request refused by one of these bounds is told to wait. */
+  /** The Retry-After value for a request that one of these bounds refuses. */
   readonly retryAfter: Seconds
 }
 

@@ -1,7 +1,7 @@
 /**
- * When something must be decided without anybody asking. There is one table of deadlines: a number that is added to a record of
- * the state, a collection that is added to the state, or an event that is added to the log does not compile until it is said
- * here whether it is a deadline, or which records it may give another one.
+ * When something must be decided without a request. There is one table of deadlines. A number added to a record of the
+ * state, a collection added to the state or an event added to the log does not compile until this table says whether it
+ * is a deadline, or which records it may give a different one.
  */
 import { get, values } from "../table.ts"
 import type { Table } from "../table.ts"
@@ -10,12 +10,14 @@ import type { Event, NotificationsIssued } from "./events.ts"
 import { publication } from "./state.ts"
 import type { Publication, Rules, State, Subscription, Waiting } from "./state.ts"
 
-/** Fields that hold a number, or null: each of them may be an instant. */
+/** The fields that hold a number or null: each of them may be an instant. */
 type Numeric<T> = {
   [Key in keyof T]-?: number extends T[Key] ? (NonNullable<T[Key]> extends number ? Key : never) : never
 }[keyof T]
 
-/** For each number of a record whether it is a deadline: an instant at which something must be decided. */
+/**
+ * States for each number of a record whether it is a deadline, that is, an instant at which something must be decided.
+ */
 type Instants<T> = { readonly [Key in Numeric<T>]: "deadline" | "no deadline" }
 
 const ofPublication: Instants<Publication> = {
@@ -54,7 +56,7 @@ const ofRules: Instants<Rules> = { replacedIn: "no deadline", boundaryAt: "deadl
 
 const never = Number.POSITIVE_INFINITY
 
-/** The earliest deadline of one record, by its row of the table; `never` when it has none. */
+/** The earliest deadline of one record according to its row of the table; `never` if it has none. */
 const earliestBy = <T>(instants: Instants<T>): ((record: T) => Millis) => {
   const keys = (Object.keys(instants) as Numeric<T>[]).filter((key) => instants[key] === "deadline")
   return (record) => {
@@ -72,7 +74,7 @@ const subscriptionAlone = earliestBy(ofSubscription)
 const waitingDeadline = earliestBy(ofWaiting)
 const rulesDeadline = earliestBy(ofRules)
 
-/** Of a subscription that another server looks after nothing is decided here. */
+/** Nothing is decided here about a subscription for which another server is responsible. */
 const subscriptionDeadline = (subscription: Subscription): Millis =>
   subscription.parked === true ? never : subscriptionAlone(subscription)
 
@@ -98,12 +100,12 @@ const inState: { readonly [Key in Collection]: (state: State) => Millis } = {
   subscriptions: ({ subscriptions }) => earliestIn(subscriptions, subscriptionDeadline),
   waiting: ({ waiting }) => earliestIn(waiting, waitingDeadline),
   rules: ({ rules }) => earliestIn(rules, rulesDeadline),
-  // what stays until somebody changes it
+  // these stay until a command changes them
   hardState: nothing,
   verdicts: nothing,
   sharingTags: nothing,
   watchersChangedIn: nothing,
-  // what goes with the subscriptions that it belongs to, or is told of
+  // these go with the subscriptions to which they belong, or once watchers have been told of them
   departed: nothing,
   dialogs: nothing,
 }
@@ -116,7 +118,7 @@ const earliestOf = (state: State): Millis => {
   return earliest
 }
 
-/** The earliest instant at which something must be decided; null when there is none. O(all that lives). */
+/** The earliest instant at which something must be decided; null: there is none. O(live records). */
 export const nextDeadline = (state: State): Millis | null => orNull(earliestOf(state))
 
 const orNull = (at: Millis): Millis | null => (at === never ? null : at)
@@ -126,13 +128,13 @@ const ofPublicationIn = (after: State, packageName: PackageName, entityTag: stri
   return record === undefined ? never : publicationDeadline(record)
 }
 
-const ofSubscriptionIn = (after: State, no: SubscriptionNo): Millis => {
-  const record = get(after.subscriptions, no)
+const ofSubscriptionIn = (after: State, id: SubscriptionNo): Millis => {
+  const record = get(after.subscriptions, id)
   return record === undefined ? never : subscriptionDeadline(record)
 }
 
-const ofWaitingIn = (after: State, no: SubscriptionNo): Millis => {
-  const record = get(after.waiting, no)
+const ofWaitingIn = (after: State, id: SubscriptionNo): Millis => {
+  const record = get(after.waiting, id)
   return record === undefined ? never : waitingDeadline(record)
 }
 
@@ -143,7 +145,7 @@ const ofRulesIn = (after: State, packageName: PackageName): Millis => {
 
 const ofSubscriptionsIn = (after: State, numbers: readonly SubscriptionNo[]): Millis => {
   let earliest = never
-  for (const no of numbers) earliest = Math.min(earliest, ofSubscriptionIn(after, no))
+  for (const id of numbers) earliest = Math.min(earliest, ofSubscriptionIn(after, id))
   return earliest
 }
 
@@ -152,7 +154,7 @@ const ofToldIn = (after: State, { to, suppressed }: NotificationsIssued): Millis
     ? inState.subscriptions(after)
     : Math.min(ofSubscriptionsIn(after, to), ofSubscriptionsIn(after, suppressed))
 
-/** For each event the earliest deadline of the records that it has changed, in the state after its decision. */
+/** For each event: the earliest deadline of the records that it changed, in the state after its decision. */
 const byEvent: {
   readonly [Tag in Event["_tag"]]: (event: Extract<Event, { readonly _tag: Tag }>, after: State) => Millis
 } = {
@@ -174,7 +176,7 @@ const byEvent: {
   DocumentsDropped: nothing,
   PersonErased: nothing,
   SharingTagSet: nothing,
-  // those that are taken up again have the deadlines that they had
+  // subscriptions that are served again have the deadlines they had before
   SharingTagSwitched: (_, after) => earliestOf(after),
   RemoteTargetChanged: nothing,
   TargetDoubted: nothing,
@@ -183,16 +185,16 @@ const byEvent: {
   NotificationsDeferred: (event, after) => ofSubscriptionsIn(after, event.to),
   NotificationFailed: nothing,
   NotificationsAccepted: nothing,
-  // every time of the state may be another one
+  // any instant of the state may have changed
   ClockSetBack: ({ moved }, after) => (moved === undefined ? never : earliestOf(after)),
   FarewellRepeated: nothing,
 }
 
 /**
- * The earliest deadline of what the events of one decision have changed; null when there is none.
+ * The earliest deadline among the records that the events of one decision changed; null: there is none.
  *
- * Together with the deadline that was known before the decision it is never later than `nextDeadline` of the state after it.
- * O(records that the events name), or O(subscriptions) where they concern all of them.
+ * The earlier of this and the deadline known before the decision is never later than `nextDeadline` of the state after
+ * it. O(records that the events name), or O(subscriptions) for events that concern all of them.
  */
 export const deadlineIn = (events: readonly Event[], after: State): Millis | null => {
   let earliest = never

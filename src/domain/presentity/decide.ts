@@ -1,5 +1,5 @@
 /**
- * One switch from command to handler; what every decision about watchers has in common comes after it.
+ * One switch from commands to handlers, followed by what all decisions about watchers have in common.
  */
 import type { EventPackage } from "../packages/event-package.ts"
 import { entries, get } from "../table.ts"
@@ -34,18 +34,18 @@ import { liveArguments } from "./view.ts"
 import { withhold } from "./withhold.ts"
 
 /**
- * What follows from a command: events to store and the answer that goes with them.
+ * Decides one command: the events to store, and the answer that belongs to them.
  *
- * Deterministic, total, leaves `state` as it is. Whatever was due before `context.now` must have been decided first
- * (`FallDue`); the engine sees to that. Only `ApplyPolicies` goes before it: nothing may be told by time to those who may not
- * watch any more.
+ * Deterministic and total; leaves `state` unchanged. Everything due before `context.now` must have been decided first
+ * (`FallDue`), which the engine ensures. Only `ApplyPolicies` precedes that, because time must not cause a NOTIFY to
+ * watchers that may no longer watch.
  */
 export const decide = (state: State, command: Command, context: Context): Outcome => {
   const { events, answer } = consider(state, command, context)
   return { events, answer }
 }
 
-/** `decide`, with the state after each event: whoever goes on from there need not compute it again. */
+/** Like `decide`, with the state after each event, so that the caller need not compute these again. */
 export const consider = (state: State, command: Command, context: Context): Decided => {
   const known = withAnswer(state, command)
   const draft = begin(known, context.now)
@@ -55,17 +55,19 @@ export const consider = (state: State, command: Command, context: Context): Deci
     notifyWatcherInfo(draft, context)
   }
   const kept = withhold(draft, answer, command, context)
-  // what the answer proves is not an event of this decision
+  // what the response proves is not an event of this decision
   return known === state ? kept : decided(transitionOf(state, kept.events, context.now), kept.answer)
 }
 
-/** What a 2xx proves holds already for what follows from it, whenever it is written down. */
+/** What a 2xx response proves holds for all that follows from it, whenever it is recorded. */
 const withAnswer = (state: State, command: Command): State =>
   command._tag === "ReportDelivery" && command.outcome._tag === "Accepted"
     ? withAnswers(state, { _tag: "NotificationsAccepted", of: [command.no, command.cseq, 0] })
     : state
 
-/** Whoever sees subscriptions has been told of these by the server they come from, or is not to be told. */
+/**
+ * Watchers of composed packages learned of these subscriptions from the server they come from, or must not be notified.
+ */
 const isKnownToWatchers = (command: Command): boolean =>
   command._tag === "AdoptSubscription" ||
   command._tag === "AdoptWatcher" ||
@@ -129,7 +131,7 @@ const taken = (draft: Draft, { events, answer }: Outcome): Answer => {
 }
 
 /**
- * Adds the NOTIFYs of packages in which the subscriptions that began, ended or changed show.
+ * Adds the NOTIFYs of packages whose documents show subscriptions, if any began, ended or changed.
  *
  * O(events) for decisions without such subscriptions; O(watchers) for those with.
  */
@@ -146,16 +148,18 @@ const notifyComposedPackages = (draft: Draft, context: Context): void => {
       for (const eventPackage of context.packages.composing(packageName)) touched.add(eventPackage)
   }
   for (const eventPackage of touched) {
-    const [was, is] = [before, after].map((state) => liveArguments(state, eventPackage.composesFrom))
-    if (JSON.stringify(was) !== JSON.stringify(is))
+    const [argumentsBefore, argumentsAfter] = [before, after].map((state) =>
+      liveArguments(state, eventPackage.composesFrom),
+    )
+    if (JSON.stringify(argumentsBefore) !== JSON.stringify(argumentsAfter))
       addAll(draft, changeNotifications(before, after, eventPackage, context))
   }
 }
 
 /**
- * Adds the NOTIFYs of watcher information to a decision that changed who watches (RFC 3857 §4.7.2).
+ * Adds the NOTIFYs of watcher information if the decision changed who watches (RFC 3857 §4.7.2).
  *
- * O(1) for decisions that do not; O(watchers) for those that do.
+ * O(1) for decisions that did not; O(watchers) for those that did.
  */
 const notifyWatcherInfo = (draft: Draft, context: Context): void => {
   if (!draft.events.some(concernsWatchers)) return

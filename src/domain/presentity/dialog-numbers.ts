@@ -1,21 +1,22 @@
 /**
- * CSeq numbers of a dialog that is known by its tags only: a subscription in it has ended, and others may live.
+ * CSeq numbers of a dialog that is known only by its tags, because a subscription in it has ended while others may
+ * still be live.
  */
 import { set, values } from "../table.ts"
 import type { DialogStart } from "../vocabulary.ts"
 import type { Dialog, State } from "./state.ts"
 
-/** Whether two say the same dialog. */
-export const isSameDialog = (one: DialogStart, other: DialogStart): boolean =>
-  one.callId === other.callId && one.localTag === other.localTag && one.remoteTag === other.remoteTag
+/** Whether two records name the same dialog. */
+export const isSameDialog = (left: DialogStart, right: DialogStart): boolean =>
+  left.callId === right.callId && left.localTag === right.localTag && left.remoteTag === right.remoteTag
 
-/** The dialog, where others live in it. O(dialogs). */
+/** The dialog, if other subscriptions use it. O(dialogs). */
 export const livingDialog = (state: State, start: DialogStart): Dialog | undefined => {
   for (const dialog of values(state.dialogs)) if (isSameDialog(dialog.start, start)) return dialog
   return undefined
 }
 
-/** The state in which that number of a dialog is taken; nothing changes where nobody lives in it any more. */
+/** The state in which that CSeq number of a dialog is used; unchanged if no subscription uses the dialog any more. */
 export const withNumberTaken = (state: State, start: DialogStart, cseq: number): State => {
   const dialog = livingDialog(state, start)
   return dialog === undefined || dialog.localCseq >= cseq

@@ -1,7 +1,8 @@
 /**
- * A person is forgotten: everything that lives of it ends, in its own stream all there is, in those of others what it watches.
+ * Erases a person: everything live in the person's own stream ends, and in the streams of others everything that the
+ * person watches.
  *
- * That the log can no longer be read as being about that person is the store's part.
+ * Making the log unreadable about that person is the task of the store.
  */
 import { entries, size, values } from "../table.ts"
 import type { Table } from "../table.ts"
@@ -14,13 +15,13 @@ import { byNo } from "./state.ts"
 import type { State } from "./state.ts"
 
 /**
- * Documents go first: the last NOTIFYs show what is true then.
+ * Documents are removed first, so that the last NOTIFYs show the state without them.
  *
- * Rules stay in force for those last NOTIFYs: where anybody is told, they are left to a second erasure.
+ * Rules stay in force for those last NOTIFYs; where a watcher is notified, the rules are left to a second erasure.
  */
 export const erase = (state: State, { person, silent }: Erase): Outcome => {
   const isOwn = state.presentity === person
-  const matches = (one: { readonly watcher: Uri }): boolean => isOwn || one.watcher === person
+  const matches = (subject: { readonly watcher: Uri }): boolean => isOwn || subject.watcher === person
   const events: Event[] = []
   if (isOwn) {
     for (const [packageName, publications] of byName(state.publications)) {
@@ -34,29 +35,29 @@ export const erase = (state: State, { person, silent }: Erase): Outcome => {
         events.push({ _tag: "RulesReplaced", packageName, rules: null, boundaryAt: null })
     }
   }
-  for (const { no, parked } of [...values(state.subscriptions)].filter(matches).sort(byNo)) {
-    // the server that looks after it tells it
+  for (const { no: id, parked } of [...values(state.subscriptions)].filter(matches).sort(byNo)) {
+    // the server responsible for the subscription notifies the watcher
     const isUntold = silent || parked === true
     events.push({
       _tag: "SubscriptionTerminated",
-      no,
+      no: id,
       reason: "noresource",
       silent: isUntold,
       waitsUntil: null,
     })
   }
-  for (const { no } of [...values(state.waiting)].filter(matches).sort(byNo))
-    events.push({ _tag: "WaitingEnded", no, event: "noresource" })
-  for (const [, { packageName, watcher }] of byName(state.verdicts).filter(([, one]) => matches(one)))
+  for (const { no: id } of [...values(state.waiting)].filter(matches).sort(byNo))
+    events.push({ _tag: "WaitingEnded", no: id, event: "noresource" })
+  for (const [, { packageName, watcher }] of byName(state.verdicts).filter(([, verdict]) => matches(verdict)))
     events.push({ _tag: "WatcherDecided", packageName, watcher, handling: null })
   return done(events)
 }
 
-/** An order that does not depend on how the state came to be. */
+/** An order that does not depend on how the state was reached. */
 const byName = <V>(table: Table<string, V>): readonly (readonly [string, V])[] =>
   [...entries(table)].sort(([left], [right]) => (left < right ? -1 : 1))
 
-/** Whether anything of that person is in a state: what lives, and watchers whose end is not told yet. */
+/** Whether a state still mentions the person, in a live record or in a watcher whose end has not been reported yet. */
 export const mentionsPerson = (state: State, person: Uri): boolean =>
   state.presentity === person ||
   [

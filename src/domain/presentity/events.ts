@@ -1,15 +1,15 @@
 /**
  * Every fact that can be stored about one presentity.
  *
- * This is the storage contract: plain JSON, past tense, only what was decided and nothing that can be computed from
- * it. Renaming or removing anything here is a migration (`encoding/event-codec.ts`); adding is not.
+ * This is the storage contract: plain JSON, in the past tense, with only what was decided and nothing that can be
+ * computed from it. Renaming or removing anything is a migration (`encoding/event-codec.ts`); adding is not.
+ * The facts about publications, retention and the targets of NOTIFYs stand in files of their own (`publication-events.ts`,
+ * `retention-events.ts`, `target-events.ts`).
  */
 import type {
   Body,
   DialogNo,
   DialogStart,
-  EntityTag,
-  Header,
   Millis,
   PackageName,
   Rates,
@@ -18,9 +18,18 @@ import type {
   Uri,
   WatchWord,
 } from "../vocabulary.ts"
+import type { About } from "./about.ts"
 import type { TerminationReason } from "./intents.ts"
+import type {
+  PublicationCreated,
+  PublicationModified,
+  PublicationRefreshed,
+  PublicationRemoved,
+} from "./publication-events.ts"
+import type { DocumentsDropped, LogDropped, PersonErased } from "./retention-events.ts"
+import type { RemoteTargetChanged, TargetDoubted, TargetProven } from "./target-events.ts"
 
-/** A fact about a presentity, as the log keeps it for ever. */
+/** A fact about a presentity, kept in the log for ever. */
 export type Event =
   | PublicationCreated
   | PublicationModified
@@ -51,55 +60,7 @@ export type Event =
   | ClockSetBack
   | FarewellRepeated
 
-export interface PublicationCreated {
-  readonly _tag: "PublicationCreated"
-  readonly packageName: PackageName
-  readonly entityTag: EntityTag
-  readonly expiresAt: Millis
-  /** Null for packages whose state is in headers. */
-  readonly body: Body | null
-  /** Headers of the PUBLISH that belong to the publication; absent: none. */
-  readonly headers?: readonly Header[]
-  /** The SHA-256 of headers that retention has dropped; absent: it has not. */
-  readonly droppedHeaders?: string
-  readonly sender: string | null
-  /** When another server received it, from which it was taken over; absent: at the decision. */
-  readonly receivedAt?: Millis
-}
-
-export interface PublicationModified {
-  readonly _tag: "PublicationModified"
-  readonly packageName: PackageName
-  readonly entityTag: EntityTag
-  readonly supersedes: EntityTag
-  readonly expiresAt: Millis
-  /** Null for packages whose state is in headers. */
-  readonly body: Body | null
-  /** Headers of the PUBLISH that belong to the publication; absent: none. */
-  readonly headers?: readonly Header[]
-  /** The SHA-256 of headers that retention has dropped; absent: it has not. */
-  readonly droppedHeaders?: string
-  readonly sender: string | null
-}
-
-export interface PublicationRefreshed {
-  readonly _tag: "PublicationRefreshed"
-  readonly packageName: PackageName
-  readonly entityTag: EntityTag
-  readonly supersedes: EntityTag
-  readonly expiresAt: Millis
-}
-
-export interface PublicationRemoved {
-  readonly _tag: "PublicationRemoved"
-  readonly packageName: PackageName
-  readonly entityTag: EntityTag
-  readonly cause: "requested" | "expired"
-  /** The device that removed it, by its Contact URI; absent: it did not say, or nobody did. */
-  readonly sender?: string
-}
-
-/** What the presentity shows when nothing more recent is published (RFC 4827); null: nothing of its own. */
+/** What the presentity shows while nothing more recent is published (RFC 4827); null: no hard state. */
 export interface HardStateReplaced {
   readonly _tag: "HardStateReplaced"
   readonly packageName: PackageName
@@ -113,48 +74,56 @@ export interface SubscriptionCreated {
   readonly eventId: string | null
   readonly watcher: Uri
   readonly status: Status
-  /** Polite block: active on the wire, shown as absent (RFC 5025 §3.2.1). */
+  /** Polite blocking: the subscription is active on the wire, but the presentity appears absent (RFC 5025 §3.2.1). */
   readonly polite: boolean
-  /** The rules that match this watcher, as ordinals in their document (`0,3`); null when rules were not asked. */
+  /** Ordinals in the document of the rules that match this watcher (`0,3`); null: the rules were not consulted. */
   readonly matched: string | null
-  /** The operator admits it whatever the rules say (`force_active`); absent: no. */
+  /** The operator admits it whatever the rules say (`force_active`). Absent: no. */
   readonly forced?: true
-  /** The policy that let it in, or leaves it pending; absent: none was asked, or the log is older than policies. */
+  /**
+   * The policy that admitted it or leaves it pending. Absent: no policy was asked, or the log is older than policies.
+   */
   readonly policy?: WatchWord
-  /** Pending because the source of rules had not been read, and none were in force; absent: it is not. */
+  /** Pending because no rules were in force and their source had not been read. Absent: not for this reason. */
   readonly unread?: true
-  /** The pace the watcher was granted (RFC 6446); absent: the package's. */
+  /** The rates granted to the watcher (RFC 6446). Absent: the package's. */
   readonly rates?: Rates
-  /** The watcher wants no documents until it subscribes again (`Suppress-If-Match: *`, RFC 5839 §5.2); absent: it does. */
+  /**
+   * The watcher wants no documents until it subscribes again (`Suppress-If-Match: *`, RFC 5839 §5.2). Absent: it does.
+   */
   readonly dormant?: true
-  /** What the SUBSCRIBE said in the header that is its package's argument (`line-seize`: Call-Info); absent: nothing. */
+  /**
+   * The value in the SUBSCRIBE of the header that is the package's argument (`line-seize`: Call-Info). Absent: none.
+   */
   readonly argument?: string
-  /** Of the media types that its package sends it takes those of these ranges only (RFC 3856 §6.7); absent: all. */
+  /** The watcher accepts only the media types in these ranges (RFC 3856 §6.7). Absent: all that the package sends. */
   readonly accept?: readonly string[]
-  /** The tag that says which server looks after it; absent: none, this one does. */
+  /** The sharing tag that determines which server is responsible for it. Absent: this server is. */
   readonly sharingTag?: string
-  /** Its tag is not active here; absent: it is. */
+  /** Its sharing tag is not active on this server. Absent: it is. */
   readonly parked?: true
-  /** The watcher is not to be named to others (RFC 3325 §7); absent: it may be. */
+  /** The identity of the watcher is withheld from others (RFC 3325 §7). Absent: it may be shown. */
   readonly private?: true
-  /** When nobody will have decided on a pending one; null when it is not pending, or waits without end. */
+  /**
+   * When a pending subscription is given up if nobody decides on it; null: it is not pending, or waits without limit.
+   */
   readonly giveUpAt: Millis | null
-  /** When it ends unless refreshed, with the operator's grace (`expires_offset`) included. */
+  /** When it expires unless refreshed, including the operator's grace period (`expires_offset`). */
   readonly expiresAt: Millis
   readonly dialog: DialogNo
-  /** The dialog, when this subscription creates it; null when it joins `dialog`. */
+  /** The dialog, if this subscription creates it; null: the subscription joins the existing `dialog`. */
   readonly start: DialogStart | null
   /** CSeq of the SUBSCRIBE. */
   readonly remoteCseq: number
-  /** What another server has done for it, from which it was taken over; absent: it begins here. */
+  /** What the server from which it was taken over had already done for it. Absent: it was created on this server. */
   readonly takenOver?: TakenOver
 }
 
-/** How far another server has come with a subscription: whoever goes on must not count from the beginning. */
+/** How far another server had progressed with a subscription: numbering must continue and not start again. */
 export interface TakenOver {
   /** CSeq of the last NOTIFY in the dialog; 0: none was sent. */
   readonly localCseq: number
-  /** Documents the watcher was sent: the version of the next one. */
+  /** The number of documents already sent to the watcher, which is the version of the next one. */
   readonly notified: number
   /** When the watcher subscribed. */
   readonly createdAt: Millis
@@ -165,26 +134,26 @@ export interface SubscriptionRefreshed {
   readonly no: SubscriptionNo
   readonly expiresAt: Millis
   readonly remoteCseq: number
-  /** The new remote target; null when it stays. */
+  /** The new remote target; null: unchanged. */
   readonly remoteTarget: string | null
   /**
-   * From now on NOTIFYs go where nothing is proven (`DialogStart.room`), with this room; null: where all is proven; absent: as
-   * before.
+   * From now on NOTIFYs go to an unproven target (`DialogStart.room`), to which this many octets may be sent; null: to
+   * a proven one. Absent: unchanged.
    */
   readonly room?: number | null
-  /** Another pace from now on (RFC 6446), null: the package's; absent: as before. */
+  /** The new rates (RFC 6446), null: the package's. Absent: unchanged. */
   readonly rates?: Rates | null
-  /** Falls asleep or wakes up; absent: as before. */
+  /** Becomes suspended, or is resumed (RFC 5839). Absent: unchanged. */
   readonly dormant?: boolean
-  /** Another argument from now on; absent: as before. */
+  /** The new argument. Absent: unchanged. */
   readonly argument?: string
-  /** Other media types from now on, null: all; absent: as before. */
+  /** The new media types, null: all. Absent: unchanged. */
   readonly accept?: readonly string[] | null
-  /** Not to be named to others from now on, or to be named again; absent: as before. */
+  /** Whether the identity of the watcher is withheld from others from now on. Absent: unchanged. */
   readonly private?: boolean
 }
 
-/** @source RFC 3857 §4.7.1; RFC 5025 §3.2.1 */
+/** A watcher is treated differently from now on (RFC 3857 §4.7.1, RFC 5025 §3.2.1). */
 export interface SubscriptionStatusChanged {
   readonly _tag: "SubscriptionStatusChanged"
   readonly no: SubscriptionNo
@@ -192,7 +161,7 @@ export interface SubscriptionStatusChanged {
   readonly polite: boolean
   readonly matched: string | null
   readonly forced?: true
-  /** The policy that decided; absent: none was asked, or the log is older than policies. */
+  /** The policy that decided. Absent: no policy was asked, or the log is older than policies. */
   readonly policy?: WatchWord
   /** As in `SubscriptionCreated`. */
   readonly unread?: true
@@ -203,17 +172,23 @@ export interface SubscriptionTerminated {
   readonly _tag: "SubscriptionTerminated"
   readonly no: SubscriptionNo
   readonly reason: TerminationReason
-  /** The last NOTIFY goes without a document that is more than may be sent to where it goes (`DialogStart.room`); absent: no. */
+  /**
+   * The final NOTIFY goes without its document, which exceeds what may be sent to its target (`DialogStart.room`).
+   * Absent: no.
+   */
   readonly withheld?: true
-  /** No NOTIFY tells the watcher: it has said itself that the dialog is gone, or does not answer. */
+  /** No NOTIFY is sent: the watcher has indicated that the dialog is gone, or does not respond. */
   readonly silent: boolean
-  /** The watcher is remembered as waiting until then (RFC 3857 §4.7.1); null: it is not. */
+  /** Until when the watcher is remembered as waiting (RFC 3857 §4.7.1); null: it is not. */
   readonly waitsUntil: Millis | null
-  /** The policy that ended it, or the list of the line, of those that were `rejected`; absent: none was asked, or the log is older than policies. */
+  /**
+   * For `rejected`: the policy that ended it, or the list of members of the line. Absent: no policy was asked, or the
+   * log is older than policies.
+   */
   readonly policy?: WatchWord
 }
 
-/** A watcher that nobody has decided on waits at another server, and from now on here (RFC 3857 §4.7.1). */
+/** An undecided watcher that was waiting at another server waits here from now on (RFC 3857 §4.7.1). */
 export interface WatcherRemembered {
   readonly _tag: "WatcherRemembered"
   readonly no: SubscriptionNo
@@ -223,30 +198,30 @@ export interface WatcherRemembered {
   readonly giveUpAt: Millis
 }
 
-/** A watcher nobody decided on in time, or somebody did: it is remembered no more. */
+/** A waiting watcher is no longer remembered: somebody decided on it, or nobody did in time. */
 export interface WaitingEnded {
   readonly _tag: "WaitingEnded"
   readonly no: SubscriptionNo
   readonly event: "approved" | "rejected" | "giveup" | "noresource"
 }
 
-/** The authorization document for a package is another one from now on; null: there is none. */
+/** A new authorization document for a package is in force; null: none is any more. */
 export interface RulesReplaced {
   readonly _tag: "RulesReplaced"
   readonly packageName: PackageName
   readonly rules: Body | null
-  /** When time alone will next change what the rules say (RFC 4745 §7.4); null: never. */
+  /** When the rules will next give a different answer because of time alone (RFC 4745 §7.4); null: never. */
   readonly boundaryAt: Millis | null
 }
 
-/** Time has changed what the rules say, or may have; whoever was concerned is in the same decision. */
+/** Time has changed the answer of the rules, or may have; the consequences for watchers are in the same decision. */
 export interface RulesReviewed {
   readonly _tag: "RulesReviewed"
   readonly packageName: PackageName
   readonly boundaryAt: Millis | null
 }
 
-/** The operator has decided on a watcher, whatever hook and rules say, until it takes that back; null: it has. */
+/** The operator's decision on a watcher, which overrides hook and rules until it is withdrawn; null: withdrawn. */
 export interface WatcherDecided {
   readonly _tag: "WatcherDecided"
   readonly packageName: PackageName
@@ -254,48 +229,16 @@ export interface WatcherDecided {
   readonly handling: SubHandling | null
 }
 
-/** Old decisions were dropped from the log; only in the stream of retention. */
-export interface LogDropped {
-  readonly _tag: "LogDropped"
-  /** All decisions older than this. */
-  readonly before: Millis
-  /** The newest position among them. */
-  readonly position: number
-  readonly decisions: number
-  /** Presentities of which nothing was left, and that are forgotten. */
-  readonly forgotten: number
-  /** In hex, over `droppedText` (`retention.ts`), where the log is sealed; absent: it is not. */
-  readonly signature?: string
-}
-
-/** Documents of one package were dropped from older decisions, which stay; only in the stream of retention. */
-export interface DocumentsDropped {
-  readonly _tag: "DocumentsDropped"
-  readonly packageName: PackageName
-  /** Those published before this. */
-  readonly before: Millis
-  readonly documents: number
-  /** In hex, over `droppedDocumentsText`, where the log is sealed; absent: it is not. */
-  readonly signature?: string
-}
-
-/** Somebody was erased from the log: nobody can tell who any more; only in the stream of retention. */
-export interface PersonErased {
-  readonly _tag: "PersonErased"
-  /** What the person is called in the log since then. */
-  readonly standIn: Uri
-}
-
-/** In the stream of tags: what a tag is on this server from now on. */
+/** The state of a sharing tag on this server from now on. Only in the stream of tags. */
 export interface SharingTagSet {
   readonly _tag: "SharingTagSet"
   readonly tag: string
   readonly role: SharingTagRole
-  /** Rises whenever the tag changes hands. */
+  /** Rises with every switch of the tag. */
   readonly epoch: number
 }
 
-/** The subscriptions with this tag are parked, or looked after again. */
+/** The subscriptions with this tag are put on standby, or are served again. */
 export interface SharingTagSwitched {
   readonly _tag: "SharingTagSwitched"
   readonly tag: string
@@ -305,69 +248,44 @@ export interface SharingTagSwitched {
 
 export type SharingTagRole = "active" | "backup"
 
-/** A Contact in a 2xx to NOTIFY replaced the remote target (RFC 3261 §12.2.1.2). */
-export interface RemoteTargetChanged {
-  readonly _tag: "RemoteTargetChanged"
-  readonly dialog: DialogNo
-  readonly remoteTarget: string
-  /** As in `SubscriptionRefreshed`; absent: as before. */
-  readonly room?: number | null
-}
-
-/**
- * NOTIFYs would go where nothing is proven any more: the connection is gone that was, or a name leads somewhere else.
- * So many octets of a document may be sent there.
- */
-export interface TargetDoubted {
-  readonly _tag: "TargetDoubted"
-  readonly dialog: DialogNo
-  readonly room: number
-}
-
-/** The next hop is a name, and a NOTIFY was answered 2xx when it led to this address: `udp:192.0.2.20:5060`. */
-export interface TargetProven {
-  readonly _tag: "TargetProven"
-  readonly dialog: DialogNo
-  readonly address: string
-}
-
-/** Each subscription meant takes the next CSeq of its dialog. */
+/** NOTIFYs were issued; each of these subscriptions takes the next CSeq of its dialog. */
 export interface NotificationsIssued {
   readonly _tag: "NotificationsIssued"
   readonly packageName: PackageName
-  /** `active`: every active subscription to the package but those in `except`. */
+  /** `active`: every active subscription to the package except those in `except`. */
   readonly to: "active" | readonly SubscriptionNo[]
   readonly except: readonly SubscriptionNo[]
-  /** Subscriptions that are not told because their own device made the change; they count as having seen it. */
+  /** Subscriptions that are not notified because their own device made the change; they count as having seen it. */
   readonly suppressed: readonly SubscriptionNo[]
-  /** Digest of the view shown (`view.ts`); the same for all of them. */
+  /** Digest of the view shown (`view.ts`), the same for all of them. */
   readonly shown: string
   /**
-   * `subscribe`: answers a SUBSCRIBE; `rules`: the watcher is treated otherwise than before; neither counts for pacing.
-   * `proof`: what waited for the answer from an address that had not answered before; does not count for pacing either.
-   * `refresh`: the operator wants them told once more; `rate`: the watcher wants to hear something now and then (RFC 6446 §6); `recovery`: repeats what a crash may have lost.
+   * `subscribe`: in response to a SUBSCRIBE; `rules`: the watcher is treated differently; neither counts for pacing.
+   * `proof`: the target was unproven and has now answered; does not count for pacing either. `refresh`: the operator
+   * wants all watchers notified again; `rate`: the watcher's minimum rate (RFC 6446 §6); `recovery`: repeats what a
+   * crash may have lost.
    */
   readonly cause: "subscribe" | "change" | "rules" | "refresh" | "rate" | "recovery" | "proof"
-  /** The watcher has this document already and is only told that it holds (RFC 5839 §6.2); absent: no. */
+  /** The watcher already has this document, and the NOTIFY only confirms it (RFC 5839 §6.2). Absent: no. */
   readonly bodiless?: true
   /**
-   * The document is more than may be sent to where it goes (`DialogStart.room`): instead of it goes what the package shows when
-   * nothing is published, and the document follows when that is answered 2xx. Absent: no.
+   * The document exceeds what may be sent to the target (`DialogStart.room`). The NOTIFY carries what the package shows
+   * when nothing is published, and the document follows after its 2xx. Absent: no.
    */
   readonly withheld?: true
 }
 
-/** Change-driven NOTIFYs wait until `until`, or, when that is null, wait no longer (RFC 3856 §6.10). */
+/** Change-driven NOTIFYs are deferred until `until`; null: they are no longer deferred (RFC 3856 §6.10). */
 export interface NotificationsDeferred {
   readonly _tag: "NotificationsDeferred"
   readonly to: readonly SubscriptionNo[]
   readonly until: Millis | null
-  /** The last NOTIFY did not arrive: whatever the view is then, it is news. */
+  /** The last NOTIFY did not arrive: the next one is due whatever the view is. */
   readonly undelivered: boolean
 }
 
 /**
- * A NOTIFY was not answered 2xx; what follows from that stands behind it in the same decision.
+ * A NOTIFY was not answered 2xx; the consequences follow in the same decision.
  *
  * @source RFC 3265 §3.2.2
  */
@@ -376,45 +294,46 @@ export interface NotificationFailed {
   readonly no: SubscriptionNo
   readonly cseq: number
   /**
-   * `unproven`: it was not sent, since nothing is proven of where it would have gone. `unrepeated`: it was sent there with its
-   * document, had no answer for 16·T1, and was too large to be sent again.
+   * `unproven`: it was not sent, because its target is unproven. `unrepeated`: it was sent to an unproven target with
+   * its document, had no response for 16·T1, and was too large to be sent again.
    */
   readonly outcome: "refused" | "timed-out" | "unreachable" | "unproven" | "unrepeated"
-  /** Of the final response; absent: there was none. */
+  /** The status of the final response. Absent: there was none. */
   readonly status?: number
 }
 
 /**
- * NOTIFYs were answered 2xx. Nothing follows from that, so it is written down with the next decision on the presentity, or
- * after a while in which there is none; what a crash comes before is not.
+ * NOTIFYs were answered 2xx. Nothing follows from that, so the fact is stored with the next decision on the presentity,
+ * or after a while without one; a crash before that loses it.
  */
 export interface NotificationsAccepted {
   readonly _tag: "NotificationsAccepted"
-  /** For each three numbers: subscription, CSeq, and how long before this decision the answer came, in milliseconds. */
+  /** Three numbers for each: subscription, CSeq, and the milliseconds from the response to this decision. */
   readonly of: readonly number[]
 }
 
 /**
- * By the clock it is earlier than the decision's place in the order of time, `at`: the clock stood ahead, and was set back. Always
- * the first event of its decision, whose other events count by the clock.
+ * The clock reads an earlier instant than `at`, the decision's place in the chronology of its stream, because it stood
+ * ahead and was set back. Always the first event of its decision; the other events count by the clock.
  */
 export interface ClockSetBack {
   readonly _tag: "ClockSetBack"
-  /** How long before `at` it is, in milliseconds. */
+  /** How long before `at` the clock reads, in milliseconds. */
   readonly by: Millis
   /**
-   * By how much the clock was set back since the stream's newest decision: times that it gave while it stood ahead are earlier by
-   * as much from here on. Absent: it was not.
+   * By how much the clock was set back since the newest decision of the stream; instants that it gave while it stood
+   * ahead are moved back by as much. Absent: it was not set back.
    */
   readonly moved?: Millis
-  /** With `moved`: the longest that anything lives, the longest that an undecided watcher waits. */
+  /** With `moved`: the longest lifetime that can be granted, and the longest wait of an undecided watcher. */
   readonly grantedFor?: Millis
   readonly waitsFor?: Millis
 }
 
 /**
- * The last NOTIFY of a subscription that had ended goes once more, as a request of its own: the server that sent it, or was to,
- * went down before it was known to have arrived. The subscription is as it was when it ended; what is shown is what is true now.
+ * The final NOTIFY of an ended subscription is repeated as a new request, because the server that sent it, or was about
+ * to, went down before it was known to have arrived. The subscription is as it was when it ended; the document shows
+ * the present state.
  *
  * @source RFC 3261 §12.2.1.1: a new request in a dialog takes the next CSeq
  */
@@ -429,32 +348,39 @@ export interface FarewellRepeated {
   readonly polite: boolean
   readonly matched: string | null
   readonly accept?: readonly string[]
-  /** Documents it had been sent. */
+  /** The number of documents it had been sent. */
   readonly notified: number
   readonly reason: TerminationReason
-  /** Its dialog, with the remote target of then. */
+  /** Its dialog, with the remote target of that time. */
   readonly start: DialogStart
-  /** Nothing is proven of where it goes; absent: all is. */
+  /** The target is unproven. Absent: it is proven. */
   readonly unproven?: true
-  /** The document might not be shown by the rules of now, or is more than may be sent there; absent: it goes along. */
+  /**
+   * The present rules might not show the document, or it exceeds what may be sent there. Absent: the document is
+   * included.
+   */
   readonly bodiless?: true
 }
 
-/** Stored states of a subscription in RFC 3857 spelling. */
+/** The stored states of a subscription, in the spelling of RFC 3857. */
 export type Status = "active" | "pending"
 
 /** One row of the log: one decision with all its events, atomic on disk as in memory. */
 export interface Decision {
   readonly stream: Uri
-  /** Decisions of this stream so far, this one included. */
+  /** The number of decisions in this stream, including this one. */
   readonly version: number
-  /** Its place in the order of time, never before that of the stream's decision before it; what the clock said is `clockOf`. */
+  /**
+   * Its place in the chronology of the stream, never before the previous decision; `clockOf` gives the clock's reading.
+   */
   readonly at: Millis
-  /** The command's tag. */
+  /** The tag of the command. */
   readonly cause: string
-  /** Who asked: transport, source, Call-ID and CSeq; empty for what the server decided by itself. */
+  /** Who sent the command: transport, source, Call-ID and CSeq. Empty for decisions of the server itself. */
   readonly origin: string
-  /** Random per decision: tells our own row from another writer's when an append's outcome is unknown. */
+  /** Random for each decision: distinguishes our row from another writer's when the outcome of an append is unknown. */
   readonly nonce: string
   readonly events: readonly Event[]
+  /** What else is known of the request; absent: nothing. */
+  readonly about?: About
 }

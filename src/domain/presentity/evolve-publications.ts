@@ -8,37 +8,58 @@ import type {
   PublicationModified,
   PublicationRefreshed,
   PublicationRemoved,
-} from "./events.ts"
+} from "./publication-events.ts"
 import { isKnown, publication } from "./state.ts"
 import type { Publication, State } from "./state.ts"
 
 export const createPublication = (state: State, event: PublicationCreated, at: Millis): State =>
-  put(state, event.packageName, null, {
-    entityTag: event.entityTag,
-    createdIn: state.version + 1,
-    slot: freeSlot(state, event.packageName),
-    bodyFrom: state.version + 1,
-    receivedAt: event.receivedAt ?? at,
-    expiresAt: event.expiresAt,
-    body: event.body,
-    ...headersOf(event),
-    sender: event.sender,
-  })
+  put(
+    state,
+    event.packageName,
+    null,
+    published(event, {
+      createdIn: state.version + 1,
+      slot: freeSlot(state, event.packageName),
+      bodyFrom: state.version + 1,
+      receivedAt: event.receivedAt ?? at,
+    }),
+  )
 
 export const modifyPublication = (state: State, event: PublicationModified, at: Millis): State => {
   const present = publication(state, event.packageName, event.supersedes)
   if (!isKnown(state, present, "a publication that is modified is there")) return state
-  const { headers: _headers, droppedHeaders: _dropped, ...kept } = present
-  return put(state, event.packageName, event.supersedes, {
-    ...kept,
-    entityTag: event.entityTag,
-    bodyFrom: state.version + 1,
-    receivedAt: at,
-    expiresAt: event.expiresAt,
-    body: event.body,
-    ...headersOf(event),
-    sender: event.sender,
-  })
+  const { createdIn, slot } = present
+  return put(
+    state,
+    event.packageName,
+    event.supersedes,
+    published(event, { createdIn, slot, bodyFrom: state.version + 1, receivedAt: at }),
+  )
+}
+
+/** The publication as an event says it. Fields that most have none of come last, so that those have one shape. */
+const published = (
+  event: PublicationCreated | PublicationModified,
+  {
+    createdIn,
+    slot,
+    bodyFrom,
+    receivedAt,
+  }: Pick<Publication, "createdIn" | "slot" | "bodyFrom" | "receivedAt">,
+): Publication => {
+  const { entityTag, expiresAt, body, sender, headers, droppedHeaders } = event
+  const publication: Publication = {
+    entityTag,
+    createdIn,
+    slot,
+    bodyFrom,
+    receivedAt,
+    expiresAt,
+    body,
+    sender,
+  }
+  if (headers !== undefined) return { ...publication, headers }
+  return droppedHeaders === undefined ? publication : { ...publication, droppedHeaders }
 }
 
 export const refreshPublication = (state: State, event: PublicationRefreshed): State => {
@@ -67,8 +88,7 @@ export const removePublication = (state: State, { packageName, entityTag }: Publ
 const freeSlot = (state: State, packageName: PackageName): number => {
   const publications = get(state.publications, packageName)
   if (publications === undefined) return 1
-  const taken = new Set<number>()
-  for (const { slot } of values(publications)) taken.add(slot)
+  const taken = new Set(values(publications).map(({ slot }) => slot))
   let slot = 1
   while (taken.has(slot)) slot++
   return slot
@@ -84,9 +104,3 @@ const put = (
   const without = supersedes === null ? publications : remove(publications, supersedes)
   return { ...state, publications: set(state.publications, packageName, set(without, next.entityTag, next)) }
 }
-
-const headersOf = ({
-  headers,
-  droppedHeaders,
-}: Pick<Publication, "headers" | "droppedHeaders">): Pick<Publication, "headers" | "droppedHeaders"> =>
-  headers === undefined ? (droppedHeaders === undefined ? {} : { droppedHeaders }) : { headers }

@@ -21,8 +21,10 @@ import { proofAtStart, spent, withDialog, withTarget, withoutDialog } from "./ta
 export const createSubscription = (state: State, event: SubscriptionCreated, at: Millis): State => {
   const dialog = dialogOf(state, event)
   if (!isKnown(state, dialog, "a subscription begins in a dialog that is there")) return state
+  const began = { ...dialog, remoteCseq: event.remoteCseq, usages: dialog.usages + 1 }
   return {
-    ...withDialog(state, { ...dialog, remoteCseq: event.remoteCseq, usages: dialog.usages + 1 }),
+    ...withDialog(state, began),
+    winfoSubscriptions: state.winfoSubscriptions + (isTemplate(event.packageName) ? 1 : 0),
     // one that is over within its decision, a fetch, is not seen in between (RFC 3857 §4.7.2)
     watchersChangedIn: event.expiresAt > at ? changed(state, event.packageName) : state.watchersChangedIn,
     subscriptions: set(state.subscriptions, event.no, begun(event, dialog, state.version + 1, at)),
@@ -36,20 +38,20 @@ const dialogOf = (
 ): Dialog | undefined => {
   if (start === null) return get(state.dialogs, dialog)
   const localCseq = takenOver?.localCseq ?? 0
-  return {
+  const begins: Dialog = {
     no: dialog,
     start,
     remoteTarget: start.remoteTarget,
     remoteCseq,
     localCseq,
     usages: 0,
-    ...proofAtStart(start, localCseq),
   }
+  return start.room === undefined ? begins : { ...begins, ...proofAtStart(start, localCseq) }
 }
 
 const begun = (event: SubscriptionCreated, dialog: Dialog, version: number, at: Millis): Subscription => {
   const { takenOver } = event
-  return {
+  const subscription: Writable<Subscription> = {
     no: event.no,
     packageName: event.packageName,
     eventId: event.eventId,
@@ -57,14 +59,7 @@ const begun = (event: SubscriptionCreated, dialog: Dialog, version: number, at: 
     status: event.status,
     polite: event.polite,
     matched: event.matched,
-    ...(event.argument === undefined ? {} : { argument: event.argument }),
-    ...(event.accept === undefined ? {} : { accept: event.accept }),
-    ...(event.sharingTag === undefined ? {} : { sharingTag: event.sharingTag }),
-    ...(event.parked === undefined ? {} : { parked: event.parked }),
-    ...privacyOf(event),
     forced: event.forced === true,
-    ...(event.policy === undefined ? {} : { policy: event.policy }),
-    ...(event.unread === undefined ? {} : { unread: event.unread }),
     event: "subscribe",
     changedIn: version,
     createdAt: takenOver?.createdAt ?? at,
@@ -83,9 +78,24 @@ const begun = (event: SubscriptionCreated, dialog: Dialog, version: number, at: 
     dormant: event.dormant === true,
     rates: event.rates ?? null,
     repeatAt: null,
-    recent: [],
+    recent: noTimes,
   }
+  // what most have none of comes last, and always in this order: few shapes, and nothing is kept for what is not there
+  if (event.argument !== undefined) subscription.argument = event.argument
+  if (event.accept !== undefined) subscription.accept = event.accept
+  if (event.sharingTag !== undefined) subscription.sharingTag = event.sharingTag
+  if (event.parked !== undefined) subscription.parked = event.parked
+  if (event.private === true) subscription.private = true
+  if (event.policy !== undefined) subscription.policy = event.policy
+  if (event.unread !== undefined) subscription.unread = event.unread
+  return subscription
 }
+
+/** Being made: nobody has it yet. */
+type Writable<T> = { -readonly [Key in keyof T]: T[Key] }
+
+/** Shared by all whose pace counts none. */
+const noTimes: readonly Millis[] = []
 
 export const refreshSubscription = (state: State, event: SubscriptionRefreshed, at: Millis): State => {
   const subscription = get(state.subscriptions, event.no)
@@ -93,20 +103,23 @@ export const refreshSubscription = (state: State, event: SubscriptionRefreshed, 
   const dialog = get(state.dialogs, subscription.dialog)
   if (!isKnown(state, dialog, "a subscription has a dialog")) return state
   const refreshed = { ...dialog, remoteCseq: event.remoteCseq }
+  const next = withDialog(state, withTarget(refreshed, event.remoteTarget, event.room))
   const taken = taking(subscription, event.accept)
+  const renewed: Writable<Subscription> = {
+    ...(event.private === undefined ? taken : named(taken, event.private, state.version + 1)),
+    expiresAt: event.expiresAt,
+    heardAt: dialog.localCseq,
+    dormant: event.dormant ?? subscription.dormant,
+  }
+  if (event.rates !== undefined) Object.assign(renewed, repaced(subscription, event.rates, at))
+  if (event.argument !== undefined) renewed.argument = event.argument
+  if (event.accept != null) renewed.accept = event.accept
   return {
-    ...withDialog(state, withTarget(refreshed, event.remoteTarget, event.room)),
+    ...next,
     // others are told under which name it goes from now on
-    ...(event.private === undefined ? {} : { watchersChangedIn: changed(state, subscription.packageName) }),
-    subscriptions: set(state.subscriptions, event.no, {
-      ...(event.private === undefined ? taken : named(taken, event.private, state.version + 1)),
-      expiresAt: event.expiresAt,
-      heardAt: dialog.localCseq,
-      ...(event.rates === undefined ? {} : repaced(subscription, event.rates, at)),
-      dormant: event.dormant ?? subscription.dormant,
-      ...(event.argument === undefined ? {} : { argument: event.argument }),
-      ...(event.accept == null ? {} : { accept: event.accept }),
-    }),
+    watchersChangedIn:
+      event.private === undefined ? next.watchersChangedIn : changed(state, subscription.packageName),
+    subscriptions: set(state.subscriptions, event.no, renewed),
   }
 }
 
@@ -174,10 +187,14 @@ export const terminateSubscription = (state: State, event: SubscriptionTerminate
 /** A dialog ends with the last subscription in it; the last NOTIFY takes a number of it. */
 const withoutSubscription = (
   state: State,
-  { no, dialog: dialogNo }: Subscription,
+  { no, packageName, dialog: dialogNo }: Subscription,
   silent: boolean,
 ): State => {
-  const next = { ...state, subscriptions: remove(state.subscriptions, no) }
+  const next = {
+    ...state,
+    subscriptions: remove(state.subscriptions, no),
+    winfoSubscriptions: state.winfoSubscriptions - (isTemplate(packageName) ? 1 : 0),
+  }
   const dialog = get(state.dialogs, dialogNo)
   if (!isKnown(state, dialog, "a subscription has a dialog")) return next
   const usages = dialog.usages - 1
@@ -260,6 +277,7 @@ const changed = (state: State, packageName: PackageName): State["watchersChanged
   set(state.watchersChangedIn, packageName, state.version + 1)
 
 const isWatched = (state: State, packageName: PackageName): boolean => {
+  if (state.winfoSubscriptions === 0) return false
   for (const subscription of values(state.subscriptions))
     if (subscription.packageName === packageName) return true
   return false

@@ -57,14 +57,13 @@ export const fold = (state: State, decision: Pick<Decision, "events" | "at" | "v
   const before = stateBefore(state, version)
   const now = clockOf(decision)
   let after = before
-  events.forEach((event, index) => {
-    try {
-      after = evolve(after, event, now)
-    } catch (cause) {
-      const place = `${state.presentity} version ${version}, event ${index + 1} of ${events.length} (${event._tag})`
-      throw new Error(`${place}: ${cause instanceof Error ? cause.message : String(cause)}`)
-    }
-  })
+  let index = 0
+  try {
+    for (; index < events.length; index++) after = evolve(after, events[index]!, now)
+  } catch (cause) {
+    const place = `${state.presentity} version ${version}, event ${index + 1} of ${events.length} (${events[index]!._tag})`
+    throw new Error(`${place}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
+  }
   return closed(before, after, decision)
 }
 

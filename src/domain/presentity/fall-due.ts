@@ -1,8 +1,8 @@
 /**
  * Time as a command: what is overdue at `now`, and the events that follow from it.
  *
- * Publications end first, then rules that time has changed are applied, then subscriptions and waiting watchers end, then
- * the remaining watchers are told, each once; last come those who want to hear something now and then.
+ * Publications expire first; then rules that have changed with time are applied; then subscriptions and waiting
+ * watchers expire; then the remaining watchers are notified, each once. Minimum-rate NOTIFYs come last.
  */
 import type { EventPackage } from "../packages/event-package.ts"
 import { entries, values } from "../table.ts"
@@ -15,16 +15,18 @@ import { changeNotifications, mixedNotifications, notifyOne, viewFor } from "./n
 import { allowedAt } from "./pace.ts"
 import { byNo, isServedHere } from "./state.ts"
 import type { State, Subscription } from "./state.ts"
-import { supersededBy, timedOut } from "./subscribe.ts"
 import { add, addAll } from "./transition.ts"
 import type { Draft } from "./transition.ts"
+import { supersededBy, timedOut } from "./waiting.ts"
 
 /**
- * Ends what has reached its deadline, sends what was held back until now, and repeats where a watcher wants that.
+ * Expires what has reached its deadline, sends what was deferred until now, and repeats NOTIFYs to watchers that want a
+ * minimum rate.
  *
- * Adds no events when nothing is due: a deadline may have moved since it was noted.
+ * Adds no events if nothing is due: a deadline may have moved since it was noted.
  *
- * @source RFC 3903 §4.2 (publications), RFC 3265 §3.1.6.4 (subscriptions), RFC 3856 §6.10 (held NOTIFYs), RFC 6446 §6
+ * @source RFC 3903 §4.2 (publications), RFC 3265 §3.1.6.4 (subscriptions), RFC 3856 §6.10 (deferred NOTIFYs), RFC 6446
+ *   §6
  */
 export const fallDue = (draft: Draft, context: Context): Answer => {
   const before = draft.after
@@ -43,7 +45,7 @@ export const fallDue = (draft: Draft, context: Context): Answer => {
   return isDone
 }
 
-/** @returns the packages whose publications have ended, by name */
+/** @returns the packages whose publications have expired, by name */
 const endPublications = (draft: Draft, { now, packages }: Context): readonly EventPackage[] => {
   const changed = new Set<PackageName>()
   for (const [packageName, publications] of entries(draft.after.publications)) {
@@ -58,60 +60,66 @@ const endPublications = (draft: Draft, { now, packages }: Context): readonly Eve
 
 const endSubscriptions = (draft: Draft, context: Context): void => {
   for (const subscription of allServedHere(draft.after)) {
-    const { no, packageName, status, expiresAt, giveUpAt } = subscription
+    const { no: id, packageName, status, expiresAt, giveUpAt } = subscription
     if (expiresAt <= context.now) {
       addAll(draft, supersededBy(draft.after, subscription, status))
       const end = timedOut(draft.after, subscription, context)
       const isTold = context.packages.find(packageName)?.notifiesTimeout !== false
       add(draft, isTold ? end : { ...end, silent: true })
     } else if (giveUpAt !== null && giveUpAt <= context.now) {
-      add(draft, { _tag: "SubscriptionTerminated", no, reason: "giveup", silent: false, waitsUntil: null })
+      add(draft, {
+        _tag: "SubscriptionTerminated",
+        no: id,
+        reason: "giveup",
+        silent: false,
+        waitsUntil: null,
+      })
     }
   }
 }
 
 const endWaiting = (draft: Draft, { now }: Context): void => {
-  for (const { no, giveUpAt } of [...values(draft.after.waiting)].sort(byNo)) {
-    if (giveUpAt <= now) add(draft, { _tag: "WaitingEnded", no, event: "giveup" })
+  for (const { no: id, giveUpAt } of [...values(draft.after.waiting)].sort(byNo)) {
+    if (giveUpAt <= now) add(draft, { _tag: "WaitingEnded", no: id, event: "giveup" })
   }
 }
 
 /**
- * Sends what was held back until now.
+ * Sends what was deferred until now.
  *
- * @returns the subscriptions for which nothing is left to say: they are told so with one event at the end
+ * @returns the subscriptions for which nothing is left to send; one event at the end records that for all of them
  */
 const sendDeferred = (draft: Draft, context: Context): readonly SubscriptionNo[] => {
   const { now, packages, limits, inFlight } = context
   const idle: SubscriptionNo[] = []
   for (const subscription of allServedHere(draft.after)) {
-    const { no, dueAt } = subscription
+    const { no: id, dueAt } = subscription
     if (dueAt === null || dueAt > now) continue
     const eventPackage = packages.find(subscription.packageName)
     const view = eventPackage === null ? null : viewFor(draft.after, subscription, eventPackage)
     const isTold = view === null || view.digest === subscription.shown
-    // nothing to say any more, or the NOTIFY on its way will bring the rest about when it ends
-    if (eventPackage === null || isTold || subscription.dormant || inFlight(no)) {
-      idle.push(no)
+    // there is nothing left to send, or the outcome of the NOTIFY under way will bring the rest
+    if (eventPackage === null || isTold || subscription.dormant || inFlight(id)) {
+      idle.push(id)
       continue
     }
-    // the watcher may have asked for a slower pace since
+    // the watcher may have asked for a lower rate since
     const from = allowedAt(subscription, eventPackage, limits)
-    add(draft, from <= now ? notifyOne(subscription, view, "change") : deferred([no], from))
+    add(draft, from <= now ? notifyOne(subscription, view, "change") : deferred([id], from))
   }
   return idle
 }
 
-/** @source RFC 6446 §6: a watcher may ask to be notified even when nothing has changed */
+/** Repeats NOTIFYs to watchers that ask for them even if nothing has changed (RFC 6446 §6). */
 const repeat = (draft: Draft, { now, packages, inFlight }: Context): void => {
   for (const subscription of allServedHere(draft.after)) {
-    const { no, repeatAt } = subscription
+    const { no: id, repeatAt } = subscription
     if (repeatAt === null || repeatAt > now) continue
     const eventPackage = packages.find(subscription.packageName)
-    if (eventPackage !== null && !subscription.dormant && !inFlight(no))
+    if (eventPackage !== null && !subscription.dormant && !inFlight(id))
       add(draft, notifyOne(subscription, viewFor(draft.after, subscription, eventPackage), "rate"))
-    // it sleeps, or the last one has no answer yet: this one is left out
-    else add(draft, deferred([no], subscription.dueAt))
+    // the watcher is suspended, or the last NOTIFY has no response yet: this repetition is skipped
+    else add(draft, deferred([id], subscription.dueAt))
   }
 }
 

@@ -1,8 +1,8 @@
 /**
- * The last NOTIFY of a subscription that has ended, sent once more after a restart: nobody else can tell its watcher.
+ * The final NOTIFY of an ended subscription, repeated after a restart because nothing else can reach its watcher.
  *
- * It is a request of its own with a CSeq of its own (RFC 3261 §12.2.1.1), and says what is true now. Its document goes along
- * as long as its watcher is treated now as it was then, by the same rules.
+ * It is a new request with its own CSeq (RFC 3261 §12.2.1.1) and shows the present state. It carries the document only
+ * if its watcher is treated now as it was then, by the same rules.
  */
 import { get } from "../table.ts"
 import type { DialogStart, SubscriptionNo } from "../vocabulary.ts"
@@ -18,14 +18,14 @@ import type { Decision, FarewellRepeated } from "./events.ts"
 import { evolve } from "./evolve.ts"
 import type { State, Subscription } from "./state.ts"
 
-/** A last NOTIFY of which nothing is on record. */
+/** A final NOTIFY whose outcome is not on record. */
 export interface Farewell extends Omit<FarewellRepeated, "_tag" | "unproven" | "bodiless"> {
-  /** The operator had admitted it. */
+  /** The operator had admitted the watcher. */
   readonly forced: boolean
   readonly isUnproven: boolean
-  /** It went without a document, or ought to. */
+  /** It was sent without a document, or must be. */
   readonly isBodiless: boolean
-  /** The decision that put the rules of then in force; null: there were none. */
+  /** The decision that put the rules of that time in force; null: there were none. */
   readonly rulesFrom: number | null
 }
 
@@ -33,53 +33,57 @@ export interface Farewell extends Omit<FarewellRepeated, "_tag" | "unproven" | "
 export const rulesFrom = (state: State, packageName: string): number | null =>
   get(state.rules, packageName)?.replacedIn ?? null
 
-/** The end of one subscription in a decision. */
+/** The end of one subscription within a decision. */
 export interface Ended {
   readonly no: SubscriptionNo
   readonly start: DialogStart
-  /** The last CSeq of its dialog then, with that of the last NOTIFY, if there is one. */
+  /** The last CSeq of its dialog at that time, including that of the final NOTIFY, if there is one. */
   readonly cseq: number
-  /** Null: no NOTIFY told of it. */
+  /** Null: no NOTIFY reported it. */
   readonly farewell: Farewell | null
 }
 
-/** Subscriptions that a decision ended, each as it was then: one may have begun in the same decision. */
+/**
+ * The subscriptions that a decision ended, each in its state at that point: it may have been created in the same
+ * decision.
+ */
 export const endingsIn = (
   before: State,
   decision: Pick<Decision, "events" | "at">,
   after: State,
 ): readonly Ended[] => {
   const now = clockOf(decision)
-  const found: Ended[] = []
+  const endings: Ended[] = []
   let state = before
   for (const event of decision.events) {
-    const one = event._tag === "SubscriptionTerminated" ? get(state.subscriptions, event.no) : undefined
-    const dialog = one === undefined ? undefined : get(state.dialogs, one.dialog)
-    if (event._tag === "SubscriptionTerminated" && one !== undefined && dialog !== undefined) {
+    const subscription =
+      event._tag === "SubscriptionTerminated" ? get(state.subscriptions, event.no) : undefined
+    const dialog = subscription === undefined ? undefined : get(state.dialogs, subscription.dialog)
+    if (event._tag === "SubscriptionTerminated" && subscription !== undefined && dialog !== undefined) {
       const start = { ...dialog.start, remoteTarget: dialog.remoteTarget }
       const cseq = dialog.localCseq + (event.silent ? 0 : 1)
-      const isBodiless = one.dormant || event.withheld === true || event.reason === "rejected"
+      const isBodiless = subscription.dormant || event.withheld === true || event.reason === "rejected"
       const farewell: Farewell | null = event.silent
         ? null
         : {
-            ...asItWas(one),
+            ...asItWas(subscription),
             cseq,
             reason: event.reason,
             start,
-            forced: one.forced,
+            forced: subscription.forced,
             isUnproven: dialog.proof !== undefined,
             isBodiless,
-            rulesFrom: rulesFrom(after, one.packageName),
+            rulesFrom: rulesFrom(after, subscription.packageName),
           }
-      found.push({ no: one.no, start, cseq, farewell })
+      endings.push({ no: subscription.no, start, cseq, farewell })
     }
     state = evolve(state, event, now)
   }
-  return found
+  return endings
 }
 
 const asItWas = ({
-  no,
+  no: id,
   packageName,
   eventId,
   watcher,
@@ -92,7 +96,7 @@ const asItWas = ({
   Farewell,
   "no" | "packageName" | "eventId" | "watcher" | "status" | "polite" | "matched" | "accept" | "notified"
 > => ({
-  no,
+  no: id,
   packageName,
   eventId,
   watcher,
@@ -103,16 +107,16 @@ const asItWas = ({
   notified,
 })
 
-/** What was repeated already may have to be once more: without a document, which has been tried. */
+/** A repeated final NOTIFY may have to be sent again, then without a document, because that has been tried. */
 export const farewellOf = (event: FarewellRepeated): Farewell => {
   const { _tag, unproven, bodiless: _bodiless, ...farewell } = event
   return { ...farewell, forced: false, isUnproven: unproven === true, isBodiless: true, rulesFrom: null }
 }
 
-/** Each takes the number after the last one of its dialog. */
+/** Repeats final NOTIFYs; each takes the CSeq after the last one of its dialog. */
 export const repeatFarewells = (state: State, { farewells }: RepeatFarewells, context: Context): Outcome => {
   const events: FarewellRepeated[] = []
-  // what is overdue is decided afterwards: until then nobody is shown it
+  // whatever is overdue is decided afterwards, and is not shown to anybody until then
   const isOverdue = (nextDeadline(state) ?? Number.POSITIVE_INFINITY) <= context.now
   for (const farewell of farewells) {
     const { forced: _, isUnproven, isBodiless: __, rulesFrom: ___, ...event } = farewell
@@ -134,7 +138,7 @@ export const repeatFarewells = (state: State, { farewells }: RepeatFarewells, co
   return done(events)
 }
 
-/** Whether its watcher is treated now as it was then, by the same rules. */
+/** Whether the watcher is treated now as it was then, by the same rules. */
 const isTreatedSo = (state: State, farewell: Farewell, context: Context): boolean => {
   if (farewell.forced) return true
   const eventPackage = context.packages.find(farewell.packageName)

@@ -1,8 +1,8 @@
 /**
- * Hard state: what somebody shows of a package when no device publishes, put there by the operator or by an XCAP server.
+ * Hard state: what a presentity shows of a package while no device publishes, set by the operator or an XCAP server.
  *
- * It is one more publication to everything that looks at publications, the oldest of all, without entity-tag and without
- * end; a PUBLISH can neither see nor change it.
+ * Composition treats it as one more publication, older than all others, without an entity-tag and without expiry. A
+ * PUBLISH can neither see nor change it.
  */
 import { get } from "../table.ts"
 import type { Body } from "../vocabulary.ts"
@@ -14,11 +14,11 @@ import { badEvent } from "./rejections.ts"
 import type { Draft } from "./transition.ts"
 
 /**
- * Replaces or removes the hard state of one package, and tells its watchers if they see a difference.
+ * Replaces or removes the hard state of one package, and notifies the watchers whose view changes.
  *
  * @source RFC 4827 §3: composed like any other input, independent of what is published
  * @rejects BadEvent (489) for a package that cannot be published, UnsupportedMediaType (415), BadRequest (400) when the
- *   body cannot be read: the old one stays
+ *   body cannot be read; the previous state then remains
  */
 export const setHardState = (draft: Draft, command: SetHardState, context: Context): Answer => {
   const { packageName, body } = command

@@ -1,5 +1,5 @@
 /**
- * What a decision wants done outside the core once it is committed. `react.ts` derives these from events.
+ * What is to be done outside the core once a decision is committed. `react.ts` derives it from the events.
  */
 import type {
   Body,
@@ -20,11 +20,11 @@ export interface Notify {
   readonly _tag: "Notify"
   readonly presentity: Uri
   readonly no: SubscriptionNo
-  /** CSeq number of this NOTIFY, already taken in the log. */
+  /** CSeq number of this NOTIFY, already reserved in the log. */
   readonly cseq: number
   readonly packageName: PackageName
   readonly eventId: string | null
-  /** The dialog as it stands when the NOTIFY is sent: current remote target, frozen route set. */
+  /** The dialog when the NOTIFY is sent: current remote target, fixed route set. */
   readonly dialog: DialogStart
   /** Subscription-State. */
   readonly state: "active" | "pending" | "terminated"
@@ -35,13 +35,13 @@ export interface Notify {
   /** `retry-after` parameter; null unless the reason gives it meaning. */
   readonly retryAfter: Seconds | null
   readonly body: Body | null
-  /** Headers that belong to what is shown; absent: none. */
+  /** Headers that belong to the document. Absent: none. */
   readonly headers?: readonly Header[]
-  /** `max-rate` and its like, as granted (RFC 6446 §5.2); null: none were asked for. */
+  /** `max-rate`, `min-rate` and `adaptive-min-rate` as granted (RFC 6446 §5.2); null: none were requested. */
   readonly rates: Rates | null
   /** SIP-ETag of the document (RFC 5839 §6.1); null: conditional notification is off. */
   readonly entityTag: string | null
-  /** What is known of where it goes; absent: all of that is proven. */
+  /** What is known of the target. Absent: it is proven. */
   readonly proof?: Proof
 }
 

@@ -1,22 +1,23 @@
 /**
- * Which media types a watcher takes.
+ * The media types that a watcher accepts.
  *
- * @source RFC 3265 §3.1.3 and RFC 3856 §6.7: the body of a NOTIFY is of a type that the Accept header of the most recent SUBSCRIBE
- *   names. Where nothing of these is published the NOTIFY has no body: no other type may go instead.
+ * @source RFC 3265 §3.1.3 and RFC 3856 §6.7: the body of a NOTIFY has a type that the Accept header of the most recent
+ *   SUBSCRIBE names. When nothing of such a type is published, the NOTIFY has no body, because no other type may be
+ *   sent instead.
  */
 import type { EventPackage } from "../packages/event-package.ts"
 
-/** @source RFC 3261 §20.1 */
+/** Whether a media type falls within one of the ranges (RFC 3261 §20.1). */
 export const isAccepted = (type: string, ranges: readonly string[]): boolean =>
   ranges.some(
     (range) => range === type || range === "*/*" || range === `${type.slice(0, type.indexOf("/"))}/*`,
   )
 
 /**
- * Of the ranges of an Accept header those that say anything of what a package sends; undefined: the watcher takes all of it, as
- * everybody does of a package with a single type.
+ * The ranges of an Accept header that restrict what the package can send. Undefined: the watcher accepts all of it,
+ * which is always so for a package with a single type.
  *
- * @param accept null: there is no such header, and the watcher is sent what is published
+ * @param accept null: the request has no such header, and the watcher is sent whatever is published
  */
 export const rangesOf = (
   { produces }: Pick<EventPackage, "produces">,
@@ -29,6 +30,6 @@ export const rangesOf = (
 }
 
 export const sameRanges = (
-  one: readonly string[] | undefined,
-  other: readonly string[] | undefined,
-): boolean => one === other || one?.join() === other?.join()
+  left: readonly string[] | undefined,
+  right: readonly string[] | undefined,
+): boolean => left === right || left?.join() === right?.join()

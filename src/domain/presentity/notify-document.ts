@@ -7,10 +7,11 @@ import type { Body, Header, Millis } from "../vocabulary.ts"
 import type { NotificationsIssued } from "./events.ts"
 import { isAccepted } from "./media-types.ts"
 import { isPersonal, tagOfBody, tagOfPersonal } from "./notification-tags.ts"
-import { viewFor } from "./notify.ts"
+import { viewFor, viewsOf } from "./notify.ts"
 import type { Dialog, Publication, State, Subscription } from "./state.ts"
 import { octetsOf, withheldDigest } from "./targets.ts"
 import { absentView, currentDocument, currentView, documentOf, offlineBody, partingView } from "./view.ts"
+import type { View } from "./view.ts"
 import { watchersBody } from "./watchers.ts"
 
 /** The last document did not arrive, or did not leave. */
@@ -27,11 +28,11 @@ export const empty: Shown = { body: null }
 /** What goes instead of a document that waits: what the package shows when there is nothing, if that may be sent. */
 export const stopgap = (
   after: State,
-  one: Subscription,
+  subscription: Subscription,
   { proof }: Dialog,
   eventPackage: EventPackage | null,
 ): Shown => {
-  if (eventPackage === null || one.status !== "active") return empty
+  if (eventPackage === null || subscription.status !== "active") return empty
   const nobody = eventPackage.watcherInfoOf === undefined ? null : eventPackage.watcherInfoOf
   const shown: Shown =
     nobody === null || eventPackage.renderWatchers === undefined
@@ -40,13 +41,13 @@ export const stopgap = (
           body: eventPackage.renderWatchers({
             resource: after.presentity,
             packageName: nobody,
-            version: one.notified,
+            version: subscription.notified,
             isFull: true,
             watchers: [],
           }),
         }
   const { headers } = shown
-  const body = takenBody(personal(shown.body, one, eventPackage), one)
+  const body = takenBody(personal(shown.body, subscription, eventPackage), subscription)
   const room = proof?._tag === "Unproven" ? proof.room : 0
   if (octetsOf(body, headers) > room) return empty
   return headers === undefined ? { body } : { body, headers }
@@ -64,7 +65,10 @@ export interface Telling {
   readonly parting: ReadonlyMap<string, readonly Publication[]>
 }
 
-/** What each subscription is shown that one event tells; each as it was before that event. */
+/**
+ * What each subscription is shown that one event tells; each as it was before that event. What is the same for all that see the
+ * same is made once: the very object that the one before it got.
+ */
 export const bodies = (
   event: NotificationsIssued,
   eventPackage: EventPackage,
@@ -73,7 +77,8 @@ export const bodies = (
   const ended = parting.get(eventPackage.name)
   const parted = new Map<string | null, Body | null>()
   const changed = changes(event, decidedOn, after, eventPackage, ended ?? [])
-  const bodyFor = (subscription: Subscription): Body | null => {
+  const viewOf = viewsOf(after, eventPackage)
+  const bodyFor = (subscription: Subscription, view: View): Body | null => {
     const { status, polite, accept, matched, toldIn, shown } = subscription
     if (eventPackage.watcherInfoOf !== undefined) {
       // one that was told in vain may have missed anything
@@ -81,7 +86,7 @@ export const bodies = (
       // those who are gone are forgotten by the very event that tells of them
       return status === "active" ? watchersBody(before, subscription, eventPackage, now, { isFull }) : null
     }
-    const change = changed(subscription)
+    const change = changed === null ? null : changed(subscription)
     if (change !== null) return change
     if (ended !== undefined && status === "active" && !polite) {
       const key = accept === undefined ? matched : `${matched} ${accept.join()}`
@@ -90,19 +95,21 @@ export const bodies = (
       // what ended has no form of its own: what is left is shown, or that nothing is
       if (body !== null) return body
     }
-    const view = viewFor(after, subscription, eventPackage)
     if (view.body !== null || status !== "active" || toldIn === 0) return view.body
     // without a body the watcher would go on showing what it was sent before (RFC 3856 §6.8)
-    const knows = shown === view.digest && !mayBeMissed.has(event.cause)
-    return knows ? null : takenBody(offlineBody(after.presentity, eventPackage), subscription)
+    const isKnown = shown === view.digest && !mayBeMissed.has(event.cause)
+    return isKnown ? null : takenBody(offlineBody(after.presentity, eventPackage), subscription)
   }
-  return (subscription) =>
-    withHeaders(
-      personal(bodyFor(subscription), subscription, eventPackage),
-      after,
-      subscription,
-      eventPackage,
-    )
+  const isAlike = eventPackage.personalize === undefined
+  let last: Shown = empty
+  return (subscription) => {
+    const view = viewOf(subscription)
+    const body = personal(bodyFor(subscription, view), subscription, eventPackage)
+    const { headers } = view
+    if (isAlike && last.body === body && last.headers === headers) return last
+    last = headers === undefined ? { body } : { body, headers }
+    return last
+  }
 }
 
 /** What these tell again may not have arrived, whatever was shown according to the log. */
@@ -112,22 +119,22 @@ const mayBeMissed: ReadonlySet<NotificationsIssued["cause"]> = new Set(["recover
 const withHeaders = (
   body: Body | null,
   after: State,
-  one: Subscription,
+  subscription: Subscription,
   eventPackage: EventPackage,
 ): Shown => {
-  const { headers } = viewFor(after, one, eventPackage)
+  const { headers } = viewFor(after, subscription, eventPackage)
   return headers === undefined ? { body } : { body, headers }
 }
 
-/** @param one as it was before this NOTIFY: it has been sent so many documents */
-const personal = (body: Body | null, one: Subscription, eventPackage: EventPackage): Body | null =>
+/** @param subscription as it was before this NOTIFY: it has been sent so many documents */
+const personal = (body: Body | null, subscription: Subscription, eventPackage: EventPackage): Body | null =>
   body === null || eventPackage.personalize === undefined
     ? body
-    : eventPackage.personalize(body, { watcher: one.watcher, version: one.notified })
+    : eventPackage.personalize(body, { watcher: subscription.watcher, version: subscription.notified })
 
 /**
  * The body that tells only what this decision changed, for watchers that were shown what was true before; null for any
- * other, and where a package or its change can only be told in full.
+ * other. Null for all of them where a package or its change can only be told in full.
  */
 const changes = (
   event: NotificationsIssued,
@@ -135,73 +142,82 @@ const changes = (
   after: State,
   eventPackage: EventPackage,
   ended: readonly Publication[],
-): ((one: Subscription) => Body | null) => {
+): ((subscription: Subscription) => Body | null) | null => {
   // what rules hide they would have to hide of changes as well
   if (
     eventPackage.difference === undefined ||
     eventPackage.rules?.filter !== undefined ||
     event.cause !== "change"
   )
-    return () => null
-  const known = currentView(decidedOn, eventPackage).digest
+    return null
+  const knownDigest = currentView(decidedOn, eventPackage).digest
   let body: Body | null | undefined
-  return (one) => {
-    const wasTold = one.shown === known && !one.spared && one.notified > 0
-    if (one.status !== "active" || one.polite || !wasTold || one.accept !== undefined) return null
+  return (subscription) => {
+    const wasTold = subscription.shown === knownDigest && !subscription.spared && subscription.notified > 0
+    if (
+      subscription.status !== "active" ||
+      subscription.polite ||
+      !wasTold ||
+      subscription.accept !== undefined
+    )
+      return null
     if (body === undefined) {
-      const was = currentDocument(decidedOn, eventPackage)
-      const is = documentOf(after, eventPackage, ended)
-      const change = was === null || is === null ? null : (eventPackage.difference?.(was, is) ?? null)
+      const known = currentDocument(decidedOn, eventPackage)
+      const present = documentOf(after, eventPackage, ended)
+      const change =
+        known === null || present === null ? null : (eventPackage.difference?.(known, present) ?? null)
       body = change === null ? null : eventPackage.render(change)
     }
     return body
   }
 }
 
-/** @param one as it was before this NOTIFY */
+/** @param subscription as it was before this NOTIFY */
 export const tagOf = (
-  one: Subscription,
+  subscription: Subscription,
   eventPackage: EventPackage,
   { body, headers }: Shown,
   shown: string,
 ): string =>
   isPersonal(eventPackage) && body !== null
-    ? tagOfPersonal(one.no, one.notified, shown)
+    ? tagOfPersonal(subscription.no, subscription.notified, shown)
     : tagOfBody(body, headers)
 
 /** What the last NOTIFY of a subscription shows. */
 export const lastOf = (
   after: State,
-  one: Subscription,
+  subscription: Subscription,
   eventPackage: EventPackage,
   ended: readonly Publication[] | undefined,
   at: Millis,
 ): Shown => {
-  if (eventPackage.watcherInfoOf === undefined || one.status !== "active") {
+  if (eventPackage.watcherInfoOf === undefined || subscription.status !== "active") {
     return withHeaders(
-      personal(lastBody(after, one, eventPackage, ended), one, eventPackage),
+      personal(lastBody(after, subscription, eventPackage, ended), subscription, eventPackage),
       after,
-      one,
+      subscription,
       eventPackage,
     )
   }
-  return { body: watchersBody(after, one, eventPackage, at, { isFull: true }) }
+  return { body: watchersBody(after, subscription, eventPackage, at, { isFull: true }) }
 }
 
 const lastBody = (
   after: State,
-  one: Subscription,
+  subscription: Subscription,
   eventPackage: EventPackage,
   ended: readonly Publication[] | undefined,
 ): Body | null => {
-  if (ended !== undefined && one.status === "active" && !one.polite) {
-    const { body } = partingView(after, eventPackage, ended, one)
+  if (ended !== undefined && subscription.status === "active" && !subscription.polite) {
+    const { body } = partingView(after, eventPackage, ended, subscription)
     if (body !== null) return body
   }
-  const view = viewFor(after, one, eventPackage)
-  if (view.body !== null || one.status !== "active" || one.toldIn === 0) return view.body
+  const view = viewFor(after, subscription, eventPackage)
+  if (view.body !== null || subscription.status !== "active" || subscription.toldIn === 0) return view.body
   // without a body its watcher would go on showing what it was sent before (RFC 3856 §6.8)
-  return one.shown === view.digest ? null : takenBody(offlineBody(after.presentity, eventPackage), one)
+  return subscription.shown === view.digest
+    ? null
+    : takenBody(offlineBody(after.presentity, eventPackage), subscription)
 }
 
 /** No body rather than one of a media type that the watcher does not take (RFC 3856 §6.7). */

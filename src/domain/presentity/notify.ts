@@ -16,7 +16,7 @@ import type { Event, NotificationsIssued } from "./events.ts"
 import { allowedAt } from "./pace.ts"
 import { byNo, isServedHere, servedHere } from "./state.ts"
 import type { State, Subscription } from "./state.ts"
-import { absentView, acceptableView, takenOf, undecided, visibleView } from "./view.ts"
+import { absentView, acceptableView, nothing, takenOf, undecided, visibleView } from "./view.ts"
 import type { View } from "./view.ts"
 import { watchersView } from "./watchers.ts"
 
@@ -110,16 +110,18 @@ export const changeNotifications = (
   context: Context,
   sender: string | null = null,
 ): readonly Event[] => {
+  if (eventPackage.watcherInfoOf !== undefined && after.winfoSubscriptions === 0) return none
   const active = servedHere(after, eventPackage.name)
-  if (active.length === 0) return []
+  if (active.length === 0) return none
   const change: Change = { before, after, eventPackage, sender, isTreatment: false }
   const groups = new Map<string, Group>()
   const held = new Map<Millis, SubscriptionNo[]>()
+  const viewOf = viewsOf(after, eventPackage)
   for (const subscription of active) {
     // suspended: nothing is composed for it
     if (subscription.dormant) continue
     const { no } = subscription
-    const { digest } = viewFor(after, subscription, eventPackage)
+    const { digest } = viewOf(subscription)
     const assessment = assess(change, subscription, digest, context)
     if (isNoNews(assessment)) continue
     const group = groupOf(groups, digest)
@@ -138,6 +140,8 @@ export const changeNotifications = (
   }
   return events
 }
+
+const none: readonly Event[] = []
 
 const isNoNews = (assessment: Assessment): boolean =>
   assessment === "same document" || assessment === "unaffected"
@@ -186,8 +190,9 @@ export const notifyOne = (
 /** The present state to every active watcher, whatever it was told before. O(watchers of the presentity). */
 export const tellAgain = (state: State, eventPackage: EventPackage): readonly Event[] => {
   const groups = new Map<string, SubscriptionNo[]>()
-  for (const one of servedHere(state, eventPackage.name)) {
-    if (!one.dormant) collect(groups, viewFor(state, one, eventPackage).digest, one.no)
+  const viewOf = viewsOf(state, eventPackage)
+  for (const subscription of servedHere(state, eventPackage.name)) {
+    if (!subscription.dormant) collect(groups, viewOf(subscription).digest, subscription.no)
   }
   return [...groups].map(([shown, to]): Event => ({
     _tag: "NotificationsIssued",
@@ -216,6 +221,25 @@ export const viewFor = (state: State, subscription: Subscription, eventPackage: 
   return visibleView(state, eventPackage, subscription.matched)
 }
 
+/** `viewFor` for many subscriptions of one state: looked up once for all in a row that are treated alike. */
+export const viewsOf = (state: State, eventPackage: EventPackage): ((subscription: Subscription) => View) => {
+  let last: Subscription | null = null
+  let view: View = nothing
+  return (subscription) => {
+    if (last === null || !isTreatedAlike(last, subscription)) {
+      view = viewFor(state, subscription, eventPackage)
+      last = subscription
+    }
+    return view
+  }
+}
+
+const isTreatedAlike = (left: Subscription, right: Subscription): boolean =>
+  left.matched === right.matched &&
+  left.status === right.status &&
+  left.polite === right.polite &&
+  left.accept === right.accept
+
 /**
  * After a restart: whatever was issued at or after `since` may never have been sent, so each of those subscriptions
  * gets one NOTIFY with the present state.
@@ -223,15 +247,16 @@ export const viewFor = (state: State, subscription: Subscription, eventPackage: 
 export const redeliver = (state: State, command: Redeliver, context: Context): Outcome => {
   const events: Event[] = []
   const late = [...values(state.subscriptions)].filter(
-    (one) =>
-      (command.only === undefined ? one.issuedAt >= command.since : command.only.includes(one.no)) &&
-      isServedHere(one),
+    (subscription) =>
+      (command.only === undefined
+        ? subscription.issuedAt >= command.since
+        : command.only.includes(subscription.no)) && isServedHere(subscription),
   )
-  for (const one of late.sort(byNo)) {
-    const eventPackage = context.packages.find(one.packageName)
+  for (const subscription of late.sort(byNo)) {
+    const eventPackage = context.packages.find(subscription.packageName)
     if (eventPackage === null) continue
-    const notify = notifyOne(one, viewFor(state, one, eventPackage), "recovery")
-    events.push(one.dormant ? bodiless(notify) : notify)
+    const notify = notifyOne(subscription, viewFor(state, subscription, eventPackage), "recovery")
+    events.push(subscription.dormant ? bodiless(notify) : notify)
   }
   return done(events)
 }
@@ -250,7 +275,7 @@ const issued = (
     _tag: "NotificationsIssued",
     packageName,
     to: left >= told.length ? told : "active",
-    except: toldSet === null ? [] : active.filter((one) => !toldSet.has(one.no)).map((one) => one.no),
+    except: toldSet === null ? [] : active.filter(({ no }) => !toldSet.has(no)).map(({ no }) => no),
     suppressed,
     shown,
     cause: "change",

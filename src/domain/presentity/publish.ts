@@ -1,9 +1,9 @@
 /**
- * PUBLISH decisions: create, modify, refresh and remove publications.
+ * Decisions on PUBLISH: create, modify, refresh and remove publications.
  *
- * RFC 3903 §6 gives the steps this file follows, in the same order; step 1 (is the Request-URI ours, may this sender
- * publish for it) is settled before a command exists. Body syntax is the package's business; who gets told is
- * `notify.ts`.
+ * The file follows the steps of RFC 3903 §6 in their order. Step 1 (whether the Request-URI is ours and this sender may
+ * publish for it) is completed before a command exists. The syntax of bodies is left to the packages; `notify.ts`
+ * determines who is notified.
  */
 import { isPublishable } from "../packages/event-package.ts"
 import type { EventPackage, PublicationQuestion } from "../packages/event-package.ts"
@@ -55,15 +55,15 @@ export const publish = (draft: Draft, command: Publish, context: Context): Answe
   return change(draft, request, current, context)
 }
 
-/** A PUBLISH for a package that there is, with the lifetime that it may have. */
+/** A PUBLISH for a known package, with the lifetime granted to it. */
 interface PublishRequest {
   readonly command: Publish
   readonly eventPackage: EventPackage
-  /** As announced in the 200. */
+  /** As announced in the 200 response. */
   readonly granted: Seconds
 }
 
-/** Initial publication (RFC 3903 §4.2), or, with Expires 0, one that is over as soon as it is made. */
+/** Initial publication (RFC 3903 §4.2), or, with Expires 0, one that ends as soon as it is created. */
 const create = (draft: Draft, request: PublishRequest, context: Context): Answer => {
   const { command, eventPackage, granted } = request
   const state = draft.before
@@ -72,16 +72,16 @@ const create = (draft: Draft, request: PublishRequest, context: Context): Answer
   const { body, sender } = command
   const headers = headersOf(command, eventPackage)
   if (saysNothing(body, headers, eventPackage)) {
-    const what = [
+    const changed = [
       ...(eventPackage.bodyRequired === false ? (eventPackage.carriedHeaders ?? []) : []),
       "body",
     ].join(" or ")
-    return rejected(badRequest(`a publication without entity-tag needs a ${what}`))
+    return rejected(badRequest(`a publication without entity-tag needs a ${changed}`))
   }
   const refusal = refusalOf(state, request, "initial")
   if (refusal !== null) return rejected(refusal)
   const entityTag = freshTag(state, context)
-  // step 5: with expiry 0 nothing is stored, so nobody is told; the tag of the 200 never matches
+  // step 5: with Expires 0 nothing is stored and nobody is notified; the tag in the 200 response never matches
   if (granted === 0) return accepted({ _tag: "Published", entityTag, expires: 0 })
   if (isFull(state, eventPackage, context)) return rejected(tooMany("publications", context))
   const created: Event = {
@@ -102,7 +102,7 @@ const remove = (draft: Draft, request: PublishRequest, current: Publication, con
   const { command, eventPackage, granted } = request
   const refusal = refusalOf(draft.before, request, "remove")
   if (refusal !== null) return rejected(refusal)
-  // a body beside Expires 0 is ignored: the publication ends either way
+  // a body sent with Expires 0 is ignored, since the publication ends in any case
   const removed: Event = {
     _tag: "PublicationRemoved",
     packageName: eventPackage.name,
@@ -137,7 +137,7 @@ const change = (draft: Draft, request: PublishRequest, current: Publication, con
   const modified: Event = {
     _tag: "PublicationModified",
     ...renewal,
-    // other headers alone: the body stays
+    // only the headers differ: the body stays as it is
     body: command.body === null ? current.body : amended(eventPackage, current.body, command.body),
     ...(headers.length === 0 ? {} : { headers }),
     sender,
@@ -146,20 +146,20 @@ const change = (draft: Draft, request: PublishRequest, current: Publication, con
   return published(context, entityTag, granted)
 }
 
-/** Whether a publication would have neither body nor a header that stands for one. */
+/** Whether a publication would have neither a body nor a header that stands for one. */
 export const saysNothing = (
   body: Body | null,
   headers: readonly Header[],
   eventPackage: EventPackage,
 ): boolean => body === null && (eventPackage.bodyRequired !== false || headers.length === 0)
 
-/** Whether the presentity has as many publications of this package as it may have. */
+/** Whether the presentity already has the maximum number of publications of this package. */
 export const isFull = (state: State, eventPackage: EventPackage, { limits }: Context): boolean => {
   const present = get(state.publications, eventPackage.name)
   return present !== undefined && size(present) >= limits.publicationsMax
 }
 
-/** What the publication says from now on, where a body may leave out what has not changed. */
+/** The content of the publication after a modification whose body may omit what has not changed. */
 const amended = (eventPackage: EventPackage, present: Body | null, modification: Body): Body => {
   if (eventPackage.amend === undefined || present === null) return modification
   const [before, after] = [parseBody(eventPackage, present), parseBody(eventPackage, modification)]
@@ -169,9 +169,9 @@ const amended = (eventPackage: EventPackage, present: Body | null, modification:
 }
 
 /**
- * A change of what a package shows, the rules that then apply, and the NOTIFYs that tell of it.
+ * Adds a change of what a package shows, the review of rules that follows from it, and the NOTIFYs.
  *
- * @param sender who made the change, by Contact URI; null when no watcher's device did
+ * @param sender the Contact URI of the device that made the change; null: no watcher's device did
  */
 export const changePublished = (
   draft: Draft,
@@ -182,14 +182,14 @@ export const changePublished = (
 ): void => {
   const before = draft.after
   add(draft, event)
-  // another sphere may mean other rules: they apply before anybody is told
+  // a different sphere may select different rules, which must apply before anybody is notified
   reviewSphere(before, draft, eventPackage, context)
   const { after } = draft
   addAll(draft, changeNotifications(before, after, eventPackage, context, sender))
   addAll(draft, mixedNotifications(before, after, eventPackage, context))
 }
 
-/** The publisher is asked to come back `expiresOffset` early, but never told 0 while the publication lives. */
+/** Publishers are asked to refresh `expiresOffset` early, but a live publication is never announced with 0. */
 const published = (context: Context, entityTag: EntityTag, granted: Seconds): Answer =>
   accepted({
     _tag: "Published",
@@ -197,21 +197,21 @@ const published = (context: Context, entityTag: EntityTag, granted: Seconds): An
     expires: granted === 0 ? 0 : Math.max(1, granted - context.limits.expiresOffset),
   })
 
-/** What a publication says, of a request or of another server. */
+/** The content of a publication, from a request or from another server. */
 type Content = Pick<Publish, "body" | "bodyFault" | "headers">
 
-/** Step 5: the body's type is the package's (415), and the package can read it (400). */
+/** Step 5: the package accepts the type of the body (415) and can parse it (400). */
 export const bodyFault = (command: Content, eventPackage: EventPackage): Rejection | null => {
   const { body } = command
   if (body === null) return command.bodyFault
   return typeFault(body, eventPackage) ?? command.bodyFault ?? syntaxFault(body, eventPackage)
 }
 
-/** The headers of the request that belong to what it publishes. */
+/** The headers of the request that belong to the content it publishes. */
 export const headersOf = (command: Content, eventPackage: EventPackage): readonly Header[] =>
   (command.headers ?? []).filter(([name]) => eventPackage.carriedHeaders?.includes(name) === true)
 
-/** What the package has against a request that is otherwise good. */
+/** The package's objection to a request that is otherwise valid; null: it has none. */
 const refusalOf = (
   state: State,
   { command, eventPackage, granted }: PublishRequest,
@@ -235,7 +235,9 @@ const refusalOf = (
   })
 }
 
-/** Whatever they came through, they must be able to stand in a NOTIFY, and say something to the package. */
+/**
+ * The headers must be able to stand in a NOTIFY, whatever they arrived through, and the package must understand them.
+ */
 export const headerFault = (command: Content, eventPackage: EventPackage): Rejection | null => {
   const headers = headersOf(command, eventPackage)
   const odd = headers.find(([, value]) => !isHeaderValue(value))
@@ -259,6 +261,6 @@ export const syntaxFault = (body: Body, eventPackage: EventPackage): Rejection |
   return parsed._tag === "Parsed" ? null : badRequest(parsed.why)
 }
 
-/** Unguessable by the nonce, never used again by the version, which only grows (RFC 3903 §6 step 6). */
+/** The nonce makes it unguessable; the version only grows, so no tag is used again (RFC 3903 §6 step 6). */
 const freshTag = (state: State, context: Context): EntityTag =>
   `${context.nonce}.${(state.version + 1).toString(36)}` as EntityTag

@@ -4,10 +4,11 @@
  */
 import type { EventPackage, Packages } from "../packages/event-package.ts"
 import { get } from "../table.ts"
-import type { Millis, Seconds } from "../vocabulary.ts"
+import type { DialogStart, Millis, Seconds } from "../vocabulary.ts"
 import type { Limits } from "./context.ts"
 import type { Event, FarewellRepeated, NotificationsIssued, SubscriptionTerminated } from "./events.ts"
 import type { Intent, Notify, TerminationReason } from "./intents.ts"
+import { isPersonal } from "./notification-tags.ts"
 import { bodies, empty, lastOf, stopgap, tagOf } from "./notify-document.ts"
 import type { Shown } from "./notify-document.ts"
 import { viewFor } from "./notify.ts"
@@ -58,10 +59,7 @@ export const reactTo = (
     now,
     parting: endedIn(before, events),
     reaction,
-    add: (index, intent) => {
-      intents.push(intent)
-      reaction.seen?.(index, intent)
-    },
+    intents,
   }
   for (let index = 0; index < events.length; index++) {
     const event = events[index]!
@@ -81,41 +79,52 @@ interface Scene {
   /** Publications that the decision ended, by package. */
   readonly parting: ReadonlyMap<string, readonly Publication[]>
   readonly reaction: Reaction
-  readonly add: (index: number, intent: Intent) => void
+  /** In the order in which they must be sent. */
+  readonly intents: Intent[]
+}
+
+const add = ({ intents, reaction }: Scene, index: number, intent: Intent): void => {
+  intents.push(intent)
+  reaction.seen?.(index, intent)
 }
 
 /** @param state before the event */
 const tell = (scene: Scene, event: NotificationsIssued, state: State, index: number): void => {
-  const { before, after, now, parting, reaction, add } = scene
+  const { before, after, now, parting, reaction } = scene
   const eventPackage = reaction.packages.find(event.packageName)
-  const shown =
-    eventPackage === null
+  const shownTo =
+    eventPackage === null || event.withheld === true
       ? null
       : bodies(event, eventPackage, { decidedOn: before, before: state, after, now, parting })
-  const next = new Map<number, number>()
+  const tags = tagsFor(scene, eventPackage, event.shown)
+  let taken: Map<number, number> | null = null
   for (const subscription of audience(state, event)) {
     const dialog = get(state.dialogs, subscription.dialog)
     if (dialog === undefined) continue
-    const cseq = (next.get(dialog.no) ?? dialog.localCseq) + 1
-    if (dialog.usages > 1) next.set(dialog.no, cseq)
+    let cseq = dialog.localCseq + 1
+    if (dialog.usages > 1) {
+      // more than one of its subscriptions may be told
+      cseq = (taken?.get(dialog.no) ?? dialog.localCseq) + 1
+      ;(taken ??= new Map()).set(dialog.no, cseq)
+    }
     if (reaction.only?.(subscription) === false) continue
     let intent: Unsent
     if (event.withheld === true) {
       // no tag: nobody has this document instead of the real one
       intent = notify(after, subscription, dialog, cseq, stopgap(after, subscription, dialog, eventPackage))
     } else {
-      const document = shown === null ? empty : shown(subscription)
+      const document = shownTo === null ? empty : shownTo(subscription)
       intent = notify(after, subscription, dialog, cseq, event.bodiless === true ? empty : document)
-      intent.entityTag = tagFor(scene, eventPackage, subscription, document, event.shown)
+      intent.entityTag = tags(subscription, document)
     }
     intent.expires = remaining(subscription, now, reaction)
-    add(index, intent)
+    add(scene, index, intent)
   }
 }
 
 /** The last NOTIFY of a subscription. @param state before the event */
 const tellEnd = (scene: Scene, event: SubscriptionTerminated, state: State, index: number): void => {
-  const { after, now, parting, reaction, add } = scene
+  const { after, now, parting, reaction } = scene
   const subscription = event.silent ? undefined : get(state.subscriptions, event.no)
   const dialog = subscription === undefined ? undefined : get(state.dialogs, subscription.dialog)
   if (subscription === undefined || dialog === undefined || reaction.only?.(subscription) === false) return
@@ -129,13 +138,13 @@ const tellEnd = (scene: Scene, event: SubscriptionTerminated, state: State, inde
   const withheld = event.withheld === true ? stopgap(after, subscription, dialog, eventPackage) : null
   const sent = subscription.dormant ? empty : (withheld ?? document)
   const last = notify(after, subscription, dialog, dialog.localCseq + 1, sent)
-  if (withheld === null) last.entityTag = tagFor(scene, eventPackage, subscription, document, digest)
+  if (withheld === null) last.entityTag = tagsFor(scene, eventPackage, digest)(subscription, document)
   ends(last, event.reason)
-  add(index, last)
+  add(scene, index, last)
 }
 
 const repeatFarewell = (scene: Scene, event: FarewellRepeated, index: number): void => {
-  const { after, now, reaction, add } = scene
+  const { after, now, reaction } = scene
   const subscription = subscriptionOf(event)
   if (reaction.only?.(subscription) === false) return
   const eventPackage = reaction.packages.find(subscription.packageName)
@@ -151,22 +160,33 @@ const repeatFarewell = (scene: Scene, event: FarewellRepeated, index: number): v
     ...(event.unproven === true ? { proof: { _tag: "Unproven", room: 0, since: cseq - 1 } as const } : {}),
   }
   const last = notify(after, subscription, dialog, cseq, shown)
-  last.entityTag = tagFor(scene, eventPackage, subscription, shown, digest)
+  last.entityTag = tagsFor(scene, eventPackage, digest)(subscription, shown)
   ends(last, reason)
-  add(index, last)
+  add(scene, index, last)
 }
 
-/** Null: conditional notification is off, or the package is not there any more. */
-const tagFor = (
+/**
+ * The entity-tags of NOTIFYs that show a view of this digest, computed once for all in a row that show the very same. Null:
+ * conditional notification is off, or the package is not there any more.
+ */
+const tagsFor = (
   { reaction: { limits } }: Scene,
   eventPackage: EventPackage | null,
-  subscription: Subscription,
-  document: Shown,
   digest: string,
-): string | null =>
-  eventPackage === null || !limits.conditionalNotify
-    ? null
-    : tagOf(subscription, eventPackage, document, digest)
+): ((subscription: Subscription, document: Shown) => string | null) => {
+  if (eventPackage === null || !limits.conditionalNotify) return noTag
+  if (isPersonal(eventPackage))
+    return (subscription, document) => tagOf(subscription, eventPackage, document, digest)
+  let last: Shown | null = null
+  let tag: string | null = null
+  return (subscription, document) => {
+    if (document !== last) tag = tagOf(subscription, eventPackage, document, digest)
+    last = document
+    return tag
+  }
+}
+
+const noTag = (): null => null
 
 /** The subscription as it ended. Its dialog may be gone. */
 const subscriptionOf = (event: FarewellRepeated): Subscription => ({
@@ -193,6 +213,7 @@ const subscriptionOf = (event: FarewellRepeated): Subscription => ({
 
 /** Publications that this decision ended, by package, oldest first. */
 const endedIn = (before: State, events: readonly Event[]): ReadonlyMap<string, readonly Publication[]> => {
+  if (!events.some(({ _tag }) => _tag === "PublicationRemoved")) return nothingEnded
   const ended = new Map<string, Publication[]>()
   for (const event of events) {
     if (event._tag !== "PublicationRemoved") continue
@@ -204,6 +225,8 @@ const endedIn = (before: State, events: readonly Event[]): ReadonlyMap<string, r
   }
   return ended
 }
+
+const nothingEnded: ReadonlyMap<string, readonly Publication[]> = new Map()
 
 /** `expires` of Subscription-State: what is left of the announced time, never 0 while it lives (RFC 3265 §3.2.2). */
 const remaining = ({ expiresAt }: Subscription, now: Millis, { limits }: Reaction): Seconds =>
@@ -225,24 +248,39 @@ const notify = (
   { start, remoteTarget, proof }: Pick<Dialog, "start" | "remoteTarget" | "proof">,
   cseq: number,
   { body, headers }: Shown,
-): Unsent => ({
-  _tag: "Notify",
-  presentity,
-  no,
-  cseq,
-  packageName,
-  eventId,
-  dialog: remoteTarget === start.remoteTarget ? start : { ...start, remoteTarget },
-  state: status,
-  expires: null,
-  reason: null,
-  retryAfter: null,
-  body,
-  ...(headers === undefined ? {} : { headers }),
-  rates,
-  entityTag: null,
-  ...(proof === undefined ? {} : { proof }),
-})
+): Unsent => {
+  const unsent: Unsent = {
+    _tag: "Notify",
+    presentity,
+    no,
+    cseq,
+    packageName,
+    eventId,
+    dialog: remoteTarget === start.remoteTarget ? start : movedTo(start, remoteTarget),
+    state: status,
+    expires: null,
+    reason: null,
+    retryAfter: null,
+    body,
+    rates,
+    entityTag: null,
+  }
+  if (headers !== undefined) unsent.headers = headers
+  if (proof !== undefined) unsent.proof = proof
+  return unsent
+}
+
+/** The dialog with another target: the same object as long as it is the same target, so that what is prepared for it holds. */
+const movedTo = (start: DialogStart, remoteTarget: string): DialogStart => {
+  const known = moved.get(start)
+  if (known?.remoteTarget === remoteTarget) return known
+  const dialog = { ...start, remoteTarget }
+  moved.set(start, dialog)
+  return dialog
+}
+
+/** By the dialog as it began where it is now: both never change, and the one goes with the other. */
+const moved = new WeakMap<DialogStart, DialogStart>()
 
 /** @source RFC 3265 §3.2.4 */
 const ends = (last: Unsent, reason: TerminationReason): void => {

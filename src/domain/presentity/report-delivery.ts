@@ -1,5 +1,6 @@
 /**
- * What the end of a NOTIFY means: for its subscription, for others in its dialog, and for what the watcher is told next.
+ * What the outcome of a NOTIFY means: for its subscription, for others in the same dialog, and for what is sent to the
+ * watcher next.
  */
 import type { EventPackage } from "../packages/event-package.ts"
 import { get, values } from "../table.ts"
@@ -17,17 +18,17 @@ import { isUnproven, withheldDigest } from "./targets.ts"
 import { nothing } from "./view.ts"
 
 /**
- * The end of one NOTIFY.
+ * Decides on the outcome of one NOTIFY.
  *
- * @source RFC 3265 §3.2.2, RFC 6665 §4.2.2, RFC 5057 §5; which of the first two is the profile
+ * @source RFC 3265 §3.2.2, RFC 6665 §4.2.2, RFC 5057 §5; the profile selects between the first two
  */
 export const reportDelivery = (state: State, command: ReportDelivery, context: Context): Outcome => {
-  const { no, cseq, outcome } = command
-  const subscription = get(state.subscriptions, no)
+  const { no: id, cseq, outcome } = command
+  const subscription = get(state.subscriptions, id)
   if (outcome._tag === "Unproven") {
-    const how = outcome.room === undefined ? "unproven" : "unrepeated"
-    const unsent: Event = { _tag: "NotificationFailed", no, cseq, outcome: how }
-    if (how === "unrepeated")
+    const outcomeName = outcome.room === undefined ? "unproven" : "unrepeated"
+    const unsent: Event = { _tag: "NotificationFailed", no: id, cseq, outcome: outcomeName }
+    if (outcomeName === "unrepeated")
       return done(
         subscription === undefined ? [unsent] : [unsent, ...unrepeated(state, subscription, cseq, context)],
       )
@@ -50,7 +51,7 @@ export const reportDelivery = (state: State, command: ReportDelivery, context: C
         remoteTarget: outcome.remoteTarget,
       })
     }
-    // over a connection, or to where nothing is proven, what is sent now goes elsewhere than this one went
+    // over a connection, or to an unproven target, the next NOTIFY takes another path than this one did
     const isNamed = dialog?.proof === undefined || dialog.proof._tag === "Addresses"
     if (outcome.address !== undefined && dialog !== undefined && isNamed)
       events.push({ _tag: "TargetProven", dialog: dialog.no, address: outcome.address })
@@ -58,7 +59,7 @@ export const reportDelivery = (state: State, command: ReportDelivery, context: C
   }
   const failed: Event = {
     _tag: "NotificationFailed",
-    no,
+    no: id,
     cseq,
     ...failures[outcome._tag],
     ...(outcome._tag === "Refused" ? { status: outcome.status } : {}),
@@ -78,7 +79,7 @@ const failures = {
 
 type Failure = Exclude<ReportDelivery["outcome"], { readonly _tag: "Accepted" | "Unproven" }>
 
-/** What did not leave is told again, as far as may be sent to where nothing is proven now. */
+/** Repeats what was not sent, within what may be sent to a target that is now unproven. */
 const doubted = (
   state: State,
   subscription: Subscription,
@@ -88,7 +89,7 @@ const doubted = (
   const dialog = get(state.dialogs, subscription.dialog)
   const eventPackage = context.packages.find(subscription.packageName)
   if (dialog === undefined || eventPackage === null) return []
-  // doubted already, and told with that in mind
+  // the target was in doubt already when this NOTIFY was issued
   const isAgain = dialog.proof?._tag === "Unproven" && cseq > dialog.proof.since
   const room = dialog.proof?._tag === "Connection" ? dialog.proof.room : (dialog.start.room ?? 0)
   const doubt: readonly Event[] = isUnproven(dialog)
@@ -98,14 +99,17 @@ const doubted = (
   return [...doubt, ...anew(state, subscription, eventPackage, context)]
 }
 
-/** What left in vain is told again: as long as nothing is proven there, without a document, which then follows the 2xx. */
+/**
+ * Repeats a NOTIFY that was sent in vain: without a document as long as the target is unproven; the document then
+ * follows the 2xx.
+ */
 const unrepeated = (
   state: State,
   subscription: Subscription,
   cseq: number,
   context: Context,
 ): readonly Event[] => {
-  // the watcher has sent a SUBSCRIBE since: it lives, and newer NOTIFYs will tell how
+  // the watcher has sent a SUBSCRIBE since, so it is reachable; newer NOTIFYs will show the outcome
   if (cseq <= subscription.heardAt) return catchUp(state, subscription, context)
   const eventPackage = context.packages.find(subscription.packageName)
   return eventPackage === null ? [] : anew(state, subscription, eventPackage, context)
@@ -130,12 +134,12 @@ const consequences = (
   outcome: Failure,
   context: Context,
 ): readonly Event[] => {
-  // the watcher has sent a SUBSCRIBE since: it lives, and newer NOTIFYs will tell how
+  // the watcher has sent a SUBSCRIBE since, so it is reachable; newer NOTIFYs will show the outcome
   if (cseq <= subscription.heardAt) return catchUp(state, subscription, context)
   switch (consequence(outcome, context.limits)) {
     case "ends-dialog":
       return [...values(state.subscriptions)]
-        .filter((one) => one.dialog === subscription.dialog)
+        .filter((candidate) => candidate.dialog === subscription.dialog)
         .sort(byNo)
         .map(ended)
     case "ends-subscription":
@@ -145,7 +149,7 @@ const consequences = (
   }
 }
 
-/** The newest state for a watcher that could not be told earlier; nothing when it has it already. */
+/** The newest state for a watcher that could not be notified earlier; no event if it already has that state. */
 const catchUp = (state: State, subscription: Subscription, context: Context): readonly Event[] => {
   if (subscription.status !== "active" || subscription.dormant || context.inFlight(subscription.no)) return []
   if (!isServedHere(subscription)) return []
@@ -153,7 +157,7 @@ const catchUp = (state: State, subscription: Subscription, context: Context): re
   if (eventPackage === null) return []
   const view = viewFor(state, subscription, eventPackage)
   if (view.digest === subscription.shown) return []
-  // it has waited only for where it goes to be proven
+  // it was only waiting for its target to be proven
   if (subscription.shown === withheldDigest) return [notifyOne(subscription, view, "proof")]
   if (subscription.dueAt !== null) return []
   const until = allowedAt(subscription, eventPackage, context.limits)
@@ -162,8 +166,9 @@ const catchUp = (state: State, subscription: Subscription, context: Context): re
 }
 
 /**
- * What a watcher that did not take a NOTIFY, and stays, is told: the same later when it asked for that, and whatever
- * has changed since; but nothing only because of the failure (RFC 6665 §4.2.2).
+ * What follows for a watcher that did not accept a NOTIFY and keeps its subscription: the same NOTIFY later if it asked
+ * for that, and otherwise only what has changed since, because a failure alone is no reason to repeat (RFC 6665
+ * §4.2.2).
  */
 const afterFailure = (
   state: State,
@@ -185,20 +190,20 @@ const afterFailure = (
   if (outcome._tag === "Refused" && outcome.retryAfter !== null) {
     until = Math.max(from, context.now + Math.max(1, outcome.retryAfter) * 1000)
   } else if (isSilence(outcome) && context.limits.probeSeconds > 0) {
-    // the operator's wish, for phones that sleep: ask again whether it is there
+    // the operator's setting for phones that sleep: try again to find out whether the watcher is still there
     until = Math.max(from, context.now + context.limits.probeSeconds * 1000)
   } else if (isNews) {
     until = Math.max(from, subscription.dueAt ?? 0)
-    // marked as not delivered all the same, so that it is told everything and not only what has changed since
+    // marked as undelivered all the same, so that the next NOTIFY has full state and not only what changed
     if (until <= context.now)
       return [undelivered(subscription, null), notifyOne(subscription, view, "change")]
   }
   return [undelivered(subscription, until)]
 }
 
-const undelivered = ({ no }: Subscription, until: Millis | null): Event => ({
+const undelivered = ({ no: id }: Subscription, until: Millis | null): Event => ({
   _tag: "NotificationsDeferred",
-  to: [no],
+  to: [id],
   until,
   undelivered: true,
 })
@@ -208,14 +213,14 @@ const isSilence = (outcome: ReportDelivery["outcome"]): boolean =>
   outcome._tag === "Unreachable" ||
   (outcome._tag === "Refused" && outcome.status === 408)
 
-/** What one failed NOTIFY does to the subscription and to others in its dialog. */
+/** What a failed NOTIFY means for its subscription and for others in the same dialog. */
 const consequence = (outcome: Failure, limits: Limits): "keeps" | "ends-subscription" | "ends-dialog" => {
   if (outcome._tag !== "Refused") return limits.endSubOnTimeout ? "ends-subscription" : "keeps"
   const { status, retryAfter } = outcome
-  // RFC 3265 §3.2.2: with Retry-After it has not failed; but 481 says that there is nothing to come back to
+  // RFC 3265 §3.2.2: a response with Retry-After is no failure; but after 481 there is no subscription to return to
   if (limits.profile === "3265" && retryAfter !== null && status !== 481) return "keeps"
   if (status === 408) return limits.endSubOnTimeout ? "ends-subscription" : "keeps"
-  // RFC 5057 §5.1: these say that the dialog or its target is gone
+  // RFC 5057 §5.1: these codes mean that the dialog or its target is gone
   if (dialogFatal.has(status)) return "ends-dialog"
   if (usageFatal.has(status)) return "ends-subscription"
   if (limits.profile === "6665") return "keeps"

@@ -1,27 +1,28 @@
 /**
- * What was dropped from the log because it was old: facts in a stream of their own, for they are about the whole log.
+ * What retention has dropped from the log because of its age. These facts have a stream of their own, because they
+ * concern the log as a whole.
  *
- * They are written by whoever drops (`app/retention`), not decided here: nothing that lives depends on them.
+ * They are written by the code that drops (`app/retention`) and not decided here, since no live state depends on them.
  */
 import type { Millis, PackageName, Uri } from "../vocabulary.ts"
 
-/** The stream that says what was dropped; no presentity has such a name. */
+/** The stream of the facts of retention; no presentity can have this name. */
 export const retentionStream = "presently:retention" as Uri
 
-/** How far retention has come. */
+/** How far retention has progressed. */
 export interface Retained {
-  /** Decisions older than this are gone; 0: none. */
+  /** Decisions older than this have been dropped; 0: none. */
   readonly before: Millis
-  /** Of decisions up to this position some are gone; 0: none. */
+  /** Some of the decisions up to this position have been dropped; 0: none. */
   readonly position: number
-  /** Of whoever dropped them, over `droppedText`; absent: nobody signed that. */
+  /** The signature over `droppedText` by the server that dropped them. Absent: it was not signed. */
   readonly signature?: string
   readonly documents: readonly RetainedDocuments[]
-  /** What those are called who were erased; absent: nobody was. */
+  /** The pseudonyms of the persons who were erased. Absent: nobody was. */
   readonly erased?: readonly Uri[]
 }
 
-/** Documents of a package that are older than that are gone. */
+/** Documents of one package that are older than a given instant have been dropped. */
 export interface RetainedDocuments {
   readonly packageName: PackageName
   readonly before: Millis
@@ -41,7 +42,7 @@ export const withLogDropped = (
   ...(erased === undefined ? {} : { erased }),
 })
 
-/** Whoever is erased twice, because the first attempt was cut off, is one. */
+/** A person whose erasure was interrupted and repeated is listed once. */
 export const withPersonErased = (retained: Retained, standIn: Uri): Retained => {
   const { erased = [] } = retained
   return erased.includes(standIn) ? retained : { ...retained, erased: [...erased, standIn] }
@@ -53,17 +54,17 @@ export const withDocumentsDropped = (
 ): Retained => ({
   ...retained,
   documents: [
-    ...retained.documents.filter((one) => one.packageName !== packageName),
+    ...retained.documents.filter((documents) => documents.packageName !== packageName),
     { packageName, before, ...signed(signature) },
-  ].sort((one, other) => (one.packageName < other.packageName ? -1 : 1)),
+  ].sort((left, right) => (left.packageName < right.packageName ? -1 : 1)),
 })
 
 const signed = (signature: string | undefined) => (signature === undefined ? {} : { signature })
 
-/** What is signed of decisions that were dropped. */
+/** The signed text about dropped decisions. */
 export const droppedText = ({ before, position }: Pick<Retained, "before" | "position">): string =>
   `presently dropped 1\nbefore ${before}\nposition ${position}\n`
 
-/** What is signed of documents that were dropped. */
+/** The signed text about dropped documents. */
 export const droppedDocumentsText = ({ packageName, before }: RetainedDocuments): string =>
   `presently dropped documents 1\npackage ${packageName}\nbefore ${before}\n`

@@ -1,9 +1,10 @@
 /**
- * Sharing tags: which of several servers looks after a subscription. Where its tag is not active a subscription is parked:
- * SUBSCRIBE is answered as ever, but nothing changes, ends or is told of it by time, by PUBLISH or by rules.
+ * Sharing tags: which of several servers is responsible for a subscription. While its tag is not active here, a
+ * subscription is on standby: SUBSCRIBE is answered as usual, but nothing changes, ends or is notified because of time,
+ * PUBLISH or rules.
  *
- * What the tags are here stands in one stream of its own; each presentity that has subscriptions with a tag is told when it
- * changes hands, so that what follows is a fact of that presentity.
+ * The state of the tags has a stream of its own. Each presentity with subscriptions of a tag is told when the tag is
+ * switched, so that the consequences are facts of that presentity.
  */
 import { get, values } from "../table.ts"
 import type { Uri } from "../vocabulary.ts"
@@ -18,10 +19,10 @@ import type { State } from "./state.ts"
 import { add, addAll } from "./transition.ts"
 import type { Draft } from "./transition.ts"
 
-/** The stream that says what the tags are; no presentity has such a name. */
+/** The stream of the sharing tags; no presentity can have this name. */
 export const sharingTagsStream = "presently:sharing-tags" as Uri
 
-/** A tag becomes active or backup here; its epoch rises, so that whoever had it before can be told apart. */
+/** Makes a tag active or backup on this server. Its epoch rises, so that the previous holder can be recognized. */
 export const setSharingTag = (state: State, { tag, role }: SetSharingTag): Outcome => {
   const present = get(state.sharingTags, tag)
   if (present?.role === role) return done([])
@@ -29,8 +30,8 @@ export const setSharingTag = (state: State, { tag, role }: SetSharingTag): Outco
 }
 
 /**
- * Parks the subscriptions of a tag, or takes them up again: what fell due meanwhile is decided, rules are asked again, and
- * watchers are told what has changed.
+ * Puts the subscriptions of a tag on standby, or serves them again: whatever fell due meanwhile is decided, the rules
+ * are evaluated again, and watchers are notified of what has changed.
  */
 export const switchSharingTag = (draft: Draft, command: SwitchSharingTag, context: Context): Answer => {
   const { tag, role, epoch } = command

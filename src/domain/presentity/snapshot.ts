@@ -1,11 +1,11 @@
 /**
- * A state as plain JSON and back. A snapshot only saves folding: `thaw(freeze(state))` is `state`.
+ * Converts a state to plain JSON and back. A snapshot only saves folding: `thaw(freeze(state))` is `state`.
  */
 import { emptyTable, entries, setAll, size, values } from "../table.ts"
 import type { Table } from "../table.ts"
 import type { Body, DialogNo, EntityTag, PackageName, SubscriptionNo, Uri } from "../vocabulary.ts"
 import type { Retained } from "./retention.ts"
-import { byNo, verdictKey } from "./state.ts"
+import { byNo, countTemplates, verdictKey } from "./state.ts"
 import type {
   TerminatedWatcher,
   Dialog,
@@ -20,13 +20,13 @@ import type {
 } from "./state.ts"
 import { countUnproven } from "./targets.ts"
 
-/** Fields are only ever added; a change of meaning takes a new `shape` and an upcast where snapshots are read. */
+/** Fields are only ever added; a change of meaning needs a new `shape` and an upcaster where snapshots are read. */
 export interface Snapshot {
   readonly shape: 1
   readonly presentity: Uri
   readonly version: number
   readonly decidedAt: number
-  /** Absent: the clock said the same. */
+  /** Absent: 0, the clock and the chronology of the stream agree. */
   readonly behind?: number
   readonly publications: readonly (readonly [PackageName, readonly Publication[]])[]
   /** Absent: none. */
@@ -52,10 +52,10 @@ export const freeze = (state: State): Snapshot => ({
   decidedAt: state.decidedAt,
   ...(state.behind === 0 ? {} : { behind: state.behind }),
   publications: [...entries(state.publications)]
-    .sort(([one], [other]) => (one < other ? -1 : 1))
+    .sort(([left], [right]) => (left < right ? -1 : 1))
     .map(([name, publications]) => [
       name,
-      [...values(publications)].sort((one, other) => one.createdIn - other.createdIn),
+      [...values(publications)].sort((left, right) => left.createdIn - right.createdIn),
     ]),
   ...(size(state.hardState) === 0 ? {} : { hardState: byName(state.hardState) }),
   subscriptions: [...values(state.subscriptions)].sort(byNo),
@@ -64,9 +64,9 @@ export const freeze = (state: State): Snapshot => ({
   ...(size(state.verdicts) === 0
     ? {}
     : {
-        verdicts: byName(state.verdicts).map(([, one]) => one),
+        verdicts: byName(state.verdicts).map(([, verdict]) => verdict),
       }),
-  ...(size(state.sharingTags) === 0 ? {} : { sharingTags: byName(state.sharingTags).map(([, one]) => one) }),
+  ...(size(state.sharingTags) === 0 ? {} : { sharingTags: byName(state.sharingTags).map(([, tag]) => tag) }),
   ...(state.retained === null ? {} : { retained: state.retained }),
   watchersChangedIn: byName(state.watchersChangedIn),
   departed: inOrder(state.departed),
@@ -84,49 +84,53 @@ export const thaw = (snapshot: Snapshot): State => ({
       name,
       setAll(
         emptyTable<EntityTag, Publication>(),
-        publications.map((one) => [one.entityTag, one]),
+        publications.map((publication) => [publication.entityTag, publication]),
       ),
     ]),
   ),
   hardState: setAll(emptyTable<PackageName, Body>(), snapshot.hardState ?? []),
   subscriptions: setAll(
     emptyTable<SubscriptionNo, Subscription>(),
-    snapshot.subscriptions.map((one) => [one.no, one]),
+    snapshot.subscriptions.map((subscription) => [subscription.no, subscription]),
   ),
   waiting: setAll(
     emptyTable<SubscriptionNo, Waiting>(),
-    snapshot.waiting.map((one) => [one.no, one]),
+    snapshot.waiting.map((waiting) => [waiting.no, waiting]),
   ),
   rules: setAll(emptyTable<PackageName, Rules>(), snapshot.rules),
   verdicts: setAll(
     emptyTable<string, Verdict>(),
-    (snapshot.verdicts ?? []).map((one) => [verdictKey(one.packageName, one.watcher), one]),
+    (snapshot.verdicts ?? []).map((verdict) => [verdictKey(verdict.packageName, verdict.watcher), verdict]),
   ),
   sharingTags: setAll(
     emptyTable<string, SharingTag>(),
-    (snapshot.sharingTags ?? []).map((one) => [one.tag, one]),
+    (snapshot.sharingTags ?? []).map((tag) => [tag.tag, tag]),
   ),
   retained: snapshot.retained ?? null,
   watchersChangedIn: setAll(emptyTable<PackageName, number>(), snapshot.watchersChangedIn),
   departed: setAll(
     emptyTable<SubscriptionNo, TerminatedWatcher>(),
-    snapshot.departed.map((one) => [one.no, one]),
+    snapshot.departed.map((terminated) => [terminated.no, terminated]),
   ),
   dialogs: setAll(
     emptyTable<DialogNo, Dialog>(),
-    snapshot.dialogs.map((one) => [one.no, one]),
+    snapshot.dialogs.map((dialog) => [dialog.no, dialog]),
   ),
   unproven: countUnproven(snapshot.dialogs),
+  winfoSubscriptions: countTemplates(snapshot.subscriptions),
 })
 
-/** Versions from one landmark of a stream to the next. */
+/** The number of versions between two periodic snapshots (landmarks) of a stream. */
 export const landmarkEvery = 500
 
-/** Whether a state is kept for good, so that whoever wants an instant near it need not fold from the beginning. */
+/**
+ * Whether the state at this version is kept for good, so that a question about an instant near it need not fold from
+ * the beginning.
+ */
 export const isLandmark = (version: number): boolean => version > 0 && version % landmarkEvery === 0
 
 const inOrder = <V extends { readonly no: number }>(table: Table<number, V>): readonly V[] =>
   [...values(table)].sort(byNo)
 
 const byName = <V>(table: Table<PackageName, V>): readonly (readonly [PackageName, V])[] =>
-  [...entries(table)].sort(([one], [other]) => (one < other ? -1 : 1))
+  [...entries(table)].sort(([left], [right]) => (left < right ? -1 : 1))

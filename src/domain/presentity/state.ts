@@ -5,7 +5,7 @@
  */
 import type { WatcherEvent } from "../packages/event-package.ts"
 import type { Private } from "../privacy.ts"
-import { emptyTable, get, size, values } from "../table.ts"
+import { each, emptyTable, get, size } from "../table.ts"
 import type { Table } from "../table.ts"
 import { invariant } from "../vocabulary.ts"
 import type {
@@ -57,6 +57,8 @@ export interface State {
   readonly dialogs: Table<DialogNo, Dialog>
   /** How many of them go where no NOTIFY was answered yet. */
   readonly unproven: number
+  /** How many subscriptions there are to watcher information: most presentities have none, and nothing is looked for then. */
+  readonly winfoSubscriptions: number
   /**
    * Decisions are missing before this state, so that it need not know what later ones name: the oldest part of the log was
    * dropped, or one of its decisions cannot be read. In memory only; absent: it is whole.
@@ -212,6 +214,7 @@ export const initial = (presentity: Uri): State => ({
   departed: emptyTable(),
   dialogs: emptyTable(),
   unproven: 0,
+  winfoSubscriptions: 0,
 })
 
 /** Nothing lives and nothing is in force: such a state needs no deadline, no snapshot and no memory. */
@@ -258,22 +261,27 @@ export const audience = (state: State, event: NotificationsIssued): readonly Sub
     }
     return found
   }
-  const except = event.except.length === 0 ? null : new Set(event.except)
-  return servedHere(state, event.packageName).filter((one) => except === null || !except.has(one.no))
+  const served = servedHere(state, event.packageName)
+  if (event.except.length === 0) return served
+  const except = new Set(event.except)
+  return served.filter(({ no }) => !except.has(no))
 }
 
 /** Active subscriptions to one package, by number. O(subscriptions of the presentity). */
 export const activeSubscriptions = (state: State, packageName: PackageName): Subscription[] => {
   const found: Subscription[] = []
-  for (const subscription of values(state.subscriptions)) {
+  // a table is in order of its keys, and these are the numbers
+  each(state.subscriptions, (subscription) => {
     if (subscription.packageName === packageName && subscription.status === "active") found.push(subscription)
-  }
-  return found.sort(byNo)
+  })
+  return found
 }
 
 /** Active subscriptions to one package that this server looks after, by number: those that are told of changes. */
-export const servedHere = (state: State, packageName: PackageName): Subscription[] =>
-  activeSubscriptions(state, packageName).filter(isServedHere)
+export const servedHere = (state: State, packageName: PackageName): Subscription[] => {
+  const active = activeSubscriptions(state, packageName)
+  return active.every(isServedHere) ? active : active.filter(isServedHere)
+}
 
 /** Whether this server looks after a subscription, or another one that has its sharing tag. */
 export const isServedHere = ({ parked }: Pick<Subscription, "parked">): boolean => parked !== true
@@ -286,5 +294,12 @@ export const byNo = (left: { readonly no: SubscriptionNo }, right: { readonly no
 export const templateOf = (packageName: PackageName): PackageName => `${packageName}${templateSuffix}`
 
 export const isTemplate = (packageName: PackageName): boolean => packageName.endsWith(templateSuffix)
+
+/** Of these the state counts how many are to watcher information (`winfoSubscriptions`). */
+export const countTemplates = (subscriptions: readonly Pick<Subscription, "packageName">[]): number => {
+  let count = 0
+  for (const { packageName } of subscriptions) if (isTemplate(packageName)) count++
+  return count
+}
 
 const templateSuffix = ".winfo"

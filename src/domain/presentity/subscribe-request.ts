@@ -1,5 +1,5 @@
 /**
- * What a SUBSCRIBE asks for: whose request it is, what it may have, and what the package has against it.
+ * What a SUBSCRIBE asks for: whose request it is, what can be granted, and the package's objections.
  */
 import type { EventPackage } from "../packages/event-package.ts"
 import { isHeaderValue } from "../vocabulary.ts"
@@ -16,23 +16,23 @@ import { counts } from "./view.ts"
 import { watchingAs } from "./watching.ts"
 
 /**
- * The request with the watcher that it is of: proxies mostly say who it is when a dialog begins, and pass on what comes
- * within it as it is. Somebody who knows the tags of a dialog but comes another way is not believed so.
+ * The request with its watcher. Proxies usually assert the identity when a dialog begins and pass on later requests in
+ * it unchanged. A sender that knows the tags of a dialog but arrives by another path is not trusted in this way.
  */
 export const withWatcher = (
   request: Resubscribe,
   { start }: Dialog,
   usages: readonly Subscription[],
 ): Resubscribe => {
-  const [one] = usages
-  if (one !== undefined && request.also?.includes(one.watcher) === true)
-    return { ...request, watcher: one.watcher }
-  if (request.through === undefined || one === undefined) return request
+  const [subscription] = usages
+  if (subscription !== undefined && request.also?.includes(subscription.watcher) === true)
+    return { ...request, watcher: subscription.watcher }
+  if (request.through === undefined || subscription === undefined) return request
   const host = start.source.slice(0, Math.max(0, start.source.lastIndexOf(":")))
-  return host === "" || host === request.through ? { ...request, watcher: one.watcher } : request
+  return host === "" || host === request.through ? { ...request, watcher: subscription.watcher } : request
 }
 
-/** Of several addresses of a watcher that which the presentity belongs to. Nothing new for one that has one. */
+/** Of the watcher's several addresses, the one to which the presentity belongs. A watcher with one address keeps it. */
 export const byOwnAddress = (
   state: State,
   request: Subscribe,
@@ -44,34 +44,33 @@ export const byOwnAddress = (
   return watcher === request.watcher ? request : { ...request, watcher }
 }
 
-export interface Asked {
+export interface SubscribeTerms {
   readonly eventPackage: EventPackage
-  /** As announced in the 2xx; the operator's grace comes on top. */
+  /** As announced in the 2xx response; the operator's grace period is added to it. */
   readonly granted: Seconds
   readonly rates: Rates | null
   readonly suppressIfMatch: string | undefined
-  /** Null: the request does not say any. */
+  /** Null: the request does not state one. */
   readonly argument: string | null
   readonly sharingTag: string | undefined
-  /** Undefined: all that the package sends. */
+  /** Undefined: everything that the package sends. */
   readonly accept: readonly string[] | undefined
 }
 
-/** The checks that do not depend on who asks. */
-export const validate = (command: Subscribe | Resubscribe, context: Context): Asked | Rejection => {
+/** The checks that do not depend on who sends the request. */
+export const validate = (command: Subscribe | Resubscribe, context: Context): SubscribeTerms | Rejection => {
   const { limits, packages } = context
   const eventPackage = command.packageName === null ? null : packages.find(command.packageName)
   if (eventPackage === null) return badEvent(context)
   if (command.bodyFault !== null) return command.bodyFault
   const { accept } = command
-  // no document will ever be sent that could be of a wrong type
+  // no document will ever be sent, so none can have a wrong type
   const isShowable = eventPackage.produces.length === 0 || accept === null
   if (!isShowable && !eventPackage.produces.some((type) => isAccepted(type, accept))) {
     return { _tag: "NotAcceptable", status: 406, accept: eventPackage.produces }
   }
   const wanted = command.expires ?? eventPackage.defaultExpires
-  // RFC 3265 §3.1.6.1: an hour or more is never too brief
-  // and what the package itself takes for long enough is that
+  // RFC 3265 §3.1.6.1: an hour or more is never too brief; neither is the default lifetime of the package
   const minExpires = Math.min(limits.minExpiresSubscribe, eventPackage.defaultExpires)
   if (wanted > 0 && wanted < 3600 && wanted < minExpires) {
     return { _tag: "IntervalTooBrief", status: 423, minExpires }
@@ -93,14 +92,14 @@ export const validate = (command: Subscribe | Resubscribe, context: Context): As
 }
 
 /**
- * What the package has against the request.
+ * The package's objection to the request; null: it has none.
  *
- * @param present the subscription that it refreshes or ends; null: it begins one, or asks once
+ * @param present the subscription that the request refreshes or ends; null: it creates one, or is a fetch
  */
 export const refusalOf = (
   state: State,
   command: Subscribe | Resubscribe,
-  { eventPackage, granted, argument }: Asked,
+  { eventPackage, granted, argument }: SubscribeTerms,
   { handling }: Authorization,
   present: Subscription | null,
 ): Rejection | null => {
@@ -113,15 +112,18 @@ export const refusalOf = (
     watcher: command.watcher,
     expires: granted,
     argument: argument ?? present?.argument ?? null,
-    // who takes nothing is in nobody's way, and does not learn what others have
+    // a request that takes nothing conflicts with nobody, and does not learn what others hold
     others:
       handling === "allow"
         ? activeSubscriptions(state, eventPackage.name)
-            .filter((one) => one.no !== present?.no && counts(one))
-            .map((one) => ({ watcher: one.watcher, argument: one.argument ?? null }))
+            .filter((subscription) => subscription.no !== present?.no && counts(subscription))
+            .map((subscription) => ({
+              watcher: subscription.watcher,
+              argument: subscription.argument ?? null,
+            }))
         : [],
   })
 }
 
-/** @source RFC 5839 §5.2 */
-export const isDormant = ({ suppressIfMatch }: Asked): boolean => suppressIfMatch === "*"
+/** Whether the watcher wants no documents for now (RFC 5839 §5.2). */
+export const isDormant = ({ suppressIfMatch }: SubscribeTerms): boolean => suppressIfMatch === "*"

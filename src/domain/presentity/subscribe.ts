@@ -1,28 +1,21 @@
 /**
- * SUBSCRIBE decisions: create, refresh, end and fetch (RFC 3265 §3.1, RFC 6665 §4.2.1).
+ * Decisions on SUBSCRIBE: create, refresh, end and fetch (RFC 3265 §3.1, RFC 6665 §4.2.1).
  *
- * Checks come in one fixed order: dialog (481), CSeq (500), event package (489), body (415), Accept (406),
- * lifetime (423), policy (403), what the package checks (400, 403, 480). What is accepted causes exactly one NOTIFY at once.
+ * The order of checks is fixed: dialog (481), CSeq (500), event package (489), body (415), Accept (406), lifetime
+ * (423), policy (403), and the checks of the package (400, 403, 480). Every accepted request causes exactly one
+ * immediate NOTIFY.
  */
 import type { EventPackage } from "../packages/event-package.ts"
 import { privacyOf } from "../privacy.ts"
 import { get, size, values } from "../table.ts"
 import { invariant } from "../vocabulary.ts"
 import type { Seconds, Uri } from "../vocabulary.ts"
-import {
-  authorizeWatcher,
-  blocked,
-  decidedBy,
-  giveUpAt,
-  mayWait,
-  statusOf,
-  supersededWaiting,
-} from "./authorize.ts"
+import { authorizeWatcher, blocked, decidedBy, statusOf } from "./authorize.ts"
 import type { Authorization } from "./authorize.ts"
 import type { Answer, Rejection, Resubscribe, Subscribe } from "./commands.ts"
 import type { Context } from "./context.ts"
 import { accepted, rejected } from "./decision.ts"
-import type { Event, Status, SubscriptionCreated, SubscriptionTerminated } from "./events.ts"
+import type { Event, Status, SubscriptionCreated } from "./events.ts"
 import { sameRanges } from "./media-types.ts"
 import { hasAlready } from "./notification-tags.ts"
 import { bodiless, notifyOne, viewFor } from "./notify.ts"
@@ -31,10 +24,11 @@ import { notAuthorized, tooMany } from "./rejections.ts"
 import { verdictKey } from "./state.ts"
 import type { Dialog, State, Subscription } from "./state.ts"
 import { byOwnAddress, isDormant, refusalOf, validate, withWatcher } from "./subscribe-request.ts"
-import type { Asked } from "./subscribe-request.ts"
+import type { SubscribeTerms } from "./subscribe-request.ts"
 import { isSameHop } from "./targets.ts"
 import { add, addAll, append, begin } from "./transition.ts"
 import type { Draft } from "./transition.ts"
+import { giveUpAt, mayWait, supersededBy, supersededWaiting, timedOut } from "./waiting.ts"
 
 /**
  * A SUBSCRIBE outside any dialog: a new subscription, or, with Expires 0, a fetch.
@@ -45,15 +39,15 @@ import type { Draft } from "./transition.ts"
  */
 export const subscribe = (draft: Draft, request: Subscribe, context: Context): Answer => {
   const state = draft.before
-  const asked = validate(request, context)
-  if ("status" in asked) return rejected(asked)
-  const command = byOwnAddress(state, request, asked.eventPackage, context)
-  const authorization = authorizationOf(state, command, asked.eventPackage, context)
+  const terms = validate(request, context)
+  if ("status" in terms) return rejected(terms)
+  const command = byOwnAddress(state, request, terms.eventPackage, context)
+  const authorization = authorizationOf(state, command, terms.eventPackage, context)
   if (authorization.handling === "block") return rejected(notAuthorized)
-  const refusal = refusalOf(state, command, asked, authorization, null)
+  const refusal = refusalOf(state, command, terms, authorization, null)
   if (refusal !== null) return rejected(refusal)
-  if (isFull(state, asked, context)) return rejected(tooMany("watchers", context))
-  return create(draft, asked, authorization, context, {
+  if (isFull(state, terms, context)) return rejected(tooMany("watchers", context))
+  return create(draft, terms, authorization, context, {
     eventId: command.eventId,
     watcher: command.watcher,
     dialog: state.version + 1,
@@ -64,8 +58,8 @@ export const subscribe = (draft: Draft, request: Subscribe, context: Context): A
 }
 
 /**
- * A SUBSCRIBE inside a dialog: refresh or end of the subscription with this package and `id`, or, when the dialog has
- * none such, a further subscription in it.
+ * A SUBSCRIBE inside a dialog: a refresh or the end of the subscription with this package and `id`, or, if the dialog
+ * has no such subscription, a further one in the same dialog.
  *
  * @source RFC 3265 §3.1.4.2, §3.1.6.4; RFC 3261 §12.2.2
  * @rejects CallDoesNotExist (481), OutOfOrder (500), and those of `subscribe`
@@ -76,47 +70,47 @@ export const resubscribe = (draft: Draft, request: Resubscribe, context: Context
   const dialog = dialogNo === null ? undefined : get(state.dialogs, dialogNo)
   if (dialog === undefined) return rejected({ _tag: "CallDoesNotExist", status: 481 })
   if (request.cseq <= dialog.remoteCseq) return rejected({ _tag: "OutOfOrder", status: 500 })
-  const asked = validate(request, context)
-  if ("status" in asked) return rejected(asked)
+  const terms = validate(request, context)
+  if ("status" in terms) return rejected(terms)
   const usages = usagesOf(state, dialog)
   const command = withWatcher(request, dialog, usages)
-  // whoever holds a dialog's tags but says to be somebody else does not own it
+  // a sender that knows the tags of a dialog but claims another identity does not own it
   if (usages.some(({ watcher }) => watcher !== command.watcher)) return rejected(notAuthorized)
   const subscription = usages.find(
-    ({ packageName, eventId }) => packageName === asked.eventPackage.name && eventId === command.eventId,
+    ({ packageName, eventId }) => packageName === terms.eventPackage.name && eventId === command.eventId,
   )
-  const authorization = authorizationOf(state, command, asked.eventPackage, context)
-  const refusal = refusalOf(state, command, asked, authorization, subscription ?? null)
+  const authorization = authorizationOf(state, command, terms.eventPackage, context)
+  const refusal = refusalOf(state, command, terms, authorization, subscription ?? null)
   if (refusal !== null && authorization.handling !== "block") return rejected(refusal)
   if (subscription !== undefined)
-    return refresh(draft, { command, asked, dialog, subscription, authorization }, context)
-  // what is there goes on as it is; for more somebody has to be named
+    return refresh(draft, { command, terms, dialog, subscription, authorization }, context)
+  // existing subscriptions continue unchanged; a further one needs an identified watcher
   const isNamed = command.watcher === request.watcher || request.also?.includes(command.watcher) === true
-  const refused = furtherRefusal(asked, authorization, isNamed, context)
+  const refused = furtherRefusal(terms, authorization, isNamed, context)
   if (refused !== null) return rejected(refused)
-  if (isFull(state, asked, context)) return rejected(tooMany("watchers", context))
+  if (isFull(state, terms, context)) return rejected(tooMany("watchers", context))
   const moved = movedTarget(dialog, command)
   const proof = roomAfter(dialog, command, moved)
   if (moved !== null || proof.room !== undefined) {
     const remoteTarget = moved ?? dialog.remoteTarget
     add(draft, { _tag: "RemoteTargetChanged", dialog: dialog.no, remoteTarget, ...proof })
   }
-  return create(draft, asked, authorization, context, {
+  return create(draft, terms, authorization, context, {
     eventId: command.eventId,
     watcher: command.watcher,
     dialog: dialog.no,
     start: null,
     remoteCseq: command.cseq,
-    // one dialog is one phone: who is not named in one subscription of it is not in another
+    // a dialog belongs to one phone: a watcher that is anonymous in one subscription of it is so in all
     ...((command.private ?? usages.some((usage) => usage.private === true))
       ? { private: true as const }
       : {}),
   })
 }
 
-/** What stands against a further subscription in a dialog; null: nothing. */
+/** The objection to a further subscription in a dialog; null: there is none. */
 const furtherRefusal = (
-  { granted }: Asked,
+  { granted }: SubscribeTerms,
   { handling }: Authorization,
   isNamed: boolean,
   { limits }: Context,
@@ -128,73 +122,73 @@ const furtherRefusal = (
   return handling === "block" ? notAuthorized : null
 }
 
-/** Whether there are as many watchers as there may be; who only asks once takes no place. */
-const isFull = (state: State, { granted }: Asked, { limits }: Context): boolean =>
+/** Whether the maximum number of watchers is reached; a fetch takes no place. */
+const isFull = (state: State, { granted }: SubscribeTerms, { limits }: Context): boolean =>
   granted !== 0 && size(state.subscriptions) >= limits.subscriptionsMax
 
-/** A new subscription, and, when nothing was granted, its end in the same breath. */
+/** A new subscription; a fetch also ends it in the same decision. */
 const create = (
   draft: Draft,
-  asked: Asked,
+  terms: SubscribeTerms,
   authorization: Authorization,
   context: Context,
   who: Pick<SubscriptionCreated, "eventId" | "watcher" | "dialog" | "start" | "remoteCseq" | "private">,
 ): Answer => {
   const { before } = draft
-  const { eventPackage } = asked
+  const { eventPackage } = terms
   const { handling, matched, forced } = authorization
-  const fetches = asked.granted === 0
-  const no = before.version + 1
+  const fetches = terms.granted === 0
+  const id = before.version + 1
   const status = statusOf(handling)
-  // RFC 3857 §4.7.1: whoever asks again no longer waits from the last time
+  // RFC 3857 §4.7.1: a watcher that subscribes again no longer waits from an earlier attempt
   addAll(draft, supersededWaiting(before, { packageName: eventPackage.name, ...who }))
   const begun: SubscriptionCreated = {
     _tag: "SubscriptionCreated",
-    no,
+    no: id,
     packageName: eventPackage.name,
     status,
     polite: handling === "polite-block",
     matched,
     ...(forced ? { forced } : {}),
     ...decidedBy(authorization),
-    ...(asked.rates === null ? {} : { rates: asked.rates }),
-    // who only asks takes nothing
-    ...(asked.argument === null || fetches ? {} : { argument: asked.argument }),
-    ...(asked.accept === undefined ? {} : { accept: asked.accept }),
-    ...sharingTagFields(asked.sharingTag, context),
+    ...(terms.rates === null ? {} : { rates: terms.rates }),
+    // a fetch takes no resource
+    ...(terms.argument === null || fetches ? {} : { argument: terms.argument }),
+    ...(terms.accept === undefined ? {} : { accept: terms.accept }),
+    ...sharingTagFields(terms.sharingTag, context),
     giveUpAt: status === "pending" && !fetches ? giveUpAt(context) : null,
-    expiresAt: fetches ? context.now : deadline(asked.granted, context),
+    expiresAt: fetches ? context.now : deadline(terms.granted, context),
     ...who,
   }
-  addCreated(draft, begun, asked)
-  const subscription = get(draft.after.subscriptions, no)
+  addCreated(draft, begun, terms)
+  const subscription = get(draft.after.subscriptions, id)
   invariant(subscription !== undefined, "a subscription begins in a dialog that is there")
-  const answer = subscribed(asked, status, context)
+  const answer = subscribed(terms, status, context)
   if (fetches) {
     const waitsUntil = status === "pending" && mayWait(before, context) ? giveUpAt(context) : null
-    add(draft, { _tag: "SubscriptionTerminated", no, reason: "timeout", silent: false, waitsUntil })
+    add(draft, { _tag: "SubscriptionTerminated", no: id, reason: "timeout", silent: false, waitsUntil })
     return answer
   }
   const view = viewFor(draft.after, subscription, eventPackage)
   const notify = notifyOne(subscription, view, "subscribe")
-  // RFC 5839 §6.2: outside a dialog the NOTIFY always goes, only its body may be spared
-  const isKnown = hasAlready(asked.suppressIfMatch, subscription, eventPackage, view)
+  // RFC 5839 §6.2: outside a dialog the NOTIFY is always sent; only its body may be omitted
+  const isKnown = hasAlready(terms.suppressIfMatch, subscription, eventPackage, view)
   add(draft, isKnown ? bodiless(notify) : notify)
   return answer
 }
 
 /**
- * The beginning of a subscription. It is said with it when the watcher wants none of the documents that it brings: none at all
- * (`Suppress-If-Match: *`), or, where it only asks, not the one that it has already.
+ * Adds the creation of a subscription. It is marked `dormant` if the watcher wants none of the documents that it would
+ * bring: none at all (`Suppress-If-Match: *`), or, in a fetch, not the one that it already has.
  */
-const addCreated = (draft: Draft, begun: SubscriptionCreated, asked: Asked): void => {
-  const { granted, suppressIfMatch, eventPackage } = asked
+const addCreated = (draft: Draft, begun: SubscriptionCreated, terms: SubscribeTerms): void => {
+  const { granted, suppressIfMatch, eventPackage } = terms
   const isConditional = granted === 0 && suppressIfMatch !== undefined
-  if (isDormant(asked) || !isConditional) {
-    add(draft, isDormant(asked) ? { ...begun, dormant: true } : begun)
+  if (isDormant(terms) || !isConditional) {
+    add(draft, isDormant(terms) ? { ...begun, dormant: true } : begun)
     return
   }
-  // which document it would be sent shows only with it
+  // which document it would be sent is known only once it exists
   const trial = begin(draft.after, draft.now)
   add(trial, begun)
   const subscription = get(trial.after.subscriptions, begun.no)
@@ -212,61 +206,61 @@ const sharingTagFields = (
   return isTagActive?.(sharingTag) === false ? { sharingTag, parked: true } : { sharingTag }
 }
 
-/** A SUBSCRIBE within a dialog, and the subscription that it is about. */
+/** A SUBSCRIBE within a dialog, and the subscription that it concerns. */
 interface Refresh {
   readonly command: Resubscribe
-  readonly asked: Asked
+  readonly terms: SubscribeTerms
   readonly dialog: Dialog
   readonly subscription: Subscription
   readonly authorization: Authorization
 }
 
-/** Refresh, or, with Expires 0, the end. Rules are asked again first (RFC 3265 §3.1.6.4). */
+/** Refreshes a subscription, or ends it with Expires 0. The rules are evaluated first (RFC 3265 §3.1.6.4). */
 const refresh = (draft: Draft, request: Refresh, context: Context): Answer => {
-  const { asked, subscription, authorization } = request
+  const { terms, subscription, authorization } = request
   const { before } = draft
-  const { no } = subscription
+  const { no: id } = subscription
   const { handling, matched } = authorization
   if (handling === "block") {
-    add(draft, blocked(no, authorization))
+    add(draft, blocked(id, authorization))
     return rejected(notAuthorized)
   }
   const status = statusOf(handling)
   const polite = handling === "polite-block"
-  const isEnd = asked.granted === 0
-  // of two waiting records of one watcher the newer stays
+  const isEnd = terms.granted === 0
+  // the newer of two waiting records of one watcher remains
   if (isEnd) addAll(draft, supersededBy(before, subscription, status))
   changeStatus(draft, request, context)
   renew(draft, request, context)
-  // as if only the rules had been asked again: what the watcher knows is not what it would be sent without them
+  // as if only the rules had been evaluated again: what the watcher has is not what it would be sent without them
   const { accept: _, ...kept } = subscription
-  const takes = asked.accept === undefined ? {} : { accept: asked.accept }
+  const takes = terms.accept === undefined ? {} : { accept: terms.accept }
   const treated: Subscription = { ...kept, ...takes, status, polite, matched }
-  const due = viewFor(before, treated, asked.eventPackage)
-  const isKnown = hasAlready(asked.suppressIfMatch, treated, asked.eventPackage, due)
-  // RFC 5839 §6.3: a change of the subscription itself is said all the same
+  const due = viewFor(before, treated, terms.eventPackage)
+  const isKnown = hasAlready(terms.suppressIfMatch, treated, terms.eventPackage, due)
+  // RFC 5839 §6.3: a change of the subscription itself is notified all the same
   const isQuiet = isKnown && subscription.status === status
   if (isEnd) {
     const end = timedOut(before, { ...subscription, status }, context)
     add(draft, isQuiet ? { ...end, silent: true } : end)
-    return isQuiet ? quiet(asked) : subscribed(asked, status, context)
+    return isQuiet ? quiet(terms) : subscribed(terms, status, context)
   }
   if (isQuiet) {
-    if (!isDormant(asked) && subscription.shown !== due.digest) add(draft, known(treated, due.digest))
-    return quiet(asked)
+    if (!isDormant(terms) && subscription.shown !== due.digest) add(draft, known(treated, due.digest))
+    return quiet(terms)
   }
-  const renewed = get(draft.after.subscriptions, no) ?? subscription
-  const view = viewFor(draft.after, renewed, asked.eventPackage)
-  if (view.body === null && view.headers === undefined && status === "active" && context.inFlight(no)) {
-    // the NOTIFY on its way may have been the one that said that nothing is left, and may be lost
-    add(draft, { _tag: "NotificationsDeferred", to: [no], until: null, undelivered: true })
+  const renewed = get(draft.after.subscriptions, id) ?? subscription
+  const view = viewFor(draft.after, renewed, terms.eventPackage)
+  if (view.body === null && view.headers === undefined && status === "active" && context.inFlight(id)) {
+    // the NOTIFY under way may be the one that reported the empty state, and may be lost
+    add(draft, { _tag: "NotificationsDeferred", to: [id], until: null, undelivered: true })
   }
   const notify = notifyOne(renewed, view, "subscribe")
   add(draft, isKnown ? bodiless(notify) : notify)
-  return subscribed(asked, status, context)
+  return subscribed(terms, status, context)
 }
 
-/** What is decided on the watcher now, where that is not what was decided before. */
+/** Adds the new treatment of the watcher if it differs from the previous one. */
 const changeStatus = (draft: Draft, { subscription, authorization }: Refresh, context: Context): void => {
   const { handling, matched, forced, unread } = authorization
   const status = statusOf(handling)
@@ -286,49 +280,36 @@ const changeStatus = (draft: Draft, { subscription, authorization }: Refresh, co
     matched,
     ...(forced ? { forced } : {}),
     ...decidedBy(authorization),
-    // a refresh does not make the time to decide longer (RFC 3857 §4.7.1)
+    // a refresh does not extend the time for a decision (RFC 3857 §4.7.1)
     giveUpAt: status === "active" ? null : (subscription.giveUpAt ?? giveUpAt(context)),
   })
 }
 
-/** What the request says of the subscription itself, where anything is left of it that could be said. */
-const renew = (draft: Draft, { command, asked, dialog, subscription }: Refresh, context: Context): void => {
-  const isEnd = asked.granted === 0
+/** Adds what the request changes in the subscription and its dialog, if either remains. */
+const renew = (draft: Draft, { command, terms, dialog, subscription }: Refresh, context: Context): void => {
+  const isEnd = terms.granted === 0
   const remoteTarget = movedTarget(dialog, command)
   const proof = isEnd && remoteTarget === null ? {} : roomAfter(dialog, command, remoteTarget)
-  const isOtherAccept = !sameRanges(asked.accept, subscription.accept)
+  const isOtherAccept = !sameRanges(terms.accept, subscription.accept)
   if (isEnd && remoteTarget === null && dialog.usages <= 1 && !isOtherAccept) return
   add(draft, {
     _tag: "SubscriptionRefreshed",
     no: subscription.no,
-    expiresAt: isEnd ? context.now : deadline(asked.granted, context),
+    expiresAt: isEnd ? context.now : deadline(terms.granted, context),
     remoteCseq: command.cseq,
     remoteTarget,
     ...proof,
-    ...(isEnd || sameRates(asked.rates, subscription.rates) ? {} : { rates: asked.rates }),
-    ...(isEnd || isDormant(asked) === subscription.dormant ? {} : { dormant: isDormant(asked) }),
-    ...(isEnd || asked.argument === null || asked.argument === subscription.argument
+    ...(isEnd || sameRates(terms.rates, subscription.rates) ? {} : { rates: terms.rates }),
+    ...(isEnd || isDormant(terms) === subscription.dormant ? {} : { dormant: isDormant(terms) }),
+    ...(isEnd || terms.argument === null || terms.argument === subscription.argument
       ? {}
-      : { argument: asked.argument }),
-    ...(isOtherAccept ? { accept: asked.accept ?? null } : {}),
+      : { argument: terms.argument }),
+    ...(isOtherAccept ? { accept: terms.accept ?? null } : {}),
     ...(isEnd || command.private === undefined || command.private === (subscription.private === true)
       ? {}
       : { private: command.private }),
   })
 }
-
-/** The end of a subscription by time or by its own wish: nobody decided on a pending one, so it waits on (RFC 3857). */
-export const timedOut = (state: State, one: Subscription, context: Context): SubscriptionTerminated => ({
-  _tag: "SubscriptionTerminated",
-  no: one.no,
-  reason: "timeout",
-  silent: false,
-  waitsUntil: one.status === "pending" && mayWait(state, context) ? giveUpAt(context) : null,
-})
-
-/** Of two waiting records of one watcher the newer stays. */
-export const supersededBy = (state: State, one: Subscription, status: Status): readonly Event[] =>
-  status === "pending" ? supersededWaiting(state, one) : []
 
 const authorizationOf = (
   state: State,
@@ -342,36 +323,37 @@ const authorizationOf = (
     ? { handling: "allow", matched: null, forced: true, by: "operator" }
     : authorizeWatcher(state, eventPackage, command.watcher, context)
 
-/** 202 while the decision is open, unless the profile is RFC 6665, which has no 202. */
-const subscribed = (asked: Asked, status: Status, context: Context): Answer =>
+/** 202 while the decision is pending, except in the profile of RFC 6665, which has no 202. */
+const subscribed = (terms: SubscribeTerms, status: Status, context: Context): Answer =>
   accepted({
     _tag: "Subscribed",
     status: status === "pending" && context.limits.profile === "3265" ? 202 : 200,
-    expires: asked.granted,
+    expires: terms.granted,
   })
 
-/** The watcher has shown that it knows the present document, although nobody has told it, or it was told in vain. */
-const known = (one: Subscription, shown: string): Event => ({
+/** The watcher has shown that it has the present document, although it was not notified of it, or in vain. */
+const known = (subscription: Subscription, shown: string): Event => ({
   _tag: "NotificationsIssued",
-  packageName: one.packageName,
+  packageName: subscription.packageName,
   to: [],
   except: [],
-  suppressed: [one.no],
+  suppressed: [subscription.no],
   shown,
   cause: "subscribe",
 })
 
-/** @source RFC 5839 §6.3: the watcher has what it would be told */
-const quiet = (asked: Asked): Answer => accepted({ _tag: "Subscribed", status: 204, expires: asked.granted })
+/** 204: the watcher already has what it would be sent (RFC 5839 §6.3). */
+const quiet = (terms: SubscribeTerms): Answer =>
+  accepted({ _tag: "Subscribed", status: 204, expires: terms.granted })
 
-/** Peers only ever see the announced time; the record lives `expiresOffset` longer. */
+/** The record lives `expiresOffset` longer than the lifetime announced to the watcher. */
 const deadline = (granted: Seconds, context: Context): number =>
   context.now + (granted + context.limits.expiresOffset) * 1000
 
 const movedTarget = (dialog: Dialog, command: Resubscribe): string | null =>
   command.remoteTarget === null || command.remoteTarget === dialog.remoteTarget ? null : command.remoteTarget
 
-/** What the request says of where NOTIFYs of its dialog go from now on; empty: nothing new. */
+/** What the request changes in where NOTIFYs of its dialog are sent; empty: nothing. */
 const roomAfter = (
   dialog: Dialog,
   { room }: Resubscribe,
@@ -381,16 +363,16 @@ const roomAfter = (
     return room === undefined && dialog.proof === undefined ? {} : { room: room ?? null }
   }
   if (dialog.proof?._tag !== "Unproven") return {}
-  // a request adds to what may be sent; where it comes from says nothing of where a route leads
+  // a request extends what may be sent; its source address says nothing about where a route leads
   if (room !== undefined) return { room }
   return dialog.start.routeSet.length > 0 ? {} : { room: null }
 }
 
-/** O(subscriptions of the presentity) only when the dialog is shared. */
+/** The subscriptions of a dialog. O(subscriptions of the presentity), but only if the dialog is shared. */
 const usagesOf = (state: State, dialog: Dialog): Subscription[] => {
   if (dialog.usages === 1) {
     const only = get(state.subscriptions, dialog.no)
     if (only !== undefined) return [only]
   }
-  return [...values(state.subscriptions)].filter((one) => one.dialog === dialog.no)
+  return [...values(state.subscriptions)].filter((subscription) => subscription.dialog === dialog.no)
 }

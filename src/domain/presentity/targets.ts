@@ -1,23 +1,24 @@
 /**
- * Where NOTIFYs of a dialog go, and what is known of that: nobody is sent a document who has not shown that he wants NOTIFYs.
+ * Where the NOTIFYs of a dialog are sent, and what is known of that target. No document goes to a target that has not
+ * shown that NOTIFYs are wanted there.
  *
- * A next hop is proven by a 2xx to a NOTIFY, or by what the SIP side knows of the request (`DialogStart.room` is absent then).
- * Until then at most one document of bounded size goes there; what is larger waits for the 2xx.
+ * A next hop is proven by a 2xx to a NOTIFY, or by what the SIP adapter knows of the request (then `DialogStart.room`
+ * is absent). Until then at most one document of bounded size is sent there; a larger one waits for the 2xx.
  */
-import { get, remove, set, setAll } from "../table.ts"
+import { get, remove, set, setAll, values } from "../table.ts"
 import { canonicalHost } from "../uris.ts"
 import type { Body, DialogNo, DialogStart, Header, Proof, SubscriptionNo } from "../vocabulary.ts"
 import type { NotificationFailed, NotificationsAccepted } from "./events.ts"
 import type { Dialog, State, Subscription } from "./state.ts"
 
-/** `shown` of a subscription whose document waits for the answer to a NOTIFY without it; no view has this digest. */
+/** The value of `shown` while the document waits for the response to a NOTIFY without it; no view has this digest. */
 export const withheldDigest = "!"
 
 const portDefault = "5060"
 const addressesMax = 8
 
 /**
- * Host, port and transport that a request to this URI goes to, in one spelling; two that are equal are the same next hop.
+ * Host, port and transport to which a request to this URI is sent, in one spelling: equal values are the same next hop.
  *
  * @source RFC 3263 §4, RFC 3261 §19.1.4
  */
@@ -37,33 +38,35 @@ export const hopOf = (uri: string): string => {
   return `${scheme}:${canonicalHost(at)}:${Number(port)};${transport}`
 }
 
-/** Whether a request to the one URI goes where one to the other does; with a route set it goes by that (RFC 3261 §12.2.1.1). */
-export const isSameHop = ({ start, remoteTarget }: Dialog, other: string): boolean =>
-  start.routeSet.length > 0 || remoteTarget === other || hopOf(remoteTarget) === hopOf(other)
+/**
+ * Whether requests to both URIs take the same next hop; a route set determines it if there is one (RFC 3261 §12.2.1.1).
+ */
+export const isSameHop = ({ start, remoteTarget }: Dialog, target: string): boolean =>
+  start.routeSet.length > 0 || remoteTarget === target || hopOf(remoteTarget) === hopOf(target)
 
 export const isUnproven = (dialog: Pick<Dialog, "proof"> | undefined): boolean =>
   dialog?.proof?._tag === "Unproven"
 
 export const countUnproven = (dialogs: Iterable<Dialog>): number => {
   let count = 0
-  for (const one of dialogs) if (isUnproven(one)) count++
+  for (const dialog of dialogs) if (isUnproven(dialog)) count++
   return count
 }
 
 const isStream = ({ flow }: DialogStart): boolean => !flow.startsWith("udp:")
 
-/** What is known of a target that the SIP side says has so much room. */
+/** The proof of a target to which the SIP adapter allows `room` octets. */
 const unproven = (start: DialogStart, room: number, since: number): Proof =>
   isStream(start) && start.source !== "" ? { _tag: "Connection", room } : { _tag: "Unproven", room, since }
 
-/** What is known of a dialog that begins. */
+/** The proof of a new dialog's target. */
 export const proofAtStart = (start: DialogStart, localCseq: number): Pick<Dialog, "proof"> =>
   start.room === undefined ? {} : { proof: unproven(start, start.room, localCseq) }
 
 /**
- * The dialog with another target.
+ * The dialog with a different target.
  *
- * @param room null: it is proven; undefined: it is known as before
+ * @param room null: the target is proven; undefined: what is known of it stays
  */
 export const withTarget = (
   dialog: Dialog,
@@ -74,7 +77,7 @@ export const withTarget = (
   if (room === undefined) return moved
   if (room === null) return withoutProof(moved)
   const isHere = remoteTarget === null || isSameHop(dialog, remoteTarget)
-  // where it was, older NOTIFYs may still be answered
+  // NOTIFYs sent to the previous target may still be answered
   const since = isHere && dialog.proof?._tag === "Unproven" ? dialog.proof.since : dialog.localCseq
   return { ...moved, proof: unproven(dialog.start, room, since) }
 }
@@ -91,59 +94,64 @@ export const withDoubt = (dialog: Dialog, room: number): Dialog => ({
 
 export const withAddress = (dialog: Dialog, address: string): Dialog => {
   const known = dialog.proof?._tag === "Addresses" ? dialog.proof.addresses : []
-  const addresses = [...known.filter((one) => one !== address), address].slice(-addressesMax)
+  const addresses = [...known.filter((knownAddress) => knownAddress !== address), address].slice(
+    -addressesMax,
+  )
   return { ...dialog, proof: { _tag: "Addresses", addresses } }
 }
 
-/** One NOTIFY has been issued: what may be sent without an answer goes with it. */
+/** The dialog after a NOTIFY was issued, which uses up what may be sent without a response. */
 export const spent = (dialog: Dialog): Dialog =>
   dialog.proof?._tag === "Unproven" && dialog.proof.room > 0
     ? { ...dialog, proof: { ...dialog.proof, room: 0 } }
     : dialog
 
-/** The state with this dialog in place of the one of its number. */
+/** The state with this dialog in place of the one with its number. */
 export const withDialog = (state: State, dialog: Dialog): State => ({
   ...state,
   dialogs: set(state.dialogs, dialog.no, dialog),
   unproven: state.unproven + countOf(dialog) - countOf(get(state.dialogs, dialog.no)),
 })
 
-export const withoutDialog = (state: State, no: DialogNo): State => ({
+export const withoutDialog = (state: State, id: DialogNo): State => ({
   ...state,
-  dialogs: remove(state.dialogs, no),
-  unproven: state.unproven - countOf(get(state.dialogs, no)),
+  dialogs: remove(state.dialogs, id),
+  unproven: state.unproven - countOf(get(state.dialogs, id)),
 })
 
 const countOf = (dialog: Dialog | undefined): number => (isUnproven(dialog) ? 1 : 0)
 
-/** What 2xx answers prove. O(1) where nothing is unproven. */
-export const withAnswers = (state: State, { of }: NotificationsAccepted): State => {
+/** The state after 2xx responses and what they prove. O(1) if nothing is unproven. */
+export const withAnswers = (state: State, { of: triples }: NotificationsAccepted): State => {
   let next = state
-  for (let index = 0; index + 2 < of.length && next.unproven > 0; index += 3) {
-    const one = get(next.subscriptions, of[index]!)
-    const dialog = one === undefined ? undefined : get(next.dialogs, one.dialog)
-    if (dialog?.proof?._tag === "Unproven" && of[index + 1]! > dialog.proof.since)
+  for (let index = 0; index + 2 < triples.length && next.unproven > 0; index += 3) {
+    const subscription = get(next.subscriptions, triples[index]!)
+    const dialog = subscription === undefined ? undefined : get(next.dialogs, subscription.dialog)
+    if (dialog?.proof?._tag === "Unproven" && triples[index + 1]! > dialog.proof.since)
       next = withDialog(next, withoutProof(dialog))
   }
   return next
 }
 
 /**
- * A NOTIFY that never left leaves its number to the next one, when none has taken a later number meanwhile.
+ * The CSeq of a NOTIFY that was never sent is available again, unless a later number has been taken meanwhile.
  *
- * @source RFC 3261 §12.2.1.1: within a dialog each request has the number after that of the one before
+ * @source RFC 3261 §12.2.1.1: within a dialog the CSeq of each request is one more than that of the previous request
  */
-export const withUnsent = (state: State, { no, cseq, outcome }: NotificationFailed): State => {
+export const withUnsent = (state: State, { no: id, cseq, outcome }: NotificationFailed): State => {
   if (outcome !== "unproven") return state
-  const one = get(state.subscriptions, no)
-  const dialog = one === undefined ? undefined : get(state.dialogs, one.dialog)
+  const failed = get(state.subscriptions, id)
+  const dialog = failed === undefined ? undefined : get(state.dialogs, failed.dialog)
   if (dialog?.localCseq !== cseq) return state
   const back = cseq - 1
   const { proof } = dialog
   const known = proof?._tag === "Unproven" ? { proof: { ...proof, since: Math.min(proof.since, back) } } : {}
-  // what was said up to that number was said before the one that has it now
-  const subscriptions = [...state.subscriptions].flatMap(([key, other]): [SubscriptionNo, Subscription][] =>
-    other.dialog === dialog.no && other.heardAt > back ? [[key, { ...other, heardAt: back }]] : [],
+  // what the watcher had heard up to that number precedes the NOTIFY that takes it now
+  const subscriptions = values(state.subscriptions).flatMap(
+    (subscription): [SubscriptionNo, Subscription][] =>
+      subscription.dialog === dialog.no && subscription.heardAt > back
+        ? [[subscription.no, { ...subscription, heardAt: back }]]
+        : [],
   )
   return {
     ...withDialog(state, { ...dialog, localCseq: back, ...known }),
@@ -151,23 +159,27 @@ export const withUnsent = (state: State, { no, cseq, outcome }: NotificationFail
   }
 }
 
-/** Nobody has answered there: no more is sent until the watcher is heard of. O(1) where nothing is unproven. */
-export const withSilence = (state: State, { no, cseq, outcome }: NotificationFailed): State => {
+/**
+ * The target did not respond: nothing more is sent there until the watcher sends a request. O(1) if nothing is
+ * unproven.
+ */
+export const withSilence = (state: State, { no: id, cseq, outcome }: NotificationFailed): State => {
   if (state.unproven === 0 || (outcome !== "timed-out" && outcome !== "unreachable")) return state
-  const one = get(state.subscriptions, no)
-  const dialog = one === undefined ? undefined : get(state.dialogs, one.dialog)
-  if (one === undefined || dialog?.proof?._tag !== "Unproven" || cseq <= dialog.proof.since) return state
-  // it has been heard of since
-  if (cseq <= one.heardAt) return state
+  const subscription = get(state.subscriptions, id)
+  const dialog = subscription === undefined ? undefined : get(state.dialogs, subscription.dialog)
+  if (subscription === undefined || dialog?.proof?._tag !== "Unproven" || cseq <= dialog.proof.since)
+    return state
+  // the watcher has sent a request since
+  if (cseq <= subscription.heardAt) return state
   return withDialog(state, { ...dialog, proof: { ...dialog.proof, room: 0, spent: true } })
 }
 
-/** Octets that a document adds to a NOTIFY: its body in UTF-8, and headers that belong to it. */
+/** The octets that a document adds to a NOTIFY: its body in UTF-8, and the headers that belong to it. */
 export const octetsOf = (body: Body | null, headers: readonly Header[] = []): number =>
   (body === null ? 0 : utf8Octets(body.text) + body.contentType.length + (body.parameters ?? "").length) +
   headers.reduce((sum, [name, value]) => sum + name.length + value.length + 4, 0)
 
-// far quicker than a look at each character
+// much faster than examining each character
 const isAscii = /^[\0-\x7f]*$/
 
 const utf8Octets = (text: string): number => {
@@ -175,7 +187,7 @@ const utf8Octets = (text: string): number => {
   if (isAscii.test(text)) return octets
   for (let index = 0; index < text.length; index++) {
     const unit = text.charCodeAt(index)
-    // a pair of surrogates is four octets
+    // a surrogate pair takes four octets
     if (unit > 0x7f) octets += unit < 0x800 || (unit >= 0xd800 && unit < 0xe000) ? 1 : 2
   }
   return octets

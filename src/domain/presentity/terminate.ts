@@ -1,5 +1,5 @@
 /**
- * Subscriptions ended by the operator: their server moves, they are to come back later, or what they watch is gone.
+ * Subscriptions ended by the operator: their server moves, they are to return later, or the resource no longer exists.
  */
 import { values } from "../table.ts"
 import type { Terminate } from "./commands.ts"
@@ -10,30 +10,30 @@ import { byNo } from "./state.ts"
 import type { State } from "./state.ts"
 
 /**
- * Ends every subscription to a package, or those of one watcher; each is told the reason.
+ * Ends every subscription to a package, or those of one watcher, and notifies each of the reason.
  *
- * Watchers that wait are forgotten only when what they wait for is gone (RFC 3857 §4.7.1).
+ * Waiting watchers are forgotten only if the resource no longer exists (RFC 3857 §4.7.1).
  *
  * @source RFC 3265 §3.2.4
  */
 export const terminate = (state: State, command: Terminate): Outcome => {
   const { packageName, watcher, reason } = command
-  const matches = (one: { readonly packageName: string; readonly watcher: string }): boolean =>
-    one.packageName === packageName && (watcher === null || one.watcher === watcher)
+  const matches = (subject: { readonly packageName: string; readonly watcher: string }): boolean =>
+    subject.packageName === packageName && (watcher === null || subject.watcher === watcher)
   const ended = [...values(state.subscriptions)]
     .filter(matches)
     .sort(byNo)
-    .map(({ no, parked }): Event => ({
+    .map(({ no: id, parked }): Event => ({
       _tag: "SubscriptionTerminated",
-      no,
+      no: id,
       reason,
-      // the server that looks after it tells it
+      // the server responsible for the subscription notifies the watcher
       silent: parked === true,
       waitsUntil: null,
     }))
   const forgotten = [...values(state.waiting)]
-    .filter((one) => reason === "noresource" && matches(one))
+    .filter((waiting) => reason === "noresource" && matches(waiting))
     .sort(byNo)
-    .map(({ no }): Event => ({ _tag: "WaitingEnded", no, event: "noresource" }))
+    .map(({ no: id }): Event => ({ _tag: "WaitingEnded", no: id, event: "noresource" }))
   return done([...ended, ...forgotten])
 }

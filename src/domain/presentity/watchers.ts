@@ -1,6 +1,6 @@
 /**
- * Who watches a package, as its watcher information tells it (RFC 3857): the whole list, or what changed since a
- * subscription was last told. The form of the document is the template package's.
+ * The watchers of a package as watcher information reports them (RFC 3857): the full list, or what changed since a
+ * subscription was last notified. The template package determines the format of the document.
  */
 import type { EventPackage, WatcherEntry } from "../packages/event-package.ts"
 import { shownWatcher } from "../privacy.ts"
@@ -10,17 +10,19 @@ import type { Body, Millis, PackageName, Seconds } from "../vocabulary.ts"
 import type { State, Subscription } from "./state.ts"
 import type { View } from "./view.ts"
 
-/** Changes whenever what watcher information of the package says changes; has no body of its own. */
+/** A view without a body of its own; it changes whenever the watcher information of the package does. */
 export const watchersView = (state: State, packageName: PackageName): View => ({
   body: null,
   digest: `w${get(state.watchersChangedIn, packageName) ?? 0}`,
 })
 
 /**
- * The document for one winfo subscription.
+ * The document for one subscription to watcher information.
  *
- * @source RFC 3857 §4.3: full when it answers a SUBSCRIBE or may have missed something, else only what changed
- * @param subscription as it was before this NOTIFY: its counters are the document's version and what it knows already
+ * @source RFC 3857 §4.3: full in response to a SUBSCRIBE or when something may have been missed, otherwise only the
+ *   changes
+ * @param subscription as it was before this NOTIFY: its counters give the version of the document and what the watcher
+ *   already knows
  */
 export const watchersBody = (
   state: State,
@@ -40,7 +42,7 @@ export const watchersBody = (
   })
 }
 
-/** Watchers of a package that changed after a decision, by number; the gone only where they are news. */
+/** The watchers of a package that changed after a given decision, by number; terminated ones only in partial state. */
 const entriesOf = (
   state: State,
   packageName: PackageName,
@@ -48,9 +50,9 @@ const entriesOf = (
   since: number,
   isFull: boolean,
 ): readonly WatcherEntry[] => {
-  const found: [number, WatcherEntry][] = []
+  const numbered: [number, WatcherEntry][] = []
   const add = (
-    one: Private & {
+    subject: Private & {
       readonly no: number
       readonly watcher: WatcherEntry["uri"]
       readonly createdAt: Millis
@@ -60,31 +62,36 @@ const entriesOf = (
     event: WatcherEntry["event"],
     expiration: Seconds | null,
   ): void => {
-    if (one.changedIn <= since) return
-    found.push([
-      one.no,
+    if (subject.changedIn <= since) return
+    numbered.push([
+      subject.no,
       {
-        id: `w${one.no}`,
-        uri: shownWatcher(one),
+        id: `w${subject.no}`,
+        uri: shownWatcher(subject),
         status,
         event,
         expiration,
-        durationSubscribed: Math.max(0, Math.floor((at - one.createdAt) / 1000)),
+        durationSubscribed: Math.max(0, Math.floor((at - subject.createdAt) / 1000)),
         displayName: null,
       },
     ])
   }
-  for (const one of values(state.subscriptions)) {
-    if (one.packageName !== packageName) continue
-    add(one, one.status, one.event, Math.max(0, Math.floor((one.expiresAt - at) / 1000)))
+  for (const subscription of values(state.subscriptions)) {
+    if (subscription.packageName !== packageName) continue
+    add(
+      subscription,
+      subscription.status,
+      subscription.event,
+      Math.max(0, Math.floor((subscription.expiresAt - at) / 1000)),
+    )
   }
-  for (const one of values(state.waiting)) {
-    if (one.packageName === packageName) add(one, "waiting", "timeout", null)
+  for (const waiting of values(state.waiting)) {
+    if (waiting.packageName === packageName) add(waiting, "waiting", "timeout", null)
   }
   if (!isFull) {
-    for (const one of values(state.departed)) {
-      if (one.packageName === packageName) add(one, "terminated", one.event, null)
+    for (const terminated of values(state.departed)) {
+      if (terminated.packageName === packageName) add(terminated, "terminated", terminated.event, null)
     }
   }
-  return found.sort(([one], [other]) => one - other).map(([, entry]) => entry)
+  return numbered.sort(([left], [right]) => left - right).map(([, entry]) => entry)
 }

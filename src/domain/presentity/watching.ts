@@ -1,46 +1,47 @@
 /**
  * Who may watch a package at all: policies by package and domain, and the lists of lines and mailboxes.
  *
- * Plain data and functions of arguments. URIs are compared as addresses of record (`uris.ts`); who really is who was found
- * out before, by digest or by a trusted peer.
+ * Plain data and functions of their arguments. URIs are compared as addresses of record (`uris.ts`); identities have
+ * been verified before, by digest authentication or by a trusted peer.
  */
 import type { EventPackage, Packages } from "../packages/event-package.ts"
 import type { PackageName, Uri, WatchPolicy } from "../vocabulary.ts"
 
-/** What settings say. Keys of lists are presentities, values addresses of record. */
+/** What the settings say. The keys of lists are presentities, the values addresses of record. */
 export interface Watching {
   /**
-   * By `PACKAGE@DOMAIN`, `PACKAGE`, `*@DOMAIN` or `*`; the domain is the presentity's. What is first in this order counts. The
-   * asterisk stands for every package but those that ask rules by themselves and watcher information: these are named or stay.
+   * By `PACKAGE@DOMAIN`, `PACKAGE`, `*@DOMAIN` or `*`, where the domain is that of the presentity; the first match in
+   * this order applies. The asterisk covers every package except watcher information and those that consult rules by
+   * default: these must be named to change them.
    */
   readonly policies: Readonly<Record<string, WatchPolicy>>
-  /** Of a line that is listed nobody but itself and these may watch or hold what `linePackages` show. */
+  /** Only the line itself and its members may watch a listed line or hold what `linePackages` show. */
   readonly lineMembers: Readonly<Record<string, readonly Uri[]>>
-  /** Further owners of a mailbox: of its message-summary, and of the watcher information of that. */
+  /** Further owners of a mailbox: of its message-summary, and of the watcher information of that package. */
   readonly mailboxOwners: Readonly<Record<string, readonly Uri[]>>
 }
 
-/** Every package as it says itself, and no lists. */
+/** Every package with its own policy, and no lists. */
 export const ownPolicies: Watching = { policies: {}, lineMembers: {}, mailboxOwners: {} }
 
-/** The same settings, but that one package asks rules whatever they say of it. */
+/** The same settings, except that one package consults rules whatever they say. */
 export const askingRulesOf = (
   packageName: PackageName,
   watching: Watching | undefined,
   packages: Packages,
 ): Watching => {
   const { policies, ...lists } = watching ?? { ...ownPolicies, policies: withoutSettings(packages) }
-  const others = Object.entries(policies).filter(([key]) => !key.startsWith(`${packageName}@`))
-  return { ...lists, policies: { ...Object.fromEntries(others), [packageName]: "rules" } }
+  const defaults = Object.entries(policies).filter(([key]) => !key.startsWith(`${packageName}@`))
+  return { ...lists, policies: { ...Object.fromEntries(defaults), [packageName]: "rules" } }
 }
 
-/** As `policyOf` has it where there are no settings. */
+/** The policies that `policyOf` applies without settings. */
 const withoutSettings = (packages: Packages): Watching["policies"] => {
   const ruled = packages.names().filter((name) => packages.find(name)?.rules !== undefined)
   return { "*": "everybody", ...Object.fromEntries(ruled.map((name) => [name, "rules" as const])) }
 }
 
-/** What a phone that shares a line watches. */
+/** The packages that a phone sharing a line watches. */
 const linePackages: ReadonlySet<PackageName> = new Set(["dialog", "dialog;sla", "call-info", "line-seize"])
 
 const mailboxPackage = "message-summary"
@@ -48,10 +49,11 @@ const mailboxPackage = "message-summary"
 /**
  * The policy of a package for a presentity.
  *
- * Watcher information is its owner's (RFC 3857 §4.6): of the settings only one that names that very package makes it
- * anybody else's, and likewise presence stays with its rules.
+ * Watcher information belongs to the presentity (RFC 3857 §4.6): only a setting that names that very package can open
+ * it to others. Likewise `presence` keeps its rules unless it is named.
  *
- * @param watching absent: no settings; then packages with rules of their own ask them, and all others let everybody watch
+ * @param watching absent: no settings, so that packages with rules of their own consult them and all others admit every
+ *   watcher
  */
 export const policyOf = (
   eventPackage: EventPackage,
@@ -75,8 +77,8 @@ export const policyOf = (
 }
 
 /**
- * The entry of `policies` that counts for a package and a presentity, null: none, the package says so itself; and the one that
- * would count before all there are.
+ * The key in `policies` that applies to a package and a presentity, null: none, so that the package's own policy
+ * applies; and the key that would take precedence over all existing ones.
  */
 export const policyKey = (
   eventPackage: EventPackage,
@@ -94,7 +96,7 @@ export const policyKey = (
   return { counts, own: counts === null || counts.startsWith("*") ? eventPackage.name : counts }
 }
 
-/** Most settings do not: then nothing is looked for in addresses. */
+/** Most settings name no domain; then addresses need not be parsed. */
 const asksDomains = (policies: Watching["policies"]): boolean => {
   let known = withDomains.get(policies)
   if (known === undefined) {
@@ -106,15 +108,15 @@ const asksDomains = (policies: Watching["policies"]): boolean => {
 
 const withDomains = new WeakMap<Watching["policies"], boolean>()
 
-/** Of an address of record, whose host is in its one spelling; null: a telephone number. */
-const domainOfRecord = (of: Uri): string | null =>
-  of.startsWith("sip:") ? of.slice(of.indexOf("@") + 1 || "sip:".length) : null
+/** The domain of an address of record, whose host has one spelling; null: a telephone number. */
+const domainOfRecord = (uri: Uri): string | null =>
+  uri.startsWith("sip:") ? uri.slice(uri.indexOf("@") + 1 || "sip:".length) : null
 
-/** Names of packages and URIs are somebody's choice: `constructor` is no more than another one. */
-const given = <V>(by: Readonly<Record<string, V>>, key: string): V | undefined =>
-  Object.hasOwn(by, key) ? by[key] : undefined
+/** Users choose the names of packages and URIs, so `constructor` must be a name like any other. */
+const given = <V>(record: Readonly<Record<string, V>>, key: string): V | undefined =>
+  Object.hasOwn(record, key) ? record[key] : undefined
 
-/** Whether a list keeps a watcher away from a line, whatever the policy. */
+/** Whether a list excludes a watcher from a line, whatever the policy. */
 export const isKeptOut = (
   eventPackage: EventPackage,
   presentity: Uri,
@@ -126,7 +128,7 @@ export const isKeptOut = (
   return members !== undefined && watcher !== presentity && !members.includes(watcher)
 }
 
-/** Whether `owner`, `domain` or `everybody` lets a watcher in; what `rules` say is in a document. */
+/** Whether `owner`, `domain` or `everybody` admits a watcher; for `rules` the document decides. */
 export const isLetIn = (
   policy: Exclude<WatchPolicy, "rules">,
   eventPackage: EventPackage,
@@ -144,7 +146,7 @@ const isOwner = (
   watcher: Uri,
   watching: Watching | undefined,
 ): boolean => {
-  // two who give no identity are not the same one
+  // two requests without an identity are not from the same person
   if (domainOfRecord(watcher) === anonymousDomain) return false
   if (watcher === presentity) return true
   if (watching === undefined || mailboxOf(eventPackage) !== mailboxPackage) return false
@@ -152,9 +154,9 @@ const isOwner = (
 }
 
 /**
- * Which of a watcher's addresses it watches by: the first, but the one to which the presentity or the line belongs when the
- * first would not be let in. Rules are asked about the first alone: what they keep from one of somebody's addresses they need
- * not know by another.
+ * The address of a watcher under which it watches: the first one, unless that would not be admitted and another one is
+ * that of the presentity or belongs to the line. Rules are consulted for the first address only, because what they deny
+ * to one address of a person must not be obtained with another.
  */
 export const watchingAs = (
   eventPackage: EventPackage,
@@ -165,20 +167,20 @@ export const watchingAs = (
 ): Uri => {
   const policy = policyOf(eventPackage, presentity, watching)
   if (policy === "rules") return watcher
-  const isIn = (one: Uri): boolean =>
-    !isKeptOut(eventPackage, presentity, one, watching) &&
-    isLetIn(policy, eventPackage, presentity, one, watching)
+  const isIn = (uri: Uri): boolean =>
+    !isKeptOut(eventPackage, presentity, uri, watching) &&
+    isLetIn(policy, eventPackage, presentity, uri, watching)
   return isIn(watcher) ? watcher : (also.find(isIn) ?? watcher)
 }
 
-/** The package itself, or that whose watchers it is about, however many levels down. */
+/** The package itself, or the one whose watchers it reports, at any number of levels. */
 const mailboxOf = ({ name }: EventPackage): PackageName => name.replace(/(?:\.winfo)+$/, "")
 
-/** Telephone numbers have no domain, and who gives no identity is nobody's colleague. */
+/** Telephone numbers have no domain, and an anonymous watcher belongs to none. */
 const isColleague = (presentity: Uri, watcher: Uri): boolean => {
   const domain = domainOfRecord(watcher)
   return domain !== null && domain !== anonymousDomain && domain === domainOfRecord(presentity)
 }
 
-/** RFC 3323 §4.1.1.3 */
+/** The domain of the anonymous URI (RFC 3323 §4.1.1.3). */
 const anonymousDomain = "anonymous.invalid"

@@ -1,10 +1,9 @@
 /**
- * The last step of a decision: documents that are more than may be sent to where they would go stay here.
+ * The last step of a decision: documents that exceed what may be sent to their targets are withheld.
  *
- * It looks at the NOTIFYs that the decision stands for, as they would leave. Nothing to do, and nothing looked at, where all
- * targets are proven.
+ * It examines the NOTIFYs of the decision as they would be sent. If all targets are proven there is nothing to examine.
  */
-import { get } from "../table.ts"
+import { get, values } from "../table.ts"
 import type { DialogNo, SubscriptionNo } from "../vocabulary.ts"
 import type { Answer, Command } from "./commands.ts"
 import type { Context } from "./context.ts"
@@ -18,13 +17,14 @@ import { isUnproven, octetsOf, withheldDigest } from "./targets.ts"
 import { begin, rewritten } from "./transition.ts"
 import type { Transition } from "./transition.ts"
 
-/** What becomes of a NOTIFY to where nothing is proven; `not at all`: an earlier one got no answer. */
+/** What happens to a NOTIFY for an unproven target; `not at all`: an earlier one had no response. */
 type Fate = "without its document" | "not at all"
 
 /**
- * The decision without the documents that may not leave: each of their subscriptions gets a NOTIFY without it, or none.
+ * The decision without the documents that may not be sent: their subscriptions get a NOTIFY without a document, or
+ * none.
  *
- * @rejects TargetUnproven (403): what was to be fetched
+ * @rejects TargetUnproven (403): a fetch whose document may not be sent
  */
 export const withhold = (
   transition: Transition,
@@ -46,7 +46,7 @@ export const withhold = (
 
 type Fates = ReadonlyMap<SubscriptionNo, Fate>
 
-/** For each event what becomes of its NOTIFYs; null: all of them may leave. */
+/** For each event what happens to its NOTIFYs; null: all of them may be sent. */
 const fatesIn = (transition: Transition, command: Command, context: Context): readonly Fates[] | null => {
   const { before, events, after } = transition
   if (before.unproven === 0 && !(mayDoubt.has(command._tag) && events.some(bringsDoubt))) return null
@@ -92,22 +92,22 @@ const bringsDoubt = (event: Event): boolean => {
 const tells = (event: Event): boolean =>
   event._tag === "NotificationsIssued" || (event._tag === "SubscriptionTerminated" && !event.silent)
 
-/** Dialogs that go, at some event of the decision, where nothing is proven. */
+/** The dialogs whose target is unproven at some event of the decision. */
 const doubtfulIn = ({ before, events, states }: Transition): ReadonlySet<DialogNo> => {
   const doubtful = new Set<DialogNo>()
   if (before.unproven > 0) {
-    for (const [no, dialog] of before.dialogs) if (isUnproven(dialog)) doubtful.add(no)
+    for (const dialog of values(before.dialogs)) if (isUnproven(dialog)) doubtful.add(dialog.no)
   }
   events.forEach((event, index) => {
     if (!bringsDoubt(event)) return
     const after = states[index]!
-    const no =
+    const id =
       "dialog" in event
         ? event.dialog
         : "no" in event
           ? get(after.subscriptions, event.no)?.dialog
           : undefined
-    if (no !== undefined && isUnproven(get(after.dialogs, no))) doubtful.add(no)
+    if (id !== undefined && isUnproven(get(after.dialogs, id))) doubtful.add(id)
   })
   return doubtful
 }
@@ -119,7 +119,7 @@ const fateOf = ({ proof, body, headers }: Notify): Fate | null => {
   return octets > 0 && octets > proof.room ? "without its document" : null
 }
 
-/** What stands for an event without what may not leave. */
+/** The events that replace one whose NOTIFYs may not all be sent as they are. */
 const sendable = (event: Event, fates: Fates): readonly Event[] => {
   if (fates.size === 0) return [event]
   if (event._tag === "SubscriptionTerminated") {
@@ -128,8 +128,8 @@ const sendable = (event: Event, fates: Fates): readonly Event[] => {
   if (event._tag !== "NotificationsIssued") return [event]
   const bare: SubscriptionNo[] = []
   const untold: SubscriptionNo[] = []
-  for (const [no, fate] of fates) (fate === "not at all" ? untold : bare).push(no)
-  const kept = told(event, fates)
+  for (const [id, fate] of fates) (fate === "not at all" ? untold : bare).push(id)
+  const kept = withoutFates(event, fates)
   return [
     ...(kept.to.length === 0 && kept.suppressed.length === 0 ? [] : [kept]),
     ...(bare.length === 0 ? [] : [withheld(event, bare)]),
@@ -137,10 +137,10 @@ const sendable = (event: Event, fates: Fates): readonly Event[] => {
   ]
 }
 
-const told = (event: NotificationsIssued, fates: Fates): NotificationsIssued =>
+const withoutFates = (event: NotificationsIssued, fates: Fates): NotificationsIssued =>
   event.to === "active"
     ? { ...event, except: [...event.except, ...fates.keys()].sort((left, right) => left - right) }
-    : { ...event, to: event.to.filter((no) => !fates.has(no)) }
+    : { ...event, to: event.to.filter((id) => !fates.has(id)) }
 
 const withheld = (
   { packageName, cause }: NotificationsIssued,

@@ -1,5 +1,5 @@
 /**
- * The three tables as a whole: which rows a state has in them, what names a row, and where two rows differ.
+ * The three tables as a whole: which rows a state has in them, how a row is named, and where two rows differ.
  */
 import type { State } from "../presentity/state.ts"
 import { activeWatcherRow, allRows, presentityRow, splitUri, watcherRow } from "./rows.ts"
@@ -11,7 +11,9 @@ export type Value = string | number | null
 /** A row of any of the tables, by column. */
 export type TableRow = Readonly<Record<string, Value>>
 
-/** Columns in the order of the module's layout, without `id`; the first ones, as many as `keys` says, name the row. */
+/**
+ * Columns in the order of the module's layout, without `id`; the first ones, as many as `keys` says, identify the row.
+ */
 export const layouts: Readonly<
   Record<TableName, { readonly columns: readonly string[]; readonly keys: number }>
 > = {
@@ -71,13 +73,13 @@ export const layouts: Readonly<
 
 export const tableNames = Object.keys(layouts) as readonly TableName[]
 
-/** The row a state has under a key, as its table holds it; undefined: none. */
+/** The row of a state under a key, as its table holds it; undefined: none. */
 export const rowOf = (state: State, key: RowKey): TableRow | undefined => {
   const row = bareRow(state, key)
   return row === undefined ? undefined : stored(row)
 }
 
-/** The row that a key names, whether the state has it or not: its columns are the key's. */
+/** The name of the row with this key, whether or not the state has it; the name consists of the columns in the key. */
 export const nameOf = (state: State, key: RowKey): string | null => {
   if (key.table === "presentity") {
     const { user, host } = splitUri(state.presentity)
@@ -94,7 +96,7 @@ export const nameOf = (state: State, key: RowKey): string | null => {
   return row === null ? null : rowName("active_watchers", stored(row))
 }
 
-/** What names a row among those of its table. */
+/** The name of a row within its table. */
 export const rowName = (table: TableName, row: TableRow): string => {
   const { columns, keys } = layouts[table]
   let name = ""
@@ -105,9 +107,9 @@ export const rowName = (table: TableName, row: TableRow): string => {
 /** All rows of a state. */
 export const rowsOf = (state: State): readonly RowKey[] => allRows(state)
 
-/** Columns in which two rows of one name differ. */
-export const differingColumns = (table: TableName, one: TableRow, other: TableRow): readonly string[] =>
-  layouts[table].columns.filter((column) => one[column] !== other[column])
+/** The columns in which two rows with one name differ. */
+export const differingColumns = (table: TableName, left: TableRow, right: TableRow): readonly string[] =>
+  layouts[table].columns.filter((column) => left[column] !== right[column])
 
 const bareRow = (state: State, key: RowKey): PresentityRow | ActiveWatcherRow | WatcherRow | undefined => {
   switch (key.table) {
@@ -120,7 +122,7 @@ const bareRow = (state: State, key: RowKey): PresentityRow | ActiveWatcherRow | 
   }
 }
 
-/** These columns say nothing as null, never as an empty value. */
+/** In these columns null is used for an absent value, never the empty string. */
 const stored = (row: PresentityRow | ActiveWatcherRow | WatcherRow): TableRow => {
   const fitting: Record<string, Value> = { ...narrow(row) }
   if (fitting["extra_hdrs"] === "") fitting["extra_hdrs"] = null

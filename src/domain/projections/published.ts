@@ -1,43 +1,43 @@
 /**
- * Decisions → the events the OpenSIPS presence module raises for PUBLISH, under its names: what follows the log sees every
- * publication once, in the order it was accepted, and its end as well.
+ * Converts decisions to the events that the OpenSIPS presence module raises for PUBLISH, under its names: a follower of
+ * the log sees every publication once, in the order of acceptance, and its end as well.
  */
 import type { Decision, Event } from "../presentity/events.ts"
 import type { Seconds } from "../vocabulary.ts"
 import { splitUri } from "./rows.ts"
 
-/** E_PRESENCE_PUBLISH with the module's fields first. */
+/** E_PRESENCE_PUBLISH, with the fields of the module first. */
 export interface PresencePublish {
   readonly user: string
   readonly domain: string
   /** The event package. */
   readonly event: string
-  /** What is left of its life, in seconds; 0: it has ended. */
+  /** The remaining lifetime, in seconds; 0: it has ended. */
   readonly expires: Seconds
   /** Empty when it has ended. */
   readonly etag: string
-  /** The entity-tag it had before; empty for a new one. */
+  /** The previous entity-tag; empty for a new publication. */
   readonly old_etag: string
-  /** Empty for a refresh, which leaves it as it is, for an end, and where all is in headers. */
+  /** Empty for a refresh, which leaves the body unchanged, for an end, and if the whole state is in headers. */
   readonly body: string
   readonly content_type: string
-  /** `expired` is an end nobody asked for. */
+  /** `expired`: it ended without a request. */
   readonly cause: "published" | "modified" | "refreshed" | "removed" | "expired"
   /** Milliseconds since 1970. */
   readonly at: number
 }
 
-/** Of one decision, in order. */
+/** The events of one decision, in order. */
 export const publishesIn = ({ stream, at, events }: Decision): readonly PresencePublish[] => {
-  let found: PresencePublish[] | null = null
+  let items: PresencePublish[] | null = null
   for (const event of events) {
-    const what = whatOf(event, at)
-    if (what === null) continue
+    const content = whatOf(event, at)
+    if (content === null) continue
     const { user, host } = splitUri(stream)
-    found ??= []
-    found.push({ user, domain: host, ...what, at })
+    items ??= []
+    items.push({ user, domain: host, ...content, at })
   }
-  return found ?? none
+  return items ?? none
 }
 
 const none: readonly PresencePublish[] = []

@@ -1,9 +1,9 @@
 /**
- * State → the rows of `presentity`, `active_watchers` and `watchers`, column for column as the OpenSIPS presence
- * module lays them out (times are Unix seconds).
+ * Converts a state to the rows of `presentity`, `active_watchers` and `watchers`, column by column in the layout of the
+ * OpenSIPS presence module (times are Unix seconds).
  *
- * A row is a function of the state and its key, so a table can be dropped and made again at any time. Widths are the
- * table's business: whoever writes rows shortens what does not fit.
+ * A row is a function of the state and its key, so a table can be dropped and rebuilt at any time. The writer of rows
+ * truncates values that are too wide for the table.
  */
 import { livingDialog } from "../presentity/dialog-numbers.ts"
 import type { Event } from "../presentity/events.ts"
@@ -13,7 +13,7 @@ import { entries, get, values } from "../table.ts"
 import type { Millis, PackageName, SubscriptionNo, Uri } from "../vocabulary.ts"
 import { cut } from "./widths.ts"
 
-/** Names one row; `watchers` remembers one per watcher and package whatever the number of its subscriptions. */
+/** Identifies one row; `watchers` has one per watcher and package whatever the number of subscriptions. */
 export type RowKey =
   | { readonly table: "presentity"; readonly packageName: PackageName; readonly etag: string }
   | ActiveWatcherKey
@@ -22,7 +22,7 @@ export type RowKey =
 export interface ActiveWatcherKey {
   readonly table: "active_watchers"
   readonly no: SubscriptionNo
-  /** The row as it last was, when the subscription has ended: a state without it cannot name it. */
+  /** The last form of the row if the subscription has ended, since a state without it cannot give its columns. */
   readonly ended: ActiveWatcherRow | null
 }
 
@@ -92,7 +92,7 @@ export const touched = (event: Event, before: State, after: State): readonly Row
     case "SubscriptionStatusChanged":
     case "SubscriptionTerminated": {
       const subscription = get(after.subscriptions, event.no) ?? get(before.subscriptions, event.no)
-      // over within the decision that began it: there never was a row, but its watcher may wait now
+      // it began and ended in one decision: there never was a row, but its watcher may be waiting now
       if (subscription === undefined) {
         const waiting = get(after.waiting, event.no)
         if (waiting === undefined) return []
@@ -123,19 +123,20 @@ export const touched = (event: Event, before: State, after: State): readonly Row
     case "ClockSetBack":
       return event.moved === undefined ? [] : allRows(after)
     case "HardStateReplaced":
-      // the module keeps it in the table of XCAP documents: a row here would be a publication that somebody can end
+      // the module keeps hard state in the table of XCAP documents: a row here would be a publication that could be
+      // ended
       return []
     case "RemoteTargetChanged":
       return inDialog(after, event.dialog)
     case "NotificationsIssued":
-      return audience(after, event).flatMap((one): readonly RowKey[] => [
-        { table: "active_watchers", no: one.no, ended: null },
-        ...siblings(after, one),
+      return audience(after, event).flatMap((subscription): readonly RowKey[] => [
+        { table: "active_watchers", no: subscription.no, ended: null },
+        ...siblings(after, subscription),
       ])
     case "NotificationFailed": {
-      // one that never left gave its number back
-      const one = event.outcome === "unproven" ? get(after.subscriptions, event.no) : undefined
-      return one === undefined ? [] : inDialog(after, one.dialog)
+      // a NOTIFY that was not sent has given its CSeq back
+      const subscription = event.outcome === "unproven" ? get(after.subscriptions, event.no) : undefined
+      return subscription === undefined ? [] : inDialog(after, subscription.dialog)
     }
     case "FarewellRepeated": {
       const dialog = livingDialog(after, event.start)
@@ -153,13 +154,13 @@ export const touched = (event: Event, before: State, after: State): readonly Row
 export const allRows = (state: State): readonly RowKey[] => {
   const keys: RowKey[] = []
   for (const [packageName, publications] of entries(state.publications)) {
-    for (const one of values(publications)) {
-      keys.push({ table: "presentity", packageName, etag: one.entityTag })
+    for (const publication of values(publications)) {
+      keys.push({ table: "presentity", packageName, etag: publication.entityTag })
     }
   }
   const watchers = new Map<string, RowKey>()
-  for (const { no, packageName, watcher } of values(state.subscriptions)) {
-    keys.push({ table: "active_watchers", no, ended: null })
+  for (const { no: id, packageName, watcher } of values(state.subscriptions)) {
+    keys.push({ table: "active_watchers", no: id, ended: null })
     watchers.set(`${packageName}\n${watcher}`, { table: "watchers", packageName, watcher })
   }
   for (const { packageName, watcher } of values(state.waiting)) {
@@ -173,27 +174,27 @@ export const presentityRow = (
   packageName: PackageName,
   etag: string,
 ): PresentityRow | undefined => {
-  const one = publication(state, packageName, etag)
-  if (one === undefined) return undefined
+  const current = publication(state, packageName, etag)
+  if (current === undefined) return undefined
   const { user, host } = splitUri(state.presentity)
   return {
     username: user,
     domain: host,
     event: packageName,
     etag,
-    expires: seconds(one.expiresAt),
-    received_time: seconds(one.receivedAt),
-    body: one.body?.text ?? "",
-    extra_hdrs: one.headers?.map(([name, value]) => `${name}: ${value}\r\n`).join("") ?? null,
-    sender: one.sender ?? "",
+    expires: seconds(current.expiresAt),
+    received_time: seconds(current.receivedAt),
+    body: current.body?.text ?? "",
+    extra_hdrs: current.headers?.map(([name, value]) => `${name}: ${value}\r\n`).join("") ?? null,
+    sender: current.sender ?? "",
   }
 }
 
-export const activeWatcherRow = (state: State, no: SubscriptionNo): ActiveWatcherRow | undefined => {
-  const one = get(state.subscriptions, no)
-  const dialog = one === undefined ? undefined : get(state.dialogs, one.dialog)
-  if (one === undefined || dialog === undefined) return undefined
-  const watcher = splitUri(one.watcher)
+export const activeWatcherRow = (state: State, id: SubscriptionNo): ActiveWatcherRow | undefined => {
+  const subscription = get(state.subscriptions, id)
+  const dialog = subscription === undefined ? undefined : get(state.dialogs, subscription.dialog)
+  if (subscription === undefined || dialog === undefined) return undefined
+  const watcher = splitUri(subscription.watcher)
   const to = splitUri(state.presentity)
   return {
     presentity_uri: state.presentity,
@@ -201,8 +202,8 @@ export const activeWatcherRow = (state: State, no: SubscriptionNo): ActiveWatche
     watcher_domain: watcher.host,
     to_user: to.user,
     to_domain: to.host,
-    event: one.packageName,
-    event_id: one.eventId ?? "",
+    event: subscription.packageName,
+    event_id: subscription.eventId ?? "",
     to_tag: dialog.start.localTag,
     from_tag: dialog.start.remoteTag,
     callid: dialog.start.callId,
@@ -210,33 +211,33 @@ export const activeWatcherRow = (state: State, no: SubscriptionNo): ActiveWatche
     remote_cseq: dialog.remoteCseq,
     contact: dialog.remoteTarget,
     record_route: dialog.start.routeSet.join(","),
-    expires: seconds(one.expiresAt),
-    status: statusNumber[one.status],
-    reason: one.polite ? "polite-block" : "",
-    version: one.notified,
+    expires: seconds(subscription.expiresAt),
+    status: statusNumber[subscription.status],
+    reason: subscription.polite ? "polite-block" : "",
+    version: subscription.notified,
     socket_info: dialog.start.flow,
     local_contact: dialog.start.localContact,
-    sharing_tag: one.sharingTag ?? null,
+    sharing_tag: subscription.sharingTag ?? null,
   }
 }
 
 /**
- * One row for all subscriptions of a watcher, or of several whose names the columns cannot tell apart, and for what is remembered of an undecided one: the most favourable
- * status, the earliest time.
+ * One row for all subscriptions of a watcher, or of several whose names the columns cannot distinguish, and for the
+ * record of an undecided one: the most favourable status, the earliest time.
  */
 export const watcherRow = (state: State, packageName: PackageName, watcher: Uri): WatcherRow | undefined => {
   let createdAt = Number.POSITIVE_INFINITY
   let status: number = statusNumber.pending
   let polite = false
-  for (const one of values(state.subscriptions)) {
-    if (one.packageName !== packageName || !sharesRow(one.watcher, watcher)) continue
-    createdAt = Math.min(createdAt, one.createdAt)
-    status = Math.min(status, statusNumber[one.status])
-    polite ||= one.polite
+  for (const subscription of values(state.subscriptions)) {
+    if (subscription.packageName !== packageName || !sharesRow(subscription.watcher, watcher)) continue
+    createdAt = Math.min(createdAt, subscription.createdAt)
+    status = Math.min(status, statusNumber[subscription.status])
+    polite ||= subscription.polite
   }
-  for (const one of values(state.waiting)) {
-    if (one.packageName === packageName && sharesRow(one.watcher, watcher))
-      createdAt = Math.min(createdAt, one.createdAt)
+  for (const waiting of values(state.waiting)) {
+    if (waiting.packageName === packageName && sharesRow(waiting.watcher, watcher))
+      createdAt = Math.min(createdAt, waiting.createdAt)
   }
   if (createdAt === Number.POSITIVE_INFINITY) return undefined
   const { user, host } = splitUri(watcher)
@@ -251,17 +252,17 @@ export const watcherRow = (state: State, packageName: PackageName, watcher: Uri)
   }
 }
 
-const sharesRow = (one: Uri, other: Uri): boolean => {
-  if (one === other) return true
-  if (one.length <= nameMax || other.length <= nameMax) return false
-  const [first, second] = [splitUri(one), splitUri(other)]
+const sharesRow = (left: Uri, right: Uri): boolean => {
+  if (left === right) return true
+  if (left.length <= nameMax || right.length <= nameMax) return false
+  const [first, second] = [splitUri(left), splitUri(right)]
   return (
     cut("watcher_username", first.user) === cut("watcher_username", second.user) &&
     cut("watcher_domain", first.host) === cut("watcher_domain", second.host)
   )
 }
 
-/** Shorter URIs are told apart by any column. */
+/** Shorter URIs are distinguished by every column. */
 const nameMax = 64
 
 /** `sip:alice@example.com` → alice, example.com; `tel:+1` → +1 and no host; `sip:example.com` → no user. */
@@ -272,20 +273,20 @@ export const splitUri = (uri: Uri): { readonly user: string; readonly host: stri
   return uri.startsWith("tel:") ? { user: rest, host: "" } : { user: "", host: rest }
 }
 
-/** The other subscriptions of a shared dialog: they show its counters too, also when `one` has just left it. */
-const siblings = (state: State, one: Subscription): readonly RowKey[] => {
-  const dialog = get(state.dialogs, one.dialog)
+/** The other subscriptions of a shared dialog: they show its counters too, even if `subscription` has just left it. */
+const siblings = (state: State, subscription: Subscription): readonly RowKey[] => {
+  const dialog = get(state.dialogs, subscription.dialog)
   if (dialog === undefined) return []
-  const alone = dialog.usages < 2 && get(state.subscriptions, one.no) !== undefined
-  return alone ? [] : inDialog(state, one.dialog)
+  const alone = dialog.usages < 2 && get(state.subscriptions, subscription.no) !== undefined
+  return alone ? [] : inDialog(state, subscription.dialog)
 }
 
 const inDialog = (state: State, dialog: number): readonly RowKey[] =>
   [...values(state.subscriptions)]
-    .filter((one) => one.dialog === dialog)
-    .map((one) => ({ table: "active_watchers", no: one.no, ended: null }))
+    .filter((subscription) => subscription.dialog === dialog)
+    .map((subscription) => ({ table: "active_watchers", no: subscription.no, ended: null }))
 
-const endedRow = (before: State, after: State, no: SubscriptionNo): ActiveWatcherRow | null =>
-  get(after.subscriptions, no) === undefined ? (activeWatcherRow(before, no) ?? null) : null
+const endedRow = (before: State, after: State, id: SubscriptionNo): ActiveWatcherRow | null =>
+  get(after.subscriptions, id) === undefined ? (activeWatcherRow(before, id) ?? null) : null
 
 const seconds = (at: Millis): number => Math.floor(at / 1000)

@@ -1,5 +1,6 @@
 /**
- * What the columns of the three tables can hold: the module's widths in characters and its 32-bit numbers.
+ * What the columns of the three tables can hold: the widths of the OpenSIPS module in characters, and its 32-bit
+ * numbers.
  */
 
 /** Columns not named here are as wide as need be. */
@@ -27,7 +28,7 @@ const widths: Readonly<Record<string, number>> = {
 
 const intMax = 2_147_483_647
 
-/** The row with each value as its column holds it: cut where it is too wide. */
+/** The row with each value as its column can hold it: truncated if it is too wide. */
 export const narrow = <Row extends object>(row: Row): Row => {
   const fitting: Record<string, unknown> = {}
   for (const [column, value] of Object.entries(row)) {
@@ -38,7 +39,7 @@ export const narrow = <Row extends object>(row: Row): Row => {
   return fitting as Row
 }
 
-/** A column counts characters, and half of one is none; what follows a NUL no reader of the module has ever seen. */
+/** A column counts whole characters; readers of the module have never seen what follows a NUL. */
 export const cut = (column: string, value: string): string => {
   const width = widths[column] ?? Number.POSITIVE_INFINITY
   const text = value.includes("\0") ? value.slice(0, value.indexOf("\0")) : value

@@ -1,6 +1,6 @@
 /**
- * Digests of a stream that is walked through: one for each step (what left, what changed), and at the end one of all
- * NOTIFYs and one of the state. Equal on any machine: nothing of clock, locale or order of keys goes into them.
+ * Digests of a stream: one for each step (what was sent, what changed), and at the end one of all NOTIFYs and one of
+ * the state. Equal on every machine: they do not depend on clock, locale or order of keys.
  */
 import { momentOf } from "../../domain/history/moments.ts"
 import type { DecisionStep } from "../../domain/history/moments.ts"
@@ -11,7 +11,7 @@ import { freeze } from "../../domain/presentity/snapshot.ts"
 import type { State } from "../../domain/presentity/state.ts"
 import type { Sha256 } from "./sha256.ts"
 
-/** JSON with the keys of every object in order. Documents and dialogs, which many have in common, are written once. */
+/** JSON with the keys of every object in order. Documents and dialogs, which many values share, are serialized once. */
 export const canonicalJson = (value: unknown): string => {
   if (value === null || typeof value !== "object") return JSON.stringify(value) ?? "null"
   if (Array.isArray(value)) {
@@ -34,12 +34,12 @@ export const canonicalJson = (value: unknown): string => {
   return text
 }
 
-/** Of values that never change. */
+/** Of immutable values. */
 const written = new WeakMap<object, string>()
 
 const stateDigest = (state: State, sha256: Sha256): string => sha256.hex(canonicalJson(freeze(state)))
 
-/** A moment, and the digest of what left and what changed with it. */
+/** A decision step, and the digest of what was sent and what changed. */
 export interface Step {
   readonly moment: DecisionStep
   readonly digest: string
@@ -51,7 +51,7 @@ export interface Walk {
   readonly end: () => { readonly state: string; readonly notifications: string }
 }
 
-/** Walks from a state on, one decision after the other. */
+/** Walks from a state on, decision by decision. */
 export const walkFrom = (begin: State, reaction: Reaction, sha256: Sha256): Walk => {
   let state = begin
   const all = sha256.running()
@@ -61,9 +61,9 @@ export const walkFrom = (begin: State, reaction: Reaction, sha256: Sha256): Walk
       const moment = momentOf(state, recorded, reaction)
       state = moment.after
       const left = moment.notifications.map(canonicalJson)
-      for (const one of left) all.update(`${one}\n`)
+      for (const digest of left) all.update(`${digest}\n`)
       const changed = canonicalJson(changedBetween(moment.before, moment.after))
-      // as many digits as tell steps apart; the end of the stream has the whole of it
+      // as many digits as distinguish steps; the end of the stream has the full digest
       return { moment, digest: sha256.hex([...left, changed].join("\n")).slice(0, 16) }
     },
     end: () => ({ state: stateDigest(state, sha256), notifications: all.hex() }),

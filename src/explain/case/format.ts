@@ -1,5 +1,5 @@
 /**
- * A case: what one or more streams went through, in one file that needs nothing else. JSON Lines:
+ * A case: the history of one or more streams in one self-contained file. JSON Lines:
  *
  *     case            who wrote it, when, and the world that decisions were made in
  *     stream          a stream, and its state before its first decision
@@ -8,8 +8,8 @@
  *     …               more streams
  *     end             how much there is, and the digest of all lines before this one
  *
- * One stream after the other, so that whoever writes or reads a case holds one of them at a time. Fields are only ever
- * added; another meaning takes another `format`.
+ * Streams follow each other, so that writers and readers hold one of them at a time. Fields are only ever added; a
+ * change of meaning needs a new `format`.
  */
 import { Schema } from "effect"
 import type { RecordedDecision } from "../../domain/history/moments.ts"
@@ -17,23 +17,24 @@ import { freeze, thaw } from "../../domain/presentity/snapshot.ts"
 import type { Snapshot } from "../../domain/presentity/snapshot.ts"
 import type { State } from "../../domain/presentity/state.ts"
 import type { Millis, Uri } from "../../domain/vocabulary.ts"
+import { decodeAbout } from "../../encoding/about-codec.ts"
 import { decodeEvents } from "../../encoding/event-codec.ts"
 import { CaseWorldSchema } from "./world.ts"
 import type { CaseWorld } from "./world.ts"
 
 export const caseFormat = 1
 
-/** Characters of one line: a state with tens of thousands of watchers fits. */
+/** Maximum number of characters of one line: a state with tens of thousands of watchers fits. */
 export const lineMax = 256 * 1024 * 1024
 
 export interface CaseHeader {
-  /** Of presently that wrote it, and of the Node it ran on. */
+  /** The versions of presently that wrote it, and of Node. */
   readonly presently: string
   readonly node: string
   /** When it was written; ISO 8601, UTC. */
   readonly writtenAt: string
   readonly anonymized: boolean
-  /** As asked for; null: from the first, to the last. */
+  /** As requested; null: from the first, or to the last. */
   readonly since: string | null
   readonly until: string | null
   readonly world: CaseWorld
@@ -51,7 +52,7 @@ export type CaseItem =
   | ({ readonly _tag: "end-of-stream"; readonly stream: Uri; readonly decisions: number } & StreamDigests)
   | { readonly _tag: "end"; readonly streams: number; readonly decisions: number }
 
-/** @returns without line end; `lines` of the two ends is added by whoever counts them */
+/** @returns without a line end; the caller, which counts them, adds `lines` to the two kinds of end */
 export const lineOf = (item: CaseItem, lines?: string): string => {
   const v = 1
   switch (item._tag) {
@@ -63,7 +64,7 @@ export const lineOf = (item: CaseItem, lines?: string): string => {
       return JSON.stringify({ v, kind: item._tag, stream: item.state.presentity, state: freeze(item.state) })
     case "decision": {
       const { position, decision } = item.recorded
-      const { version, at, cause, origin, nonce, events } = decision
+      const { version, at, cause, origin, nonce, events, about } = decision
       const { digest } = item
       return JSON.stringify({
         v,
@@ -75,6 +76,7 @@ export const lineOf = (item: CaseItem, lines?: string): string => {
         origin,
         nonce,
         events,
+        about,
         digest,
       })
     }
@@ -110,6 +112,7 @@ const Line = Schema.Union([
     origin: String,
     nonce: String,
     events: Unknown,
+    about: Schema.optionalKey(Unknown),
     digest: String,
   }),
   Struct({
@@ -125,15 +128,15 @@ const Line = Schema.Union([
 
 const decodeLine = Schema.decodeUnknownSync(Line)
 
-/** An item as its line says it, and what its line says of the lines before. */
+/** An item as in its line, and what its line states about the previous lines. */
 export interface ReadLine {
   readonly item: CaseItem
   readonly lines: string | null
 }
 
 /**
- * @param stream that the line belongs to; null: none
- * @throws Error that says what is wrong with it
+ * @param stream to which the line belongs; null: none
+ * @throws Error naming the fault
  */
 export const readLine = (text: string, stream: Uri | null): ReadLine => {
   let json: unknown
@@ -161,7 +164,7 @@ export const readLine = (text: string, stream: Uri | null): ReadLine => {
   switch (line.kind) {
     case "case": {
       const { kind: _tag, format: _, world, ...header } = line
-      // fields that this presently does not know are left out; the rest is checked
+      // unknown fields are ignored; the rest is checked
       return { item: { _tag, ...header, world: world as CaseWorld }, lines: null }
     }
     case "stream": {
@@ -172,7 +175,8 @@ export const readLine = (text: string, stream: Uri | null): ReadLine => {
       const { position, version, at, cause, origin, nonce, digest } = line
       if (stream === null) throw new Error("it stands in no stream")
       const events = decodeEvents(line.events)
-      const decision = { stream, version, at: at as Millis, cause, origin, nonce, events }
+      const known = line.about === undefined ? {} : { about: decodeAbout(line.about) }
+      const decision = { stream, version, at: at as Millis, cause, origin, nonce, events, ...known }
       return { item: { _tag: "decision", recorded: { position, decision }, digest }, lines: null }
     }
     case "end-of-stream": {

@@ -1,5 +1,5 @@
 /**
- * A place in a log as people say it: a position, or an instant.
+ * A place in a log as people write it: a position, or an instant.
  */
 import type { RecordedDecision } from "../../domain/history/moments.ts"
 
@@ -8,7 +8,7 @@ export type Place =
   | { readonly _tag: "Instant"; readonly at: number }
 
 /**
- * `88120`, `2026-11-23T14:05:12.331Z`, the same without zone for local time, or `14:05:12` of today.
+ * `88120`, `2026-11-23T14:05:12.331Z`, the same without a time zone for local time, or `14:05:12` today.
  *
  * @param now milliseconds since 1970
  * @returns null for anything else
@@ -28,7 +28,7 @@ export const placeOf = (text: string, now: number): Place | null => {
   }
   if (!/^\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?(?:Z|[-+]\d\d:\d\d)?)?$/.test(text))
     return null
-  // a date alone is UTC to the language, and a day here to people
+  // a date alone is UTC in the language, but a local day to people
   const at = Date.parse(text.length === 10 ? `${text}T00:00` : text.replace(" ", "T"))
   return Number.isNaN(at) ? null : { _tag: "Instant", at }
 }
@@ -39,6 +39,6 @@ export const placeForms = "a position such as 88120, or a time such as 14:05:12 
 export const isBefore = ({ position, decision }: RecordedDecision, place: Place): boolean =>
   place._tag === "Position" ? position < place.position : decision.at < place.at
 
-/** Whether it lies after it: what happened exactly there does not. */
+/** Whether it lies after a place; a decision exactly there does not. */
 export const isAfter = ({ position, decision }: RecordedDecision, place: Place): boolean =>
   place._tag === "Position" ? position > place.position : decision.at > place.at

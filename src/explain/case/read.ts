@@ -6,7 +6,7 @@ import { readLine, reasonOf } from "./format.ts"
 import type { CaseItem } from "./format.ts"
 import type { Sha256 } from "./sha256.ts"
 
-/** The text is not a case file, or not a whole one. */
+/** The text is not a case file, or is incomplete. */
 export class CaseBroken extends Error {
   readonly _tag = "CaseBroken"
   readonly file: string
@@ -25,11 +25,11 @@ export class CaseBroken extends Error {
 /** A line of a case file, without its end. */
 export interface Line {
   readonly text: string
-  /** Whether its end is there: a file that was cut off has none. */
+  /** Whether its line end is present: a truncated file lacks it. */
   readonly isWhole: boolean
 }
 
-/** The lines of a text that is in memory as a whole. */
+/** The lines of a text that is entirely in memory. */
 export const linesIn = (text: string): readonly Line[] => {
   const parts = text.split("\n")
   const rest = parts.pop() ?? ""
@@ -40,8 +40,8 @@ export const linesIn = (text: string): readonly Line[] => {
 /**
  * The items of a case in order.
  *
- * @param file as messages name it
- * @throws CaseBroken at the first line that does not fit; what came before is not to be trusted then
+ * @param file the name used in messages
+ * @throws CaseBroken at the first invalid line; the items before it are then not reliable
  */
 export function* readItems(file: string, lines: Iterable<Line>, sha256: Sha256): Generator<CaseItem> {
   const all = sha256.running()

@@ -1,9 +1,9 @@
 /**
- * A case walked through: its steps, what of them is not as it was recorded, what today's code would decide otherwise, and
- * what would have been otherwise had something been different. One stream in memory at a time.
+ * Walks through a case: its steps, which of them are not as recorded, what today's code would decide differently, and
+ * what would have happened otherwise. One stream is in memory at a time.
  */
 import type { DecisionStep } from "../../domain/history/moments.ts"
-import { isDecidable, recall } from "../../domain/history/recall.ts"
+import { isDecidable, reconstructCommand } from "../../domain/history/reconstruct-command.ts"
 import { makeOtherWorld } from "../../domain/history/what-if.ts"
 import type { Difference, OtherWorld, Supposition } from "../../domain/history/what-if.ts"
 import { clockOf, lastClock } from "../../domain/presentity/clock.ts"
@@ -23,13 +23,13 @@ import type { DecisionWorld } from "./world.ts"
 export interface ReplayOptions {
   /** Null: every stream. */
   readonly stream: Uri | null
-  /** Steps after it are left out; null: to the end. */
+  /** Later steps are omitted; null: to the end. */
   readonly until: Place | null
-  /** Whether today's code is asked to decide each step again. */
+  /** Whether each step is decided again by today's code. */
   readonly drift: boolean
   readonly supposition: Supposition | null
   readonly sha256: Sha256
-  /** To decide with, instead of what the case says. */
+  /** The context to decide with instead of the one in the case. */
   readonly world?: DecisionWorld
 }
 
@@ -37,7 +37,7 @@ export type Replayed =
   | { readonly _tag: "Case"; readonly header: CaseHeader }
   | { readonly _tag: "Stream"; readonly stream: Uri }
   | { readonly _tag: "Step"; readonly moment: DecisionStep }
-  /** A step that is not as it was recorded, or null: only what a stream ends with. */
+  /** A step that is not as recorded, or null: only the end of the stream is. */
   | {
       readonly _tag: "Unequal"
       readonly stream: Uri
@@ -50,17 +50,17 @@ export type Replayed =
       readonly decided: readonly Event[]
       readonly why: string | null
     }
-  /** What it was made of was dropped from the log since. */
+  /** Documents on which it was based have been dropped from the log. */
   | { readonly _tag: "Undecidable"; readonly moment: DecisionStep }
   | { readonly _tag: "Difference"; readonly stream: Uri; readonly difference: Difference }
-  /** @param digest null when the stream was not walked to its end */
+  /** @param digest null if the stream was not read to its end */
   | { readonly _tag: "StreamEnd"; readonly state: State; readonly digest: string | null }
 
 export function* replay(items: Iterable<CaseItem>, options: ReplayOptions): Generator<Replayed> {
   const { until, drift, supposition } = options
   let world: DecisionWorld | null = options.world ?? null
   let walk: Walk | null = null
-  let other: OtherWorld | null = null
+  let imagined: OtherWorld | null = null
   let [isOver, isUnequal, lastAt] = [false, false, 0]
   for (const item of items) {
     if (item._tag === "case") {
@@ -71,7 +71,7 @@ export function* replay(items: Iterable<CaseItem>, options: ReplayOptions): Gene
       const { presentity: stream } = item.state
       if (options.stream !== null && options.stream !== stream) continue
       walk = walkFrom(item.state, world, options.sha256)
-      other = supposition === null ? null : makeOtherWorld(item.state, world, supposition)
+      imagined = supposition === null ? null : makeOtherWorld(item.state, world, supposition)
       ;[isOver, isUnequal, lastAt] = [false, false, lastClock(item.state)]
       yield { _tag: "Stream", stream }
     } else if (item._tag === "decision" && walk !== null && world !== null) {
@@ -87,26 +87,26 @@ export function* replay(items: Iterable<CaseItem>, options: ReplayOptions): Gene
       }
       if (drift && !isDecidable(moment.before, decision)) yield { _tag: "Undecidable", moment }
       else if (drift) {
-        const recalled = recall(moment.before, decision, world)
-        if (recalled === null)
+        const reconstructed = reconstructCommand(moment.before, decision, world)
+        if (reconstructed === null)
           yield {
             _tag: "Drift",
             moment,
             decided: [],
             why: `${decision.cause} is no command, or its events are not one's`,
           }
-        else if (!recalled.isExact)
+        else if (!reconstructed.isExact)
           yield {
             _tag: "Drift",
             moment,
-            decided: recalled.outcome.events,
-            why: refusalIn(recalled.outcome.answer),
+            decided: reconstructed.outcome.events,
+            why: refusalIn(reconstructed.outcome.answer),
           }
       }
-      for (const difference of other?.step(moment) ?? [])
+      for (const difference of imagined?.step(moment) ?? [])
         yield { _tag: "Difference", stream: decision.stream, difference }
     } else if (item._tag === "end-of-stream" && walk !== null) {
-      for (const difference of other?.end(lastAt) ?? [])
+      for (const difference of imagined?.end(lastAt) ?? [])
         yield { _tag: "Difference", stream: item.stream, difference }
       const end = isOver ? null : walk.end()
       if (
@@ -114,8 +114,8 @@ export function* replay(items: Iterable<CaseItem>, options: ReplayOptions): Gene
         !isUnequal &&
         (end.state !== item.state || end.notifications !== item.notifications)
       ) {
-        const what = end.state === item.state ? "its NOTIFYs" : "its last state"
-        yield { _tag: "Unequal", stream: item.stream, moment: null, what }
+        const mismatch = end.state === item.state ? "its NOTIFYs" : "its last state"
+        yield { _tag: "Unequal", stream: item.stream, moment: null, what: mismatch }
       }
       const digest = end === null ? null : end.state
       yield { _tag: "StreamEnd", state: walk.state(), digest }

@@ -1,6 +1,6 @@
 /**
- * SHA-256 of texts (FIPS 180-4), in UTF-8. A program passes the implementation that its platform has; `pureSha256` needs
- * none, and is what a web page passes: WebCrypto digests whole messages only, and asynchronously.
+ * SHA-256 of texts (FIPS 180-4), in UTF-8. A program passes the implementation of its platform; `pureSha256` needs none
+ * and is meant for web pages, because WebCrypto digests only whole messages, and asynchronously.
  */
 
 export interface Sha256 {
@@ -9,7 +9,7 @@ export interface Sha256 {
   readonly running: () => RunningSha256
 }
 
-/** A digest of texts that come one after the other. */
+/** A digest of texts that arrive one after the other. */
 export interface RunningSha256 {
   readonly update: (text: string) => void
   /** The digest of all texts so far; more may follow. */
@@ -19,10 +19,10 @@ export interface RunningSha256 {
 const blockBytes = 64
 
 const primes = (count: number): readonly number[] => {
-  const found: number[] = []
-  for (let candidate = 2; found.length < count; candidate++)
-    if (found.every((prime) => candidate % prime !== 0)) found.push(candidate)
-  return found
+  const result: number[] = []
+  for (let candidate = 2; result.length < count; candidate++)
+    if (result.every((prime) => candidate % prime !== 0)) result.push(candidate)
+  return result
 }
 
 /** The first 32 bits of the fractional part. */
@@ -51,7 +51,7 @@ const fillSchedule = (bytes: Uint8Array, start: number): void => {
   }
 }
 
-/** Takes one block into the state. @source FIPS 180-4 §6.2.2 */
+/** Adds one block to the state. @source FIPS 180-4 §6.2.2 */
 const compress = (state: Int32Array, bytes: Uint8Array, start: number): void => {
   fillSchedule(bytes, start)
   let [a, b, c, d, e, f, g, h] = state as unknown as [
@@ -81,7 +81,7 @@ const compress = (state: Int32Array, bytes: Uint8Array, start: number): void => 
   for (const [index, word] of [a, b, c, d, e, f, g, h].entries()) state[index] = (state[index]! + word) | 0
 }
 
-/** Pads the rest of a message and takes it into the state. @source FIPS 180-4 §5.1.1 */
+/** Pads the rest of a message and adds it to the state. @source FIPS 180-4 §5.1.1 */
 const finish = (state: Int32Array, rest: Uint8Array, messageBytes: number): string => {
   const padded = new Uint8Array(rest.length + 9 > blockBytes ? 2 * blockBytes : blockBytes)
   padded.set(rest)

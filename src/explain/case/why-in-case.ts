@@ -1,5 +1,5 @@
 /**
- * Why a watcher was told of a change that a case file holds, or was not.
+ * Why a watcher was notified of a change in a case file, or was not.
  */
 import { momentOf } from "../../domain/history/moments.ts"
 import type { DecisionStep } from "../../domain/history/moments.ts"
@@ -21,27 +21,27 @@ export interface WhyInCase {
   readonly text: WhyText
 }
 
-/** A question with URIs as a case file spells them: `sip:alice@example.com`. */
+/** A question with URIs spelt as in a case file: `sip:alice@example.com`. */
 export interface QuestionInCase extends Omit<Question, "presentity" | "watcher"> {
   readonly presentity: string
   readonly watcher: string
 }
 
 /**
- * The same answer as `presently why` gives for the log that the case was written from, as of the time it was written. All
- * decisions of the presentity are in memory at once.
+ * The same answer as `presently why` gives for the log from which the case was written, as of the time of writing. All
+ * decisions of the presentity are held in memory.
  *
- * @param items of a whole case, as `readItems` gives them
- * @param clock how times are shown, for example `clockOf("UTC")`
+ * @param items of a whole case, as returned by `readItems`
+ * @param clock how instants are written, for example `clockOf("UTC")`
  * @returns null: the case holds nothing about the presentity
  */
 export const whyInCase = (
   items: Iterable<CaseItem>,
-  asked: QuestionInCase,
+  given: QuestionInCase,
   clock: Clock,
 ): WhyInCase | null => {
-  // the canonical spelling is what a case has
-  const question = asked as Question
+  // a case uses the canonical spelling
+  const question = given as Question
   let world: DecisionWorld | null = null
   let state: State | null = null
   let writtenAt = 0
@@ -76,17 +76,18 @@ const answer = (
 ): WhyInCase => {
   const search = makeInquiry(question, world)
   for (const moment of moments) search.take(moment)
-  const found = search.answer(writtenAt)
-  const explanation = found.change === null ? found : explained(moments, question, found, world)
+  const answered = search.answer(writtenAt)
+  const explanation = answered.change === null ? answered : explained(moments, question, answered, world)
   const known = { asOf: writtenAt, delivery: () => null }
   const at = explanation.change?.at ?? explanation.treatment?.at ?? null
-  const then = at === null ? undefined : moments.findLast(({ decision }) => clockOf(decision) <= at)?.after
-  const rules = then === undefined ? undefined : get(then.rules, question.packageName)
+  const stateAtChange =
+    at === null ? undefined : moments.findLast(({ decision }) => clockOf(decision) <= at)?.after
+  const rules = stateAtChange === undefined ? undefined : get(stateAtChange.rules, question.packageName)
   const ruleNames = ruleNamesIn(rules?.body.text, question.packageName, world.packages)
   return { explanation, text: whyText(explanation, { ...world, ruleNames, clock, known }) }
 }
 
-/** Of the change that was found; what came after it counts until nothing later can change the answer. */
+/** Explains the change that was found; later decisions count until none can change the answer. */
 const explained = (
   moments: readonly DecisionStep[],
   question: Question,

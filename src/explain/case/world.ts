@@ -1,7 +1,7 @@
 /**
- * What decisions depend on besides the log: limits, the settings of event packages, and whether presence rules are asked. A
- * case file carries it, so that decisions can be made again where the server's configuration is not known. It holds no secret,
- * no address and no file name.
+ * What decisions depend on besides the log: limits, the settings of event packages, and whether presence rules are
+ * consulted. A case file contains it, so that decisions can be repeated where the configuration of the server is not
+ * known. It contains no secrets, addresses or file names.
  */
 import { Schema } from "effect"
 import { parserCodec, xmlCodec } from "../../adapters/xml/codec.ts"
@@ -12,20 +12,20 @@ import { allowEveryone, askTheRules, defaultLimits } from "../../domain/presenti
 import type { Authorize, Limits } from "../../domain/presentity/context.ts"
 
 export interface CaseWorld {
-  /** `rules`: each presentity's own; `everyone`: nobody is asked. */
+  /** `rules`: those of each presentity; `everyone`: no rules are consulted. */
   readonly authorize: "rules" | "everyone"
   readonly limits: Limits
   readonly packages: PackageSettings
 }
 
-/** What decisions are made with. */
+/** The context in which decisions are made. */
 export interface DecisionWorld {
   readonly packages: Packages
   readonly limits: Limits
   readonly authorize: Authorize
 }
 
-/** @throws Error that says which package cannot be made */
+/** @throws Error naming the package that cannot be created */
 export const worldOf = ({ authorize, limits, packages }: CaseWorld): DecisionWorld => ({
   packages: bundledPackages(packages, xmlCodec, [], parserCodec),
   limits: { ...defaultLimits, ...limits },
@@ -37,14 +37,14 @@ const Handling = Schema.Literals(["block", "confirm", "polite-block", "allow"])
 
 const Policy = Schema.Literals(["owner", "domain", "everybody", "rules"])
 const Lists = Schema.Record(String, Schema.Array(String))
-/** Absent: the case is older than policies, or nobody was asked. */
+/** Absent: the case is older than policies, or rules are not consulted. */
 const WatchingSchema = Schema.Struct({
   policies: Schema.Record(String, Policy),
   lineMembers: Lists,
   mailboxOwners: Lists,
 })
 
-/** As it stands in a case. */
+/** The form in a case file. */
 export const CaseWorldSchema = Schema.Struct({
   authorize: Schema.Literals(["rules", "everyone"]),
   limits: Schema.Struct({

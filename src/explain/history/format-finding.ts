@@ -1,13 +1,13 @@
 /**
- * What became of NOTIFYs, how subscriptions ended, and what was found about a watcher, in words.
+ * In words: the outcomes of NOTIFYs, how subscriptions ended, and the findings about a watcher.
  */
+import type { Finding } from "../../domain/history/findings.ts"
 import { deliveryOf } from "../../domain/history/ledger.ts"
 import type { Ending, Knowledge, Sent } from "../../domain/history/ledger.ts"
-import type { Finding } from "../../domain/history/why.ts"
 import { failureInWords } from "../event-text.ts"
 import type { Clock } from "../event-text.ts"
 
-/** What became of a NOTIFY. */
+/** The outcome of a NOTIFY. */
 export const deliveryInWords = (sent: Sent, known: Knowledge): string => {
   switch (deliveryOf(sent, known)) {
     case "answered":
@@ -28,7 +28,7 @@ const wordOf = ({ policy, packageName }: NonNullable<Ending["by"]>): string =>
     ? `the list of the line (line_members), package ${packageName}`
     : `the policy ${policy} of package ${packageName}`
 
-export const endingInWords = ({ because, failure, reason, cause, by }: Ending): string => {
+export const endingInWords = ({ because, failure, reason, cause, by: decider }: Ending): string => {
   switch (because) {
     case "expired":
       return "ran out, not having been refreshed"
@@ -41,9 +41,9 @@ export const endingInWords = ({ because, failure, reason, cause, by }: Ending): 
         ? "ended because a NOTIFY was not taken"
         : `ended because NOTIFY CSeq ${failure.cseq} ${failureInWords(failure)}`
     case "rules":
-      return by === undefined
+      return decider === undefined
         ? `was ended because it may not watch any more (${rulesBy.get(cause) ?? cause})`
-        : `was ended because it may not watch any more by ${wordOf(by)} (${rulesBy.get(cause) ?? cause})`
+        : `was ended because it may not watch any more by ${wordOf(decider)} (${rulesBy.get(cause) ?? cause})`
     case "operator":
       return `was ended by the operator (${reason})`
     case "erased":
@@ -65,7 +65,7 @@ const rulesBy = new Map([
   ["Resubscribe", "the rules were asked again at its refresh"],
 ])
 
-/** A finding in the fewest words, for a list. */
+/** A finding as briefly as possible, for a list. */
 export const findingInWords = (finding: Finding, clock: Clock): string => {
   switch (finding._tag) {
     case "Told":

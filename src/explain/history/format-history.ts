@@ -1,5 +1,5 @@
 /**
- * Answers about history as text: the same on the command line and over the management port.
+ * Answers about history as text, the same on the command line and over the management port.
  */
 import type { PresentityAt } from "../../domain/history/at.ts"
 import type { Difference } from "../../domain/history/compare.ts"
@@ -12,34 +12,34 @@ import { formatEvent, words } from "../event-text.ts"
 import type { Clock } from "../event-text.ts"
 import { deliveryInWords, findingInWords } from "./format-finding.ts"
 
-/** Who is told what is said at the end of a line. */
+/** Events whose watchers are named at the end of the line. */
 const notices: ReadonlySet<Event["_tag"]> = new Set([
   "NotificationsIssued",
   "NotificationsDeferred",
   "NotificationsAccepted",
 ])
 
-/** One decision: a line for each event, and who was told. */
+/** One decision: a line for each event, and who was notified. */
 export const entryText = (entry: Entry, clock: Clock, withCauses: boolean): string => {
   const shown = entry.events.filter(({ _tag }) => !notices.has(_tag))
-  const [first, ...others] = shown.length === 0 ? entry.events.slice(0, 1) : shown
+  const [first, ...rest] = shown.length === 0 ? entry.events.slice(0, 1) : shown
   const head = `${String(entry.position).padStart(7)}  ${clock(entry.at)}  `
   const margin = " ".repeat(head.length)
   const line = (event: Event): string => words(event._tag.padEnd(21), formatEvent(event, clock))
   const lines = [
     `${head}${words(first === undefined ? entry.cause : line(first), toldText(entry, clock))}`,
-    ...others.map((event) => `${margin}${line(event)}`),
+    ...rest.map((event) => `${margin}${line(event)}`),
   ]
   if (withCauses) {
-    const asked = entry.origin === "" ? "the server itself" : entry.origin
-    lines.push(`${margin}  decided ${entry.cause}, asked by ${asked}`)
+    const source = entry.origin === "" ? "the server itself" : entry.origin
+    lines.push(`${margin}  decided ${entry.cause}, asked by ${source}`)
     if (entry.causedBy.length > 0)
       lines.push(`${margin}  follows from version ${entry.causedBy.join(", ")}, is version ${entry.version}`)
     for (const [event, version] of Object.entries(entry.rules))
       lines.push(`${margin}  rules of ${event}: those of version ${version}`)
-    for (const { watcher, event, cseq, state, matched, no } of entry.told) {
-      const by = matched === null ? "" : `rules ${matched === "" ? "none" : matched}`
-      lines.push(`${margin}  told ${words(watcher, event, `#${no}`, `CSeq ${cseq}`, state, by)}`)
+    for (const { watcher, event, cseq, state, matched, no: id } of entry.told) {
+      const matchedRules = matched === null ? "" : `rules ${matched === "" ? "none" : matched}`
+      lines.push(`${margin}  told ${words(watcher, event, `#${id}`, `CSeq ${cseq}`, state, matchedRules)}`)
     }
   }
   return lines.join("\n")
@@ -57,39 +57,47 @@ const toldText = ({ told, untold }: Entry, clock: Clock): string => {
 }
 
 /** Publications, documents, rules and watchers as of an instant. */
-export const atText = (one: PresentityAt, clock: Clock): string => {
-  const lines = [`${one.presentity} at ${clock(one.at)}, after ${one.version} decisions`]
-  const documents = (title: string, of: Readonly<Record<string, string>>): void => {
-    for (const [event, text] of Object.entries(of)) {
+export const atText = (presentity: PresentityAt, clock: Clock): string => {
+  const lines = [`${presentity.presentity} at ${clock(presentity.at)}, after ${presentity.version} decisions`]
+  const documents = (title: string, texts: Readonly<Record<string, string>>): void => {
+    for (const [event, text] of Object.entries(texts)) {
       lines.push(`${title} of ${event}`, ...linesOf(text).map((line) => `  ${line}`))
     }
   }
-  for (const { event, entityTag, body, publishedAt, expiresAt } of one.publications) {
+  for (const { event, entityTag, body, publishedAt, expiresAt } of presentity.publications) {
     lines.push(
       `publication  ${words(event, `etag ${entityTag}`, bodyInWords(body), `since ${clock(publishedAt)}`, `until ${clock(expiresAt)}`)}`,
     )
   }
-  if (one.publications.length === 0) lines.push("nothing is published")
+  if (presentity.publications.length === 0) lines.push("nothing is published")
   documents(
     "document",
-    Object.fromEntries(Object.entries(one.documents).map(([event, { text }]) => [event, text])),
+    Object.fromEntries(Object.entries(presentity.documents).map(([event, { text }]) => [event, text])),
   )
   documents(
     "hard state",
-    Object.fromEntries(Object.entries(one.hardState).map(([event, { text }]) => [event, text])),
+    Object.fromEntries(Object.entries(presentity.hardState).map(([event, { text }]) => [event, text])),
   )
-  documents("rules", one.rules)
-  for (const { watcher, event, status, private: isPrivate, since, expiresAt, document } of one.watchers) {
+  documents("rules", presentity.rules)
+  for (const {
+    watcher,
+    event,
+    status,
+    private: isPrivate,
+    since,
+    expiresAt,
+    document,
+  } of presentity.watchers) {
     const until = expiresAt === null ? "" : `until ${clock(expiresAt)}`
     const sees = status === "active" && document !== null ? `sees ${bodyInWords(document)}` : ""
     const named = isPrivate === true ? "not named to others" : ""
     lines.push(`watcher  ${words(watcher, event, status, named, `since ${clock(since)}`, until, sees)}`)
   }
-  if (one.watchers.length === 0) lines.push("nobody watches")
+  if (presentity.watchers.length === 0) lines.push("nobody watches")
   return lines.join("\n")
 }
 
-/** One NOTIFY; with its document when asked for. */
+/** One NOTIFY, with its document on request. */
 export const sentText = (sent: Sent, known: Knowledge, clock: Clock, withBody: boolean): string => {
   const { place, notify, cause } = sent
   const state = notify.reason === null ? notify.state : `${notify.state} (${notify.reason})`
@@ -103,7 +111,7 @@ export const sentText = (sent: Sent, known: Knowledge, clock: Clock, withBody: b
     deliveryInWords(sent, known),
   )
   return withBody && notify.body !== null
-    ? [line, ...linesOf(notify.body.text).map((one) => `           ${one}`)].join("\n")
+    ? [line, ...linesOf(notify.body.text).map((textLine) => `           ${textLine}`)].join("\n")
     : line
 }
 

@@ -1,6 +1,6 @@
 /**
- * Why a watcher was told or was not, as text: one sentence, the facts behind it in order, the settings that had a say, and
- * what to try.
+ * Why a watcher was notified or was not, as text: one sentence, the facts behind it in order, the settings that
+ * influenced it, and what to try.
  */
 import type { Explanation, Treatment } from "../../domain/history/why.ts"
 import { words } from "../event-text.ts"
@@ -15,7 +15,7 @@ export interface WhyText {
   /** One sentence. */
   readonly sentence: string
   readonly facts: readonly string[]
-  /** Settings and rules that had a say. */
+  /** Settings and rules that influenced it. */
   readonly policy: readonly string[]
   readonly advice: readonly string[]
 }
@@ -32,55 +32,56 @@ export const whyText = (explanation: Explanation, given: Omit<WhyContext, "prese
       advice: [`presently history ${presentity} shows what there was`],
     }
   }
-  const what = `the change at ${context.clock(change.at)} (position ${change.position}, ${packageName})`
-  const told = (phrase: string): string => `${watcher} ${phrase} ${what}`
+  const subject = `the change at ${context.clock(change.at)} (position ${change.position}, ${packageName})`
+  const clause = (phrase: string): string => `${watcher} ${phrase} ${subject}`
   const facts = [`change    position ${change.position}: ${changeInWords(explanation, context)}`]
-  const then =
+  const main =
     absence === null
-      ? casesText(explanation, told, facts, context)
-      : absent(explanation, told("was NOT told of"), facts, context)
-  if (treatment === null) return then
-  // what it was told of then is not what it is told of now
+      ? casesText(explanation, clause, facts, context)
+      : absent(explanation, clause("was NOT told of"), facts, context)
+  if (treatment === null) return main
+  // what it was sent then is not what it would be sent now
   const now = treatedText(explanation, treatment, context)
-  const isSaid = then.facts.some((fact) => fact.startsWith(`ended     position ${treatment.position},`))
+  const isSaid = main.facts.some((fact) => fact.startsWith(`ended     position ${treatment.position},`))
   return {
-    sentence: `${then.sentence} ${sinceInWords(treatment, context)}.`,
-    facts: isSaid ? then.facts : [...then.facts, ...now.facts],
-    policy: [...new Set([...then.policy, ...now.policy])],
-    advice: [...new Set([...then.advice, ...now.advice])],
+    sentence: `${main.sentence} ${sinceInWords(treatment, context)}.`,
+    facts: isSaid ? main.facts : [...main.facts, ...now.facts],
+    policy: [...new Set([...main.policy, ...now.policy])],
+    advice: [...new Set([...main.advice, ...now.advice])],
   }
 }
 
 const casesText = (
   explanation: Explanation,
-  told: (phrase: string) => string,
+  clause: (phrase: string) => string,
   begun: readonly string[],
   context: WhyContext,
 ): WhyText => {
   const { cases } = explanation
-  const best = cases.toSorted((one, other) => rank(one) - rank(other))[0]
-  const sentence = best === undefined ? told("was NOT told of") : sentenceOf(best, explanation, told, context)
+  const best = cases.toSorted((left, right) => rank(left) - rank(right))[0]
+  const sentence =
+    best === undefined ? clause("was NOT told of") : sentenceOf(best, explanation, clause, context)
   return {
     sentence,
-    facts: [...begun, ...cases.flatMap((one) => factsOf(one, cases.length > 1, context))],
-    policy: [...new Set(cases.flatMap((one) => policyOf(one, context)))],
-    advice: [...new Set(cases.flatMap((one) => adviceOf(one, explanation)))],
+    facts: [...begun, ...cases.flatMap((entry) => factsOf(entry, cases.length > 1, context))],
+    policy: [...new Set(cases.flatMap((entry) => policyOf(entry, context)))],
+    advice: [...new Set(cases.flatMap((entry) => adviceOf(entry, explanation)))],
   }
 }
 
-/** Where nothing that could be told was changed. */
+/** The answer if no change could be notified. */
 const treatedText = (
   { watcher, packageName, presentity }: Explanation,
   treatment: Treatment,
   context: WhyContext,
 ): WhyText => {
   const { life, position, at, cause, origin, judgement } = treatment
-  const by = words(`by ${cause}`, origin === "" ? "" : `from ${origin}`)
+  const source = words(`by ${cause}`, origin === "" ? "" : `from ${origin}`)
   const isRefused = treatment._tag === "Ended" && judgement.handling === "block"
   return {
     sentence: `${watcher} is shown nothing of ${packageName} of ${presentity}. ${sinceInWords(treatment, context)}.`,
     facts: [
-      `${treatment._tag === "Ended" ? "ended    " : "treated  "} position ${position}, ${context.clock(at)}: #${life.no} ${treatmentInWords(treatment)}  ${by}`,
+      `${treatment._tag === "Ended" ? "ended    " : "treated  "} position ${position}, ${context.clock(at)}: #${life.no} ${treatmentInWords(treatment)}  ${source}`,
     ],
     policy: rulingInWords(judgement, packageName, context),
     advice: isRefused
@@ -95,7 +96,7 @@ const treatedText = (
 
 const absent = (
   { absence, watcher, presentity, packageName }: Explanation,
-  told: string,
+  sentence: string,
   facts: readonly string[],
   context: WhyContext,
 ): WhyText => {
@@ -105,18 +106,18 @@ const absent = (
     waiting: null,
     judgement: null,
   }
-  const found = [...facts]
-  if (last !== null) found.push(`watching  ${lifeInWords(last, context)}`)
+  const allFacts = [...facts]
+  if (last !== null) allFacts.push(`watching  ${lifeInWords(last, context)}`)
   const before = last?.sent.at(-1)
-  if (before !== undefined) found.push(`before    ${sentInWords(before, context)}`)
+  if (before !== undefined) allFacts.push(`before    ${sentInWords(before, context)}`)
   if (last?.ended != null)
-    found.push(
+    allFacts.push(
       `ended     position ${last.ended.place.position}, ${context.clock(last.ended.place.at)}: ${endingInWords(last.ended)}`,
     )
   if (next !== null) {
-    found.push(`since     ${lifeInWords(next, context)}`)
+    allFacts.push(`since     ${lifeInWords(next, context)}`)
     const first = next.sent[0]
-    if (first !== undefined) found.push(`told      ${sentInWords(first, context)}`)
+    if (first !== undefined) allFacts.push(`told      ${sentInWords(first, context)}`)
   }
   const because =
     waiting !== null
@@ -139,13 +140,13 @@ const absent = (
         : next === null
           ? ["see whether the phone subscribes: its SUBSCRIBE would be accepted now"]
           : []
-  return { sentence: `${told}: ${because}.`, facts: found, policy, advice }
+  return { sentence: `${sentence}: ${because}.`, facts: allFacts, policy, advice }
 }
 
 export const renderWhy = ({ sentence, facts, policy, advice }: WhyText): string =>
   [
     sentence,
     ...facts.map((fact) => `  ${fact}`),
-    ...policy.map((one) => `  policy    ${one}`),
-    ...advice.map((one) => `  try       ${one}`),
+    ...policy.map((line) => `  policy    ${line}`),
+    ...advice.map((line) => `  try       ${line}`),
   ].join("\n")

@@ -1,5 +1,5 @@
 /**
- * The names of presence rules, as their document gives them.
+ * The names of presence rules, as in their document.
  */
 import { rulesFor } from "../../domain/packages/event-package.ts"
 import type { Packages } from "../../domain/packages/event-package.ts"
@@ -7,8 +7,8 @@ import { parseRules } from "../../domain/presentity/view.ts"
 import type { PackageName } from "../../domain/vocabulary.ts"
 
 /**
- * @param text the rules document of a presentity for this package; undefined: it has none
- * @returns in document order; empty where there are no rules, or none that can be read
+ * @param text the presentity's rules document for this package; undefined: it has none
+ * @returns in document order; empty if there are no rules, or none that can be parsed
  */
 export const ruleNamesIn = (
   text: string | undefined,

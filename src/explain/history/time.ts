@@ -1,5 +1,5 @@
 /**
- * Instants as operators write them and read them.
+ * Instants as operators write and read them.
  */
 
 /** Milliseconds since 1970 in a time zone, to the millisecond: `2026-11-23 14:05:12.331`. */
@@ -35,8 +35,8 @@ const units = new Map([
 ])
 
 /**
- * `now`; `90s`, `15m`, `2h`, `3d` ago, with or without a minus; `14:05` or `14:05:12.331` today; a date with or without a time; milliseconds since
- * 1970. What has no zone of its own is meant in `zone`. Null: none of these.
+ * Accepts `now`; `90s`, `15m`, `2h`, `3d` ago, with or without a minus; `14:05` or `14:05:12.331` today; a date with or
+ * without a time; milliseconds since 1970. A text without a time zone is read in `zone`. Null: none of these.
  */
 export const parseInstant = (text: string, now: number, zone: string): number | null => {
   if (text === "now") return now
@@ -58,7 +58,7 @@ export const parseInstant = (text: string, now: number, zone: string): number | 
 
 export const instantForms = "now, 15m (ago), 14:05:12, 2026-11-23T14:05:12Z"
 
-/** What a clock in the zone is ahead of UTC at about that instant. */
+/** How far a clock in the zone is ahead of UTC at about that instant. */
 const offsetAt = (at: number, zone: string): number => {
   const ahead = (instant: number): number =>
     Date.parse(`${clockOf(zone)(instant).replace(" ", "T")}Z`) - instant

@@ -1,7 +1,8 @@
 /**
- * What to try, so that a watcher is told.
+ * What an operator can try so that the watcher is notified.
  */
-import type { Case, ExplainedAuthorization, Explanation } from "../../domain/history/why.ts"
+import type { Case, Explanation } from "../../domain/history/why.ts"
+import type { Authorization } from "../../domain/presentity/authorize.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
 
 export const adviceOf = (
@@ -48,7 +49,7 @@ export const pendingAdvice = (
   presentity: Uri,
   watcher: Uri,
   packageName: string,
-  by: ExplainedAuthorization["by"],
+  by: Authorization["by"],
 ): readonly string[] =>
   by === "unread"
     ? ["presently doctor, and GET /v1/sources of the management port, say what keeps it from being read"]
@@ -64,7 +65,7 @@ export const refusedAdvice = (
   presentity: string,
   watcher: string,
   packageName: string,
-  by: ExplainedAuthorization["by"],
+  by: Authorization["by"],
 ): string => {
   return by === "rules" || by === "default"
     ? `a SUBSCRIBE is answered 403: presently rules test ${presentity}${packageFlag(packageName)} --watcher ${watcher} says why`

@@ -1,5 +1,6 @@
 /**
- * The facts behind an answer, in order: the change, the subscription, what it was sent before and then, and how it ended.
+ * The facts behind an answer, in order: the change, the subscription, the NOTIFYs before and after it, and how it
+ * ended.
  */
 import type { Life } from "../../domain/history/ledger.ts"
 import type { Case, Explanation } from "../../domain/history/why.ts"
@@ -11,10 +12,10 @@ import type { WhyContext } from "./why-policy.ts"
 export const changeInWords = ({ change }: Explanation, { clock }: WhyContext): string => {
   if (change === null) return ""
   const { what, cause, origin } = change
-  const by = origin === "" ? "" : `from ${origin}`
+  const source = origin === "" ? "" : `from ${origin}`
   return what._tag === "Mixed"
-    ? words(what.by.join(" "), `by ${cause}`, by)
-    : words(what.event._tag, formatEvent(what.event, clock), by)
+    ? words(what.by.join(" "), `by ${cause}`, source)
+    : words(what.event._tag, formatEvent(what.event, clock), source)
 }
 
 export const factsOf = (
@@ -26,7 +27,7 @@ export const factsOf = (
   if (isOneOfMany)
     facts.push(`          ${sequel === null ? finding._tag : `${finding._tag}, ${sequel._tag}`}`)
   const before = life.sent.findLast(
-    (one) => one !== sent && one.place.position < (sent?.place.position ?? Infinity),
+    (candidate) => candidate !== sent && candidate.place.position < (sent?.place.position ?? Infinity),
   )
   if (before !== undefined) facts.push(`before    ${sentInWords(before, context)}`)
   if (finding._tag === "Hidden") facts.push(...finding.lines.slice(0, 20).map((line) => `hidden    ${line}`))
@@ -43,9 +44,9 @@ export const factsOf = (
 export const sentInWords = (sent: Life["sent"][number], context: WhyContext): string =>
   `position ${sent.place.position}, ${context.clock(sent.place.at)}: NOTIFY CSeq ${sent.notify.cseq} (${bodyInWords(sent.notify.body)}) ${deliveryInWords(sent, context.known)}`
 
-export const lifeInWords = ({ no, createdAt, origin, began }: Life, { clock }: WhyContext): string =>
+export const lifeInWords = ({ no: id, createdAt, origin, began }: Life, { clock }: WhyContext): string =>
   words(
-    `#${no}`,
+    `#${id}`,
     `since ${clock(createdAt)}`,
     began === null ? "" : `position ${began.position}`,
     origin === "" ? "" : `from ${origin}`,

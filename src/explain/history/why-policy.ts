@@ -1,14 +1,19 @@
 /**
- * The settings and rules that had a say in what a watcher was told.
+ * The settings and rules that influenced what a watcher was sent.
  */
+import type { DecisionContext } from "../../domain/history/findings.ts"
 import type { Knowledge } from "../../domain/history/ledger.ts"
-import type { Case, DecisionContext, ExplainedAuthorization } from "../../domain/history/why.ts"
+import type { Case } from "../../domain/history/why.ts"
+import type { Authorization } from "../../domain/presentity/authorize.ts"
 import type { Limits } from "../../domain/presentity/context.ts"
 import { policyKey } from "../../domain/presentity/watching.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
 import type { Clock } from "../event-text.ts"
 
-/** What the sentences of one answer are made with: what the settings and rules in force say of a presentity, and how it is told. */
+/**
+ * The context for the sentences of one answer: the settings and rules in force for a presentity, and how instants are
+ * written.
+ */
 export interface WhyContext extends DecisionContext {
   readonly presentity: Uri
   /** Names of the rules in force, in document order. */
@@ -49,12 +54,12 @@ export const failurePolicy = (limits: Limits): string =>
   `end_sub_on_timeout = ${limits.endSubOnTimeout ? 1 : 0}, notify_probe_interval = ${limits.probeSeconds}, event_framework = ${limits.profile}`
 
 export const rulingInWords = (
-  { by, handling, matched }: ExplainedAuthorization,
+  { by, handling, matched }: Authorization,
   packageName: string,
   context: WhyContext,
 ): readonly string[] => {
   const { limits, ruleNames } = context
-  const asked = limits.watching === undefined ? "" : `the policy rules of package ${packageName} asks them: `
+  const prefix = limits.watching === undefined ? "" : `the policy rules of package ${packageName} asks them: `
   switch (by) {
     case "operator":
       return [`the operator decided on this watcher: ${handling}`]
@@ -68,19 +73,19 @@ export const rulingInWords = (
     case "everybody":
       return []
     case "default":
-      return [`${asked}the presentity has no rules: no_rules = ${limits.noRules}`]
+      return [`${prefix}the presentity has no rules: no_rules = ${limits.noRules}`]
     case "unread":
       return ["the source of rules had not been read yet, and none were in force: watchers wait until it has"]
     case "rules":
       return [
         matched === "" || matched === null
-          ? `${asked}no rule matches: no_match = ${limits.noMatch}`
-          : `${asked}${rulesInWords(matched, ruleNames)}: ${handling}`,
+          ? `${prefix}no rule matches: no_match = ${limits.noMatch}`
+          : `${prefix}${rulesInWords(matched, ruleNames)}: ${handling}`,
       ]
   }
 }
 
-/** With the setting that says so. */
+/** With the setting that determines it. */
 const policySentence = (policy: "owner" | "domain", packageName: string, context: WhyContext): string => {
   const { presentity, packages, limits } = context
   const { watching } = limits
@@ -90,7 +95,7 @@ const policySentence = (policy: "owner" | "domain", packageName: string, context
       ? null
       : policyKey(eventPackage, presentity, watching).counts
   const isMailbox = /^message-summary(?:\.winfo)*$/.test(packageName)
-  const others = isMailbox ? " and those that mailbox_owners lists with it" : ""
+  const mailboxOwners = isMailbox ? " and those that mailbox_owners lists with it" : ""
   const settings = [
     key === null ? "the package's own, watch_policy can say otherwise" : `watch_policy = ${key}=${policy}`,
     ...(isMailbox && watching !== undefined && Object.hasOwn(watching.mailboxOwners, presentity)
@@ -99,12 +104,12 @@ const policySentence = (policy: "owner" | "domain", packageName: string, context
   ].join("; ")
   const start = `the policy ${policy} of package ${packageName}`
   if (packageName.endsWith(".winfo") && policy === "owner")
-    return `${start}: watcher information is for its owner alone${others} (RFC 3857 §4.6; ${settings})`
-  const whom =
+    return `${start}: watcher information is for its owner alone${mailboxOwners} (RFC 3857 §4.6; ${settings})`
+  const members =
     policy === "owner"
-      ? `the presentity itself${others}`
+      ? `the presentity itself${mailboxOwners}`
       : `identities of the same domain${isMailbox ? " and those that mailbox_owners lists" : ""}`
-  return `${start} is for ${whom} (${settings})`
+  return `${start} is for ${members} (${settings})`
 }
 
 const rulesInWords = (matched: string, names: readonly string[]): string =>

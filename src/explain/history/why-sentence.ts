@@ -1,41 +1,42 @@
 /**
- * The one sentence of an answer.
+ * The one sentence that answers the question.
  */
-import type { Case, Explanation, Finding, Treatment } from "../../domain/history/why.ts"
+import type { Finding } from "../../domain/history/findings.ts"
+import type { Case, Explanation, Treatment } from "../../domain/history/why.ts"
 import { deliveryInWords, endingInWords } from "./format-finding.ts"
 import type { WhyContext } from "./why-policy.ts"
 
-/** Who was told counts before who will be. */
+/** Watchers that were notified come before those that will be. */
 export const rank = ({ finding, sequel }: Case): number =>
   finding._tag === "Told" ? 0 : sequel?._tag === "Told" ? 1 : finding._tag === "Ended" ? 3 : 2
 
 export const sentenceOf = (
   { life, finding, sequel, sent }: Case,
   { change }: Explanation,
-  told: (phrase: string) => string,
+  clause: (phrase: string) => string,
   context: WhyContext,
 ): string => {
   const notify =
     sent === null ? "" : `NOTIFY CSeq ${sent.notify.cseq} ${deliveryInWords(sent, context.known)}`
   if (sent?.failed != null) {
     const isOver = sent.failed.place.position === life.ended?.place.position
-    return `${told("was NOT told of")}: ${notify}${isOver ? ", and that ended its subscription" : ""}.`
+    return `${clause("was NOT told of")}: ${notify}${isOver ? ", and that ended its subscription" : ""}.`
   }
-  if (finding._tag === "Told") return `${told("was told of")} at once: ${notify}.`
+  if (finding._tag === "Told") return `${clause("was told of")} at once: ${notify}.`
   const held = heldInWords(finding, context)
   switch (sequel?._tag) {
     case undefined:
-      return `${told("was NOT told of")}: ${reasonInWords(finding)}.`
+      return `${clause("was NOT told of")}: ${reasonInWords(finding)}.`
     case "Told": {
       const later = sent === null ? "" : `${(sent.place.at - (change?.at ?? 0)) / 1000} s later`
-      return `${told("was told of")} ${later}: ${held}; ${notify}.`
+      return `${clause("was told of")} ${later}: ${held}; ${notify}.`
     }
     case "TakenBack":
-      return `${told("was NOT told of")}: ${held}, and at ${context.clock(sequel.place.at)} there was nothing left to tell.`
+      return `${clause("was NOT told of")}: ${held}, and at ${context.clock(sequel.place.at)} there was nothing left to tell.`
     case "Ended":
-      return `${told("was NOT told of")}: ${held}, and before that its subscription ${endingInWords(sequel.ending)}.`
+      return `${clause("was NOT told of")}: ${held}, and before that its subscription ${endingInWords(sequel.ending)}.`
     case "Open":
-      return `${told("has NOT been told yet of")}: ${held}.`
+      return `${clause("has NOT been told yet of")}: ${held}.`
   }
 }
 

@@ -1,19 +1,19 @@
 /**
- * Messages as a ladder: in columns of text, or as a Mermaid sequence diagram.
+ * Draws messages as a ladder: in columns of text, or as a Mermaid sequence diagram.
  */
 import { clockText } from "../case/step-text.ts"
 import { isNote } from "./messages.ts"
 import type { LadderStep } from "./messages.ts"
 
-/** Wraps text in colour, or leaves it as it is. */
+/** Colours a text, or leaves it unchanged. */
 export type Paint = (text: string, colour: "dim" | "green" | "cyan") => string
 
 const laneWidth = 18
-/** Columns beside the server; whoever is seen later shares the last one. */
+/** The maximum number of columns besides the server; further parties share the last one. */
 const lanesMax = 6
 const others = "others"
 
-/** The columns, in the order in which they are first heard of; the publisher is always the first. */
+/** The columns, in order of first appearance; the publisher is always the first. */
 export const lanesOf = (steps: Iterable<LadderStep>): readonly string[] => {
   const parties = new Set<string>(["publisher"])
   for (const step of steps) if (!isNote(step)) parties.add(step.party)
@@ -43,7 +43,7 @@ const fitted = (text: string, width: number): string => {
   return " ".repeat(left) + shown + " ".repeat(width - left - shown.length)
 }
 
-/** One line: the time, the lines of all parties with an arrow across, and what it says. */
+/** One line: the time, the lifelines of all parties with an arrow between two of them, and the text of the message. */
 export const drawStep = (step: LadderStep, lanes: readonly string[], utc: boolean, paint: Paint): string => {
   const time = paint(clockText(step.at, utc).slice(11, 23).padEnd(timeWidth), "dim")
   if (isNote(step)) return `${time}    | ${paint(step.note, "dim")}`
@@ -85,6 +85,6 @@ export function* mermaid(
   }
 }
 
-/** Without what would end a line or begin something else there. */
+/** Without characters that would end a line or have a meaning there. */
 const escaped = (text: string): string =>
   text.replaceAll(/[\r\n]+/g, " ").replaceAll(/[#;<>&"]/g, (char) => `#${char.charCodeAt(0)};`)

@@ -1,11 +1,11 @@
 /**
- * The SIP messages that a log tells of: requests from the commands behind decisions, their answers, NOTIFYs, and how those
- * ended. Nothing is invented: an answer that is not in the log (yet, or because of a crash) is left out.
+ * The SIP messages recorded in a log: requests from the commands behind decisions, their responses, NOTIFYs and their
+ * outcomes. Nothing is invented: a response that is not in the log (yet, or because of a crash) is omitted.
  *
- * What is given here is enough to draw; the server's command line makes the text of each message from its `content`.
+ * The result suffices for drawing; the server's command line writes the text of each message from its `content`.
  */
 import type { DecisionStep } from "../../domain/history/moments.ts"
-import { recall } from "../../domain/history/recall.ts"
+import { reconstructCommand } from "../../domain/history/reconstruct-command.ts"
 import type { Answer, Publish, Resubscribe, Subscribe } from "../../domain/presentity/commands.ts"
 import { answersIn } from "../../domain/presentity/delivery-acks.ts"
 import type { Notify } from "../../domain/presentity/intents.ts"
@@ -24,7 +24,7 @@ export interface Endpoint {
   readonly port: number
 }
 
-/** Where a request came from, and how its transaction is named. */
+/** Where a request came from, and what identifies its transaction. */
 export interface RequestSource {
   readonly peer: Endpoint
   readonly callId: string
@@ -35,7 +35,7 @@ export interface PublishRequest {
   readonly _tag: "Publish"
   readonly presentity: Uri
   readonly command: Publish
-  /** Null for what did not come by SIP. */
+  /** Null: it did not arrive by SIP. */
   readonly source: RequestSource | null
 }
 
@@ -47,7 +47,7 @@ export interface SubscribeRequest {
   readonly source: RequestSource | null
 }
 
-/** What a message is made of. */
+/** What a message consists of. */
 export type MessageContent =
   | PublishRequest
   | SubscribeRequest
@@ -57,26 +57,26 @@ export type MessageContent =
       readonly _tag: "NotifyAnswer"
       readonly no: SubscriptionNo
       readonly cseq: number
-      /** Null: the log does not say which dialog the NOTIFY belonged to. */
+      /** Null: the log does not record the dialog of the NOTIFY. */
       readonly dialog: DialogStart | null
     }
 
 export interface LadderMessage {
   readonly at: Millis
   readonly position: number
-  /** Who it goes to or comes from, besides the server: a watcher's URI, or `publisher`. */
+  /** The other party besides the server, recipient or sender: a watcher's URI, or `publisher`. */
   readonly party: string
   readonly direction: "to-server" | "from-server"
   /** `SUBSCRIBE`, `200 OK`, `no answer`. */
   readonly label: string
-  /** What it says, in a few words. */
+  /** The content in a few words. */
   readonly remark: string
-  /** Whether there is such a message: false for an answer that did not come, and where its dialog is not known. */
+  /** Whether the message exists: false for a response that did not arrive, and if its dialog is unknown. */
   readonly isSent: boolean
   readonly content: MessageContent
 }
 
-/** What the server did without being asked by SIP. */
+/** Something that the server did without a SIP request. */
 export interface LadderNote {
   readonly at: Millis
   readonly position: number
@@ -87,13 +87,13 @@ export type LadderStep = LadderMessage | LadderNote
 
 export const isNote = (step: LadderStep): step is LadderNote => "note" in step
 
-/** Walks along with a log, and remembers whom each NOTIFY went to. */
+/** Follows a log, and remembers the recipient of each NOTIFY. */
 export interface Ladder {
-  /** The messages of the next decision, in order; answers to NOTIFYs at the time they came. */
+  /** The messages of the next decision, in order; responses to NOTIFYs at the time they arrived. */
   readonly take: (moment: DecisionStep) => readonly LadderStep[]
 }
 
-/** Whom a NOTIFY went to, and in which dialog. */
+/** The recipient of a NOTIFY, and its dialog. */
 interface Recipient {
   readonly watcher: string
   readonly dialog: DialogStart
@@ -105,23 +105,30 @@ export const makeLadder = (world: DecisionWorld): Ladder => {
     take: (moment) => {
       const { decision, position, before, after, notifications } = moment
       const { at, events, stream } = decision
-      const recipientOf = (no: SubscriptionNo): Recipient | null =>
-        recipientIn(before, no) ?? recipients.get(`${stream} ${no}`) ?? null
+      const recipientOf = (id: SubscriptionNo): Recipient | null =>
+        recipientIn(before, id) ?? recipients.get(`${stream} ${id}`) ?? null
       const steps: LadderStep[] = []
-      // what was known by then came before what was asked
+      // responses known by then arrived before the request
       for (const event of events) {
         if (event._tag !== "NotificationsAccepted") continue
-        for (const { no, cseq, at: answeredAt } of answersIn(event, at))
+        for (const { no: id, cseq, at: answeredAt } of answersIn(event, at))
           steps.push(
-            answeredNotify({ position, at: answeredAt, no, cseq, recipient: recipientOf(no), status: 200 }),
+            answeredNotify({
+              position,
+              at: answeredAt,
+              no: id,
+              cseq,
+              recipient: recipientOf(id),
+              status: 200,
+            }),
           )
       }
       steps.push(...askedFor(moment, world))
       for (const event of events) {
         if (event._tag !== "NotificationFailed") continue
-        const { no, cseq, status = null, outcome } = event
+        const { no: id, cseq, status = null, outcome } = event
         const remark = `NOTIFY ${cseq} ${outcomes[outcome]}`
-        steps.push(answeredNotify({ position, at, no, cseq, recipient: recipientOf(no), status, remark }))
+        steps.push(answeredNotify({ position, at, no: id, cseq, recipient: recipientOf(id), status, remark }))
       }
       for (const notify of notifications) {
         const watcher = watcherOf(before, after, events, notify.no)
@@ -133,8 +140,8 @@ export const makeLadder = (world: DecisionWorld): Ladder => {
   }
 }
 
-const recipientIn = (state: State, no: SubscriptionNo): Recipient | null => {
-  const subscription = get(state.subscriptions, no)
+const recipientIn = (state: State, id: SubscriptionNo): Recipient | null => {
+  const subscription = get(state.subscriptions, id)
   const dialog = subscription === undefined ? undefined : get(state.dialogs, subscription.dialog)
   return subscription === undefined || dialog === undefined
     ? null
@@ -149,13 +156,13 @@ const outcomes = {
   unrepeated: "had no answer, and could not be repeated",
 } as const
 
-/** The request behind a decision with its answer, or a note of what the server did by itself. */
+/** The request behind a decision with its response, or a note about what the server did by itself. */
 const askedFor = (moment: DecisionStep, world: DecisionWorld): readonly LadderStep[] => {
   const { decision, position, before } = moment
   const { at } = decision
-  const recalled = recall(before, decision, world)
-  if (recalled === null) return []
-  const { command, outcome } = recalled
+  const reconstructed = reconstructCommand(before, decision, world)
+  if (reconstructed === null) return []
+  const { command, outcome } = reconstructed
   const source = sourceOf(decision.origin)
   switch (command._tag) {
     case "Publish":
@@ -222,7 +229,7 @@ const subscribed = (
   })
 }
 
-/** A request and its answer. */
+/** A request and its response. */
 const exchange = (
   request: PublishRequest | SubscribeRequest,
   reply: Reply,
@@ -246,7 +253,7 @@ const exchange = (
   },
 ]
 
-/** The dialog of a later SUBSCRIBE, with its target of that time. */
+/** The dialog of a later SUBSCRIBE, with its target at that time. */
 const dialogOf = (state: State, command: Resubscribe): DialogStart | null => {
   for (const { start, remoteTarget } of values(state.dialogs)) {
     if (dialogKey(start.callId, start.localTag, start.remoteTag) === command.dialog)
@@ -266,11 +273,11 @@ const notified = ({ decision, position }: DecisionStep, notify: Notify, watcher:
   content: { _tag: "Notify", notify },
 })
 
-/** How a NOTIFY ended. */
+/** The outcome of a NOTIFY. */
 const answeredNotify = ({
   position,
   at,
-  no,
+  no: id,
   cseq,
   recipient,
   status,
@@ -281,18 +288,18 @@ const answeredNotify = ({
   readonly no: SubscriptionNo
   readonly cseq: number
   readonly recipient: Recipient | null
-  /** Null: no answer came. */
+  /** Null: no response arrived. */
   readonly status: number | null
   readonly remark?: string
 }): LadderMessage => ({
   at,
   position,
-  party: recipient?.watcher ?? `subscription ${no}`,
+  party: recipient?.watcher ?? `subscription ${id}`,
   direction: "to-server",
   label: status === null ? "no answer" : labelOf(status, null),
   remark,
   isSent: status !== null && recipient !== null,
-  content: { _tag: "NotifyAnswer", no, cseq, dialog: recipient?.dialog ?? null },
+  content: { _tag: "NotifyAnswer", no: id, cseq, dialog: recipient?.dialog ?? null },
 })
 
 const dueNote = ({ decision }: DecisionStep): string => {
@@ -319,7 +326,7 @@ const phrases: Readonly<Record<number, string>> = {
   481: "Call/Transaction Does Not Exist",
 }
 
-/** `udp:192.0.2.20:5060 <Call-ID> <CSeq>`; null for what did not come by SIP. */
+/** `udp:192.0.2.20:5060 <Call-ID> <CSeq>`; null: it did not arrive by SIP. */
 const sourceOf = (origin: string): RequestSource | null => {
   const [, address = "", callId = "", cseq = ""] = /^[a-z]+:(\S+) (\S+) (\d+)$/.exec(origin) ?? []
   const peer = endpointOf(address)

@@ -25,9 +25,8 @@ describe("gate", () => {
         fc.property(mutatedRequest, (text) => {
           const message = read(text)
           if (message === null || message.fault !== null) return
-          for (const values of message.headers.values())
-            for (const value of values)
-              assert.isFalse(["\r", "\n", "\0"].some((character) => value.includes(character)))
+          for (const value of message.headers.values())
+            assert.isFalse(["\r", "\n", "\0"].some((character) => value.includes(character)))
         }),
         { numRuns: 1_000 },
       )

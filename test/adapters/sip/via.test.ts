@@ -24,6 +24,15 @@ describe("via", () => {
     },
   )
 
+  it.each(["h:5070", "h :5070", "h: 5070", "h \t:  5070"])(
+    "blanks may stand around the colon of sent-by: %j",
+    { tags: ["4475-3.1.1-a"] },
+    (sentBy) => {
+      const via = parseVia(`SIP/2.0/UDP ${sentBy};branch=z9hG4bK1`)
+      assert.deepStrictEqual([via?.host, via?.port, via?.branch], ["h", 5070, "z9hG4bK1"])
+    },
+  )
+
   it("received is added when sent-by is another host, and only then", { tags: ["3261-18.2.1-a"] }, () => {
     assert.strictEqual(
       stamp("SIP/2.0/UDP 192.0.2.7;branch=z9hG4bK1"),

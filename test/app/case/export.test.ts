@@ -73,6 +73,12 @@ describe("a case from a store", () => {
     assert.equal(exported(0, whole.at(-1)!.decision.at + 1).found, false)
   })
 
+  /** With what else may be known of its request. */
+  const withAbout = (recorded: RecordedDecision): RecordedDecision => ({
+    ...recorded,
+    decision: { ...recorded.decision, about: { by: { account: "alice" }, request: "of alice", profile: 1 } },
+  })
+
   it(
     "of every package there is, under stand-ins: comes out again, and is decided as it was",
     { tags: ["OPS-case"] },
@@ -88,7 +94,7 @@ describe("a case from a store", () => {
         for (const stream of new Set(some.map(({ decision }) => decision.stream))) {
           writer.stream(anonymizer.stream(initial(stream)))
           for (const one of some)
-            if (one.decision.stream === stream) writer.decision(anonymizer.decision(one))
+            if (one.decision.stream === stream) writer.decision(anonymizer.decision(withAbout(one)))
           writer.endStream()
         }
         writer.end()

@@ -11,11 +11,12 @@ import { Cause, Console, Effect, Exit } from "effect"
 import { CliError, Command } from "effect/cli"
 import type { TestContext } from "vitest"
 import { exitCodeOf, lineOf } from "../../../src/app/cli/exit.ts"
+import { commandFile } from "../../support/command-file.ts"
 import { compileCache } from "../../support/compile-cache.ts"
 import { patienceMillis } from "../../support/condition.ts"
 import { ofTests } from "../../support/reaper.ts"
 
-const main = join(import.meta.dirname, "../../../src/app/main.ts")
+const bundle = commandFile()
 
 export interface Ended {
   readonly code: number | null
@@ -37,6 +38,8 @@ export interface Running {
 
 export interface RunOptions {
   readonly input?: string
+  /** The file that is run; absent: the bundle of the command (`support/command-file.ts`). */
+  readonly main?: string
   readonly env?: Readonly<Record<string, string>>
 }
 
@@ -44,7 +47,10 @@ export interface RunOptions {
 export const patient = { timeout: 2 * patienceMillis }
 
 /** Starts `presently` with these arguments in an environment without settings. */
-export const start = (args: readonly string[], { input = "", env = {} }: RunOptions = {}): Running => {
+export const start = (
+  args: readonly string[],
+  { input = "", main = bundle, env = {} }: RunOptions = {},
+): Running => {
   const clean = Object.entries(process.env).filter(
     ([name]) => !name.startsWith("PRESENTLY_") && name !== "DATABASE_URL" && name !== "NODE_OPTIONS",
   )

@@ -29,7 +29,7 @@ const loadedBy = async (context: TestContext, args: readonly string[]): Promise<
   const modules = join(dirname(hook), "modules.txt")
   writeFileSync(modules, "")
   const NODE_OPTIONS = `--import=${pathToFileURL(hook).href}`
-  await run(args, { env: { MODULES: modules, NODE_OPTIONS } })
+  await run(args, { main: join(checkout, "src/app/main.ts"), env: { MODULES: modules, NODE_OPTIONS } })
   const paths = readFileSync(modules, "utf8")
     .split("\n")
     .filter((url) => url.startsWith("file:"))

@@ -121,8 +121,9 @@ describe("the reason of what was interrupted", () => {
     async () => {
       const cause = Cause.interrupt(1)
       const error = await Effect.runPromise(Effect.interrupt).catch((thrown: unknown) => thrown)
-      for (const one of [cause, error, Cause.squash(cause), new Error("outside", { cause: error })])
-        assert.equal(errorMessage(one), "it was interrupted before it had an answer")
+      const said = "it was interrupted before it had an answer"
+      for (const thrown of [cause, error, Cause.squash(cause)]) assert.equal(errorMessage(thrown), said)
+      assert.equal(errorMessage(new Error("outside", { cause: error })), `outside: ${said}`)
       const both = Cause.combine(cause, Cause.fail(new Error("disk full")))
       assert.equal(errorMessage(both), "disk full")
     },

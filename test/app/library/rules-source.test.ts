@@ -15,6 +15,7 @@ import { pidf, tuple } from "../../support/sip-client.ts"
 
 const alice = "sip:alice@example.com"
 const bob = "sip:bob@example.com"
+const carol = "sip:carol@example.com"
 const open = pidf(tuple("phone", "open"))
 const allowing = rulesText([{ who: bob as Uri, treat: "allow" }])
 const blocking = rulesText([{ who: bob as Uri, treat: "block" }])
@@ -129,6 +130,61 @@ describe("a program's source of rules", () => {
       // this one fails: the newest answer is what is in force
       answers[2]!("<ruleset")
       await assert.rejects(asking, (refusal: PresenceRefused) => refusal.status === 403)
+    },
+  )
+
+  it(
+    "is asked once for all who wait for the same rules, and anew for each refreshRules and each other presentity",
+    { tags: ["LIB-rules", "AUT-7"] },
+    async (context) => {
+      const answers = new Map<string, ((text: string) => void)[]>()
+      const { presence } = await start(context, {
+        rules: (presentity) =>
+          new Promise<string>((answer) => {
+            answers.set(presentity, [...(answers.get(presentity) ?? []), answer])
+          }),
+      })
+      const questions = (presentity: string): number => answers.get(presentity)?.length ?? 0
+      const turns = () => new Promise((resolve) => setImmediate(resolve))
+      await presence.publish({ presentity: alice, body: open })
+      const early = [1, 2, 3].map(() => presence.fetch({ presentity: alice, watcher: bob }))
+      const elsewhere = presence.fetch({ presentity: carol, watcher: bob })
+      while (questions(alice) < 1 || questions(carol) < 1) await turns()
+      const refreshed = presence.refreshRules(alice)
+      while (questions(alice) < 2) await turns()
+      // they wait for the newest question, whose answer is the one that counts
+      const late = [1, 2].map(() => presence.fetch({ presentity: alice, watcher: bob }))
+      for (let count = 0; count < 20; count++) await turns()
+      assert.deepEqual([questions(alice), questions(carol)], [2, 1])
+      answers.get(alice)![1]!(allowing)
+      await refreshed
+      for (const shown of await Promise.all(late)) assert.equal(brief(shown), "terminated phone=open")
+      answers.get(alice)![0]!(blocking)
+      for (const shown of await Promise.all(early)) assert.equal(brief(shown), "terminated phone=open")
+      answers.get(carol)![0]!(allowing)
+      await elsewhere
+    },
+  )
+
+  it(
+    "that never answers: who waits when the program closes is refused",
+    { tags: ["LIB-rules"] },
+    async (context) => {
+      let isAsked = false
+      const { presence } = await start(context, {
+        rules: () => {
+          isAsked = true
+          return new Promise(() => {})
+        },
+      })
+      const waiting = presence.fetch({ presentity: alice, watcher: bob })
+      while (!isAsked) await new Promise((resolve) => setImmediate(resolve))
+      const refused = assert.rejects(
+        waiting,
+        (refusal: PresenceRefused) => refusal.status === 503 && /stopping/.test(refusal.message),
+      )
+      await presence.close()
+      await refused
     },
   )
 

@@ -5,15 +5,16 @@
 import assert from "node:assert/strict"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
-import { join } from "node:path"
 import { afterAll, describe, it } from "vitest"
 import type { TestContext } from "vitest"
 import { on } from "../../support/checked-store.ts"
+import { commandFile } from "../../support/command-file.ts"
+import { compileCache } from "../../support/compile-cache.ts"
 import { freePort, sharedPostgres } from "../../support/postgres.ts"
 import { ofTests } from "../../support/reaper.ts"
 import { answer, openPhone, pidf, script, tuple } from "../../support/sip-client.ts"
 
-const main = join(import.meta.dirname, "../../../src/app/main.ts")
+const main = commandFile()
 const cluster = await sharedPostgres()
 afterAll(() => cluster?.remove())
 
@@ -26,6 +27,7 @@ const serve = async (context: TestContext, url: string) => {
       [main, "serve", "--listen", `udp:127.0.0.1:${port}`, "--admin", "off", ...settings],
       {
         stdio: ["ignore", "pipe", "inherit"],
+        env: { ...process.env, ...compileCache },
       },
     ),
   )

@@ -16,7 +16,7 @@ import { react } from "../../../src/domain/presentity/react.ts"
 import { freeze, thaw } from "../../../src/domain/presentity/snapshot.ts"
 import { initial } from "../../../src/domain/presentity/state.ts"
 import type { State } from "../../../src/domain/presentity/state.ts"
-import { get } from "../../../src/domain/table.ts"
+import { get, values } from "../../../src/domain/table.ts"
 import { after, alice, dialogOf, publish, resubscribe, subscribe } from "../../support/builders.ts"
 
 const types = ["text/xml", "application/json", "text/plain"]
@@ -38,7 +38,7 @@ const begin = (eventPackage: EventPackage = profiles) => {
       authorize: allowEveryone,
       inFlight: () => false,
       findDialog: (key: string) =>
-        [...state.dialogs].find(([, { start }]) => key.startsWith(`${start.callId}\n`))?.[0] ?? null,
+        values(state.dialogs).find(({ start }) => key.startsWith(`${start.callId}\n`))?.no ?? null,
     }
     const { events, answer } = decide(state, command, context)
     const next = fold(state, { events, at: now, version: state.version + 1 })
@@ -88,9 +88,9 @@ describe("Accept", () => {
       ask(document("application/json", "{1}"))
       ask(document("text/xml", "<a/>"))
       deepStrictEqual(ask(watches(["application/json"])).shown, ["application/json {1}"])
-      const tag = [...get(state().publications, "ua-profile")!].find(
-        ([, { body }]) => body?.contentType === "application/json",
-      )![0]
+      const tag = values(get(state().publications, "ua-profile")!).find(
+        ({ body }) => body?.contentType === "application/json",
+      )!.entityTag
       deepStrictEqual(
         ask(publish({ packageName: "ua-profile", ifMatch: [tag], expires: 0, body: null })).shown,
         [null],

@@ -4,7 +4,7 @@
 import { deepStrictEqual } from "node:assert/strict"
 import { describe, it } from "vitest"
 import type { Rejection } from "../../../src/domain/presentity/commands.ts"
-import { size } from "../../../src/domain/table.ts"
+import { size, values } from "../../../src/domain/table.ts"
 import type { Body } from "../../../src/domain/vocabulary.ts"
 import {
   after,
@@ -368,8 +368,7 @@ describe("the PUBLISH table", () => {
       }
     }
     if (status !== null) return `${status}`
-    const grown =
-      [...outcome.state.publications].reduce((sum, [, table]) => sum + size(table), 0) - others - 1
+    const grown = values(outcome.state.publications).reduce((sum, table) => sum + size(table), 0) - others - 1
     if (grown !== 0) return `${operation(grown)} ${granted}`
     const isRefresh = command.body === null
     return `${outcome.state.version === others + 1 ? "nothing" : isRefresh ? "refresh" : "modify"} ${granted}`

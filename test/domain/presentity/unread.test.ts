@@ -9,7 +9,7 @@ import { makeMemoryLog } from "../../../src/adapters/store/memory.ts"
 import type { Engine } from "../../../src/domain/engine/engine.ts"
 import { makeEngine } from "../../../src/domain/engine/make-engine.ts"
 import { momentOf } from "../../../src/domain/history/moments.ts"
-import { recall } from "../../../src/domain/history/recall.ts"
+import { reconstructCommand } from "../../../src/domain/history/reconstruct-command.ts"
 import { makeInquiry } from "../../../src/domain/history/why.ts"
 import { authorizeWatcher } from "../../../src/domain/presentity/authorize.ts"
 import type { Command } from "../../../src/domain/presentity/commands.ts"
@@ -327,12 +327,12 @@ describe("histories in which the source comes and goes", () => {
           let state = initial(alice)
           for (const { decision } of play(steps, limits).log.read(0, 1_000)) {
             deepStrictEqual(decodeEvents(JSON.parse(JSON.stringify(decision.events))), decision.events)
-            const recalled = recall(state, decision, {
+            const reconstructed = reconstructCommand(state, decision, {
               packages: ruledPackages,
               limits,
               authorize: askTheRules,
             })
-            deepStrictEqual(recalled?.outcome.events, decision.events, decision.cause)
+            deepStrictEqual(reconstructed?.outcome.events, decision.events, decision.cause)
             let next = state
             for (const event of decision.events) next = evolve(next, event, decision.at)
             state = { ...next, version: decision.version, decidedAt: decision.at }

@@ -42,7 +42,7 @@ export interface LocalHosts {
   readonly isAt: (bound: string, address: string) => boolean
 }
 
-/** @param advertised printed instead of whatever the system says, when not null; others may send to it as well */
+/** @param advertised printed instead of the address that the system has, when not null; requests may be sent to it as well */
 export const makeLocalHosts = (advertised: string | null, clock: () => number): LocalHosts => {
   const ours = advertised === null ? null : numericHost(advertised)
   let faces: readonly Face[] = []

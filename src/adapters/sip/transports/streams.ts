@@ -8,7 +8,7 @@ import { Effect } from "effect"
 import { BindFailed } from "../../../ports/sip-transport.ts"
 import { bracketed } from "../uri.ts"
 import { makeFramer } from "./framer.ts"
-import type { Framer } from "./framer.ts"
+import type { Framer, FrameSink } from "./framer.ts"
 import { plainAddress } from "./local-address.ts"
 import type { BindAddress, Connection, SocketParts, StreamSockets, Transport } from "./transport.ts"
 
@@ -139,7 +139,8 @@ const adopt = (streams: Streams, socket: Socket, isInbound: boolean, port: numbe
   if (!live.has(key)) counters.connections++
   live.set(key, connection)
   socket.setNoDelay(true)
-  socket.on("data", (chunk: Buffer) => receive(streams, connection, chunk))
+  const sink = sinkOf(streams, connection)
+  socket.on("data", (chunk: Buffer) => receive(streams, connection, sink, chunk))
   socket.on("error", () => socket.destroy())
   socket.on("end", () => socket.end())
   socket.on("close", () => {
@@ -154,19 +155,22 @@ const adopt = (streams: Streams, socket: Socket, isInbound: boolean, port: numbe
   return connection
 }
 
-const receive = (streams: Streams, connection: LiveConnection, chunk: Buffer): void => {
-  const { events } = streams
-  const { socket, remoteAddress, remotePort } = connection
-  events.heard()
-  connection.activeAt = streams.clock()
-  const isFramed = connection.framer.push(chunk, {
+const sinkOf = ({ events }: Streams, connection: LiveConnection): FrameSink => {
+  const { remoteAddress, remotePort } = connection
+  return {
     message: (message) => {
       connection.insideSince = null
       events.message(message, connection, remoteAddress, remotePort)
     },
     ping: () => connection.send(pong, remoteAddress, remotePort),
-  })
-  if (!isFramed) {
+  }
+}
+
+const receive = (streams: Streams, connection: LiveConnection, sink: FrameSink, chunk: Buffer): void => {
+  const { socket } = connection
+  streams.events.heard()
+  connection.activeAt = streams.clock()
+  if (!connection.framer.push(chunk, sink)) {
     socket.removeAllListeners("data")
     socket.resume()
     socket.end()

@@ -117,10 +117,10 @@ export interface SocketParts {
 }
 
 export interface SocketEvents {
-  /** Something came, whatever it is. */
+  /** Called when anything was received, also what is no message. */
   readonly heard: () => void
   readonly message: (message: RawMessage, flow: Flow, address: string, port: number) => void
-  /** The connection is gone; what waited on it will not be answered. */
+  /** The connection is closed; requests sent over it will not be answered. */
   readonly closed: (connection: Connection) => void
 }
 

@@ -10,7 +10,7 @@ import { udp } from "./udp.ts"
 
 const byName: { readonly [Name in TransportName]: Transport<Name> } = { udp, tcp }
 
-/** All of them, for a stack that is not given its own list, and for whoever only wants to know what a transport is. */
+/** All of them: for a stack without a list of its own, and for looking up the facts of a transport. */
 export const transports = transportSet(transportNames.map((name) => byName[name]))
 
 /** The transport of a name that has been checked. */

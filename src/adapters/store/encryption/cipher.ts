@@ -55,6 +55,94 @@ export const decryptText = (key: Uint8Array, associated: string, text: string): 
 }
 
 /**
+ * Several texts with one tag and one stream, so that they cost little more than one: the same construction over the texts one after
+ * the other, with associated data that says of each what it is and how many octets it has.
+ *
+ * @param kinds what each text is; as many as there are texts, and at least one
+ * @returns for each text its octets in base64url, those of the first with the tag before them
+ */
+export const encryptTexts = (
+  key: Uint8Array,
+  associated: string,
+  kinds: readonly string[],
+  texts: readonly string[],
+): readonly string[] => {
+  const both = keyPair(key)
+  const lengths: number[] = []
+  let listed = associated
+  let length = 0
+  for (let index = 0; index < texts.length; index++) {
+    const octets = Buffer.byteLength(texts[index]!)
+    lengths.push(octets)
+    length += octets
+    listed += listedAs(kinds[index]!, octets)
+  }
+  const work = room(macRoom, block + 3 * listed.length + length + lengthOctets)
+  const from = block + work.write(listed, block, "utf8")
+  let at = from
+  for (const text of texts) at += work.write(text, at, "utf8")
+  const sealed = room(sealedRoom, tagOctets + length)
+  sealed.write(tagOf(both, work, from, length), 0, "binary")
+  const stream = streamOf(both, sealed, length)
+  for (let index = 0; index < length; index++)
+    sealed[tagOctets + index] = work[from + index]! ^ stream.charCodeAt(index)
+  const results: string[] = []
+  let begin = 0
+  let end = tagOctets
+  for (const octets of lengths) {
+    end += octets
+    results.push(sealed.toString("base64url", begin, end))
+    begin = end
+  }
+  return results
+}
+
+/**
+ * What `encryptTexts` gave, as texts again.
+ *
+ * @returns null: they were not encrypted together with this key and this associated data, as texts of these kinds in this order
+ */
+export const decryptTexts = (
+  key: Uint8Array,
+  associated: string,
+  kinds: readonly string[],
+  sealedTexts: readonly string[],
+): readonly string[] | null => {
+  const both = keyPair(key)
+  let characters = 0
+  for (const text of sealedTexts) characters += text.length
+  const sealed = room(sealedRoom, characters)
+  const lengths: number[] = []
+  let listed = associated
+  let end = 0
+  for (let index = 0; index < sealedTexts.length; index++) {
+    const text = sealedTexts[index]!
+    const begin = end
+    end += sealed.write(text, end, "base64url")
+    // the last character has bits to spare
+    if (sealed.toString("base64url", begin, end) !== text) return null
+    const octets = end - begin - (index === 0 ? tagOctets : 0)
+    lengths.push(octets)
+    listed += listedAs(kinds[index]!, octets)
+  }
+  const length = end - tagOctets
+  if (length < 0 || lengths[0]! < 0) return null
+  const work = room(macRoom, block + 3 * listed.length + length + lengthOctets)
+  const from = block + work.write(listed, block, "utf8")
+  const stream = streamOf(both, sealed, length)
+  for (let index = 0; index < length; index++)
+    work[from + index] = sealed[tagOctets + index]! ^ stream.charCodeAt(index)
+  if (tagOf(both, work, from, length) !== sealed.toString("binary", 0, tagOctets)) return null
+  const texts: string[] = []
+  let begin = from
+  for (const octets of lengths) texts.push(work.toString("utf8", begin, (begin += octets)))
+  return texts
+}
+
+/** What a text is and how long it is, in associated data. Kinds have no octet 00 in them. */
+const listedAs = (kind: string, octets: number): string => `\0${kind} ${octets}`
+
+/**
  * @param work associated data from octet 64 up to `from`, then the text; what is before and after them is written here
  * @returns its octets as characters of Latin-1
  */

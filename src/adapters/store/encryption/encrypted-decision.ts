@@ -2,12 +2,13 @@
  * Decisions as they are stored: personal strings are encrypted with the key of the person they are about, and are read again
  * as long as there is that key. What nobody can read any more comes out as stand-ins. docs/log.md says the form in words.
  *
- * The encryption is deterministic (`cipher.ts`), and bound to the key's number and to what the string is (`Field`): equal strings
- * of one kind of one person are equal in the log, and so are their stand-ins, also those of states that were saved. That
- * says which of a person's documents and addresses are the same, to whoever reads the database; versions and times say nearly as
- * much. Only `origin`, which no state holds, is bound to its row as well.
+ * The strings of one person in one decision are encrypted together (`texts-together.ts`), bound to the decision. Documents and headers
+ * are encrypted one by one, bound to what they are, since retention drops them alone, and saved states, which do not know the rows
+ * that they come from, must name what is gone by the digests that rows give. So equal documents of a person are equal in the log,
+ * which says to whoever reads the database that they are the same; versions and times say nearly as much.
  *
- * A string that is encrypted has a colon after the place of its key; before, it had none, or a full stop (`siv.ts`).
+ * A string that is encrypted alone has a colon after the place of its key, one that is encrypted with others a tilde. Before, each
+ * had a colon, and before that none or a full stop (`siv.ts`).
  */
 import { randomBytes } from "node:crypto"
 import type { Decision, Event } from "../../../domain/presentity/events.ts"
@@ -15,10 +16,14 @@ import type { Body, Header, Uri } from "../../../domain/vocabulary.ts"
 import type { Envelope, PersonKey, StoredEvents } from "../../../ports/stored-events.ts"
 import { sha256Hex } from "../integrity/sha256.ts"
 import { packOrigin, unpackOrigin } from "../postgres/origin.ts"
+import { aboutAsTexts, openedAbout } from "./about-texts.ts"
+import type { AboutField } from "./about-texts.ts"
 import { decryptText, encryptText } from "./cipher.ts"
 import { isPerson, isPersonalOrigin, mapPersonalFields } from "./personal-fields.ts"
 import type { DocumentField, Field, PersonalFieldMapper } from "./personal-fields.ts"
 import { decryptTextEarlier as openEarlier } from "./siv.ts"
+import { isTogether, makeOpening, makeSealing } from "./texts-together.ts"
+import type { OpenedText, Opening } from "./texts-together.ts"
 
 export const eventsIn = (stored: StoredEvents): readonly Event[] =>
   isEnvelope(stored) ? stored.events : stored
@@ -36,22 +41,33 @@ export const keysIn = (stored: unknown): readonly string[] => {
   return [of, ...(Array.isArray(by) ? by : [])].filter((id): id is string => typeof id === "string")
 }
 
+const keyOctets = 64
+const idOctets = 12
+/** Keys that are drawn at once: a call for random octets costs as much for one of them as for many. */
+const keysDrawn = 64
+
+let drawn = Buffer.alloc(0)
+
 export const newPersonKey = (person: string): PersonKey => {
-  const octets = randomBytes(76)
-  return { id: octets.toString("hex", 64), person, key: octets.subarray(0, 64) }
+  if (drawn.length === 0) drawn = randomBytes(keysDrawn * (keyOctets + idOctets))
+  const octets = drawn.subarray(0, keyOctets + idOctets)
+  drawn = drawn.subarray(octets.length)
+  const id = octets.toString("hex", keyOctets)
+  // memory of its own; where it was drawn nothing of it is left
+  const key = Uint8Array.prototype.slice.call(octets, 0, keyOctets)
+  octets.fill(0)
+  return { id, person, key }
 }
 
-/** Whether strings may stand in the log as `siv.ts` wrote them. */
-export const isEarlierKey = ({ id }: PersonKey): boolean => id.length === 12
-
 /** What a string is, as it is bound to it: no field of a row has another's. `header NAME`, `was` and `wasHeaders` are digests or parts of documents. */
-type Kind =
+export type Kind =
   | Field
   | DocumentField
   | "watcher"
   | "shown"
   | "parameters"
   | "origin"
+  | AboutField
   | "was"
   | "wasHeaders"
   | `header ${string}`
@@ -64,7 +80,7 @@ export const encrypt = ({ id, key }: PersonKey, kind: Kind, text: string, row = 
   `:${encryptText(key, associated(id, kind, row), text)}`
 
 /** @throws Error when it is not what was encrypted with that key, in that place */
-const decrypt = ({ id, key }: PersonKey, kind: Kind, encrypted: string, row = ""): string => {
+export const decrypt = ({ id, key }: PersonKey, kind: Kind, encrypted: string, row = ""): string => {
   const text =
     encrypted[0] === ":"
       ? decryptText(key, associated(id, kind, row), encrypted.slice(1))
@@ -74,9 +90,72 @@ const decrypt = ({ id, key }: PersonKey, kind: Kind, encrypted: string, row = ""
 }
 
 /** What could be read as encrypted though it was written in clear is encrypted. */
-const isMistakable = (text: string): boolean => sealedNow.test(text) || sealedEarlier.test(text)
-const sealedNow = /^\d*:[\w-]{22,}$/
+const isMistakable = (text: string): boolean => isSealed(text) || sealedEarlier.test(text)
+/** Encrypted alone, or with others. */
+export const isSealed = (text: string): boolean => /^\d*(?::[\w-]{22,}|~[\w-]*)$/.test(text)
 const sealedEarlier = /^(?:\d+\.)?[\w-]{22,}$/
+
+/** A mapper that does the same with all strings of the presentity that are encrypted with others, and the same with all of others. */
+const mapperOf = (
+  owners: (text: string, kind: Kind) => string,
+  others: (text: string, person: Uri | null, kind: Kind) => string,
+  documents: Pick<PersonalFieldMapper, "body" | "header">,
+): PersonalFieldMapper => ({
+  ...documents,
+  shown: (digest) => owners(digest, "shown"),
+  own: owners,
+  watcher: (uri) => others(uri, uri, "watcher") as Uri,
+  theirs: others,
+  address: others,
+})
+
+/** What the column `events` holds of a decision of which nothing is encrypted. */
+export const inClear = ({ events, about }: Pick<Decision, "events" | "about">): StoredEvents =>
+  about === undefined ? events : { about, events }
+
+/** The texts and keys of a row that is written: noted first, then replaced in the same order. */
+const makeWriting = (
+  { stream, nonce }: Decision,
+  watcher: Uri | null,
+  keyOf: (person: string) => PersonKey,
+) => {
+  const sealing = makeSealing(nonce)
+  const by: string[] = []
+  let owner: PersonKey | null = null
+  const own = (): PersonKey => (owner ??= keyOf(stream))
+  const keyFor = (person: Uri | null): PersonKey => keyOf(person ?? watcher ?? stream)
+  /** Of a key among those of the row. */
+  const placeOf = ({ id }: PersonKey): string => {
+    const place = by.indexOf(id)
+    return String(place < 0 ? by.push(id) - 1 : place)
+  }
+  const owners = (text: string, kind: Kind): string => {
+    sealing.note(own(), "", kind, text)
+    return text
+  }
+  const others = (text: string, person: Uri | null, kind: Kind): string => {
+    const key = keyFor(person)
+    sealing.note(key, placeOf(key), kind, text)
+    return text
+  }
+  const ownersNext = (): string => sealing.next("")
+  const othersNext = (_: string, person: Uri | null): string => sealing.next(placeOf(keyFor(person)))
+  return {
+    own,
+    seal: sealing.seal,
+    keys: (): Pick<Envelope, "of" | "by"> => ({
+      ...(owner === null ? {} : { of: owner.id }),
+      ...(by.length === 0 ? {} : { by }),
+    }),
+    isClear: (): boolean => owner === null && by.length === 0,
+    note: { owners, others },
+    next: { owners: ownersNext, others: othersNext },
+    /** Notes a text of whoever sent the request. */
+    noteRequesters: (text: string, kind: Kind): string =>
+      watcher === null ? owners(text, kind) : others(text, watcher, kind),
+    requestersNext: (): string => (watcher === null ? ownersNext() : othersNext("", watcher)),
+  }
+}
 
 /**
  * The decision as it is stored.
@@ -89,48 +168,41 @@ export const encryptDecision = (
   watcher: Uri | null,
   keyOf: (person: string) => PersonKey,
 ): { readonly origin: string; readonly stored: StoredEvents } => {
-  const { stream, origin } = decision
-  if (!isPerson(stream)) return { origin, stored: decision.events }
-  let own: PersonKey | null = null
-  const by: string[] = []
-  const ofOwner = (text: string, kind: Kind, row?: string): string =>
-    encrypt((own ??= keyOf(stream)), kind, text, row)
-  const ofWatcher = (text: string, person: Uri | null, kind: Kind, row?: string): string => {
-    const key = keyOf(person ?? watcher ?? stream)
-    let place = by.indexOf(key.id)
-    if (place < 0) place = by.push(key.id) - 1
-    return place + encrypt(key, kind, text, row)
-  }
-  const touch: PersonalFieldMapper = {
+  const { stream, origin, about } = decision
+  if (!isPerson(stream)) return { origin, stored: inClear(decision) }
+  const writing = makeWriting(decision, watcher, keyOf)
+  const { own, note, next } = writing
+  const isSealedOrigin = isPersonalOrigin(origin) || isMistakable(origin)
+  if (isSealedOrigin) writing.noteRequesters(packOrigin(origin), "origin")
+  if (about !== undefined) aboutAsTexts(about, writing.noteRequesters)
+  const noted = mapperOf(note.owners, note.others, {
+    body: (body) => {
+      if (body.dropped === undefined) own()
+      if (body.dropped === undefined && body.parameters !== undefined)
+        note.owners(body.parameters, "parameters")
+      return body
+    },
+    header: (header) => {
+      own()
+      return header
+    },
+  })
+  for (const event of decision.events) mapPersonalFields(event, noted)
+  if (writing.isClear()) return { origin, stored: inClear(decision) }
+  writing.seal()
+  const replaced = mapperOf(next.owners, next.others, {
     body: (body, field) => {
       if (body.dropped !== undefined) return body
-      const text = ofOwner(body.text, field)
-      const { parameters } = body
-      return parameters === undefined
-        ? { ...body, text }
-        : { ...body, parameters: ofOwner(parameters, "parameters"), text }
+      const parameters = body.parameters === undefined ? {} : { parameters: next.owners() }
+      return { ...body, ...parameters, text: encrypt(own(), field, body.text) }
     },
-    header: ([name, value]): Header => [name, ofOwner(value, `header ${name}`)],
-    shown: (digest) => ofOwner(digest, "shown"),
-    own: ofOwner,
-    watcher: (uri) => ofWatcher(uri, uri, "watcher") as Uri,
-    theirs: ofWatcher,
-    address: ofWatcher,
-  }
-  const events = decision.events.map((event) => mapPersonalFields(event, touch))
-  const sealedOrigin =
-    !isPersonalOrigin(origin) && !isMistakable(origin)
-      ? origin
-      : watcher === null
-        ? ofOwner(packOrigin(origin), "origin", decision.nonce)
-        : ofWatcher(packOrigin(origin), watcher, "origin", decision.nonce)
-  // what the steps above found out about keys
-  const owner = own as PersonKey | null
-  if (owner === null && by.length === 0) return { origin, stored: decision.events }
+    header: ([name, value]): Header => [name, encrypt(own(), `header ${name}`, value)],
+  })
+  const sealedOrigin = isSealedOrigin ? writing.requestersNext() : origin
   const envelope: Envelope = {
-    ...(owner === null ? {} : { of: owner.id }),
-    ...(by.length === 0 ? {} : { by }),
-    events,
+    ...writing.keys(),
+    ...(about === undefined ? {} : { about: aboutAsTexts(about, writing.requestersNext) }),
+    events: decision.events.map((event) => mapPersonalFields(event, replaced)),
   }
   return { origin: sealedOrigin, stored: envelope }
 }
@@ -151,9 +223,11 @@ export const decryptDecision = (
   nonce: string,
   stored: StoredEvents,
   keyOf: (id: string) => PersonKey | undefined,
-): { readonly origin: string; readonly events: readonly Event[] } => {
+): { readonly origin: string; readonly events: readonly Event[]; readonly about?: object } => {
   if (!isEnvelope(stored)) return { origin, events: stored }
-  const { by = [] } = stored
+  const { by = [], about } = stored
+  if (stored.of === undefined && stored.by === undefined)
+    return { origin, events: stored.events, ...(about === undefined ? {} : { about }) }
   const own = stored.of === undefined ? undefined : keyOf(stored.of)
   const keys = by.map(keyOf)
   /** The number of the presentity's key, for what needs it. */
@@ -161,54 +235,93 @@ export const decryptDecision = (
     if (stored.of === undefined) throw new Error("a text that needs the presentity's key has none")
     return stored.of
   }
-  const ofOwner = (text: string, kind: Kind, row?: string): string =>
-    own === undefined ? namedFor(owner(), text) : decrypt(own, kind, text, row)
-  const placed = (text: string) => {
-    const colon = text.indexOf(":")
-    const end = colon < 0 ? text.indexOf(".") : colon
-    const place = Number(text.slice(0, end))
-    const id = by[place]
+  const keyAt = (place: string) => {
+    if (place === "") return { id: owner(), key: own }
+    const id = by[Number(place)]
     if (id === undefined) throw new Error(`a text that needs key ${place} of its row has none`)
-    return { id, key: keys[place], text: text.slice(colon < 0 ? end + 1 : end) }
+    return { id, key: keys[Number(place)] }
   }
-  const ofWatcher = (sealed: string, kind: Kind, row?: string): string => {
-    const { id, key, text } = placed(sealed)
-    return key === undefined ? namedFor(id, text) : decrypt(key, kind, text, row)
+  const opening = makeOpening(nonce, keyAt)
+  const isSealedOrigin = isMistakable(origin)
+  if (isSealedOrigin) opening.note("origin", origin)
+  const noted = notedBy(opening)
+  if (about !== undefined) aboutAsTexts(about, (text, kind) => (opening.note(kind, text), text))
+  for (const event of stored.events) mapPersonalFields(event, noted)
+  opening.open()
+
+  /** A text that was encrypted alone. */
+  const alone = (place: string, text: string, kind: Kind): OpenedText => {
+    const { id, key } = keyAt(place)
+    const row = kind === "origin" ? nonce : ""
+    return { id, text: key === undefined ? null : decrypt(key, kind, text, row), token: text }
+  }
+  const owners = (sealed: string, kind: Kind): OpenedText =>
+    isTogether(sealed) ? opening.next(sealed) : alone("", sealed, kind)
+  const others = (sealed: string, kind: Kind): OpenedText => {
+    if (isTogether(sealed)) return opening.next(sealed)
+    const colon = sealed.indexOf(":")
+    const end = colon < 0 ? sealed.indexOf(".") : colon
+    return alone(end <= 0 ? "none" : sealed.slice(0, end), sealed.slice(colon < 0 ? end + 1 : end), kind)
   }
   const touch: PersonalFieldMapper = {
     body: (body, field) => {
       if (body.dropped === undefined) owner()
-      return openBody(body, field, own)
+      return openBody(body, field, own, owners)
     },
-    header: ([name, value]): Header => [name, ofOwner(value, `header ${name}`)],
+    header: ([name, value]): Header => [name, namedIn(owners(value, `header ${name}`))],
     // before, it was stored in clear
-    shown: (digest) => (sealedNow.test(digest) ? ofOwner(digest, "shown") : digest),
-    own: (text, field) => (own === undefined ? addressFor(owner(), text) : decrypt(own, field, text)),
+    shown: (digest) => (isSealed(digest) ? namedIn(owners(digest, "shown")) : digest),
+    own: (sealed, field) => addressIn(owners(sealed, field)),
     watcher: (sealed) => {
-      const { id, key, text } = placed(sealed)
-      return key === undefined ? pseudonym(id) : (decrypt(key, "watcher", text) as Uri)
+      const { id, text } = others(sealed, "watcher")
+      return text === null ? pseudonym(id) : (text as Uri)
     },
-    theirs: (sealed, _, field) => ofWatcher(sealed, field),
-    address: (sealed, _, field) => {
-      const { id, key, text } = placed(sealed)
-      return key === undefined ? addressFor(id, text) : decrypt(key, field, text)
-    },
+    theirs: (sealed, _, field) => namedIn(others(sealed, field)),
+    address: (sealed, _, field) => addressIn(others(sealed, field)),
   }
+  const opened = !isSealedOrigin
+    ? origin
+    : namedIn((/^\d+[.:~]/.test(origin) ? others : owners)(origin, "origin"))
+  const known = about === undefined ? undefined : openedAbout(about, opening)
   const events = stored.events
     .map((event) => withoutHeaders(event, own))
     .map((event) => mapPersonalFields(event, touch))
-  if (!isMistakable(origin)) return { origin, events }
-  const opened = (/^\d+[.:]/.test(origin) ? ofWatcher : ofOwner)(origin, "origin", nonce)
-  return { origin: sealedNow.test(origin) ? unpackOrigin(opened) : opened, events }
+  return {
+    origin: isSealed(origin) ? unpackOrigin(opened) : opened,
+    events,
+    ...(known === undefined ? {} : { about: known }),
+  }
 }
+
+/** Notes what was encrypted together; the rest is left for when it is its turn. */
+const notedBy = ({ note }: Opening): PersonalFieldMapper => {
+  const text = (stored: string, kind: Kind): string => {
+    // parameters and digests may be in clear
+    if (isSealed(stored)) note(kind, stored)
+    return stored
+  }
+  return mapperOf(text, (stored, _, kind) => text(stored, kind), {
+    body: (body) => {
+      if (body.parameters !== undefined) text(body.parameters, "parameters")
+      return body
+    },
+    header: (header) => header,
+  })
+}
+
+/** What a text says, or a word in its place. */
+const namedIn = ({ id, text, token }: OpenedText): string => text ?? namedFor(id, token)
+/** What a text says, or an address in its place. */
+const addressIn = ({ id, text, token }: OpenedText): string => text ?? addressFor(id, token)
 
 const openBody = (
   body: Body & { readonly was?: string },
   field: DocumentField,
   own: PersonKey | undefined,
+  owners: (sealed: string, kind: Kind) => OpenedText,
 ): Body => {
   const { was, ...stored } = body
-  const rest = withParameters(stored, own)
+  const rest = withParameters(stored, owners)
   if (body.dropped !== undefined) {
     return was === undefined || own === undefined ? rest : { ...rest, dropped: decrypt(own, "was", was) }
   }
@@ -218,48 +331,11 @@ const openBody = (
 }
 
 /** Parameters of a media type, which were stored in clear before; without the key there are none. */
-const withParameters = (body: Body, own: PersonKey | undefined): Body => {
+const withParameters = (body: Body, owners: (sealed: string, kind: Kind) => OpenedText): Body => {
   const { parameters, ...rest } = body
-  if (parameters === undefined || !sealedNow.test(parameters)) return body
-  return own === undefined ? rest : { ...body, parameters: decrypt(own, "parameters", parameters) }
-}
-
-/** Texts of the documents and headers in a stored row that can still be read. */
-export const documentsIn = (
-  stored: StoredEvents,
-  keyOf: (id: string) => PersonKey | undefined,
-): readonly string[] => {
-  const own = isEnvelope(stored) ? keyOf(stored.of ?? "") : null
-  if (own === undefined) return []
-  const texts: string[] = []
-  const note = (text: string, kind: Kind): void =>
-    void texts.push(own === null ? text : decrypt(own, kind, text))
-  const touch: PersonalFieldMapper = {
-    ...unchanged,
-    body: (body, field) => {
-      if (body.dropped === undefined) note(body.text, field)
-      return body
-    },
-    header: (header) => {
-      note(header[1], `header ${header[0]}`)
-      return header
-    },
-  }
-  for (const event of eventsIn(stored)) mapPersonalFields(event, touch)
-  return texts
-}
-
-const asItIs = <A>(value: A): A => value
-
-/** For who only looks: every personal string stays what it is. */
-const unchanged: PersonalFieldMapper = {
-  body: asItIs,
-  header: asItIs,
-  shown: asItIs,
-  own: asItIs,
-  watcher: asItIs,
-  theirs: asItIs,
-  address: asItIs,
+  if (parameters === undefined || !isSealed(parameters)) return body
+  const { text } = owners(parameters, "parameters")
+  return text === null ? rest : { ...body, parameters: text }
 }
 
 /** Headers that were dropped, or that nobody can read any more, are known by a digest. */
@@ -291,25 +367,6 @@ export const pseudonymizerFor = (key: PersonKey): PersonalFieldMapper => ({
   theirs: (text, _, field) => namedFor(key.id, encrypt(key, field, text)),
   address: (text, _, field) => addressFor(key.id, encrypt(key, field, text)),
 })
-
-/** Whether something personal of a presentity stands in clear in a row that is otherwise encrypted: what was not, before. */
-export const hasEarlierClear = (origin: string, stored: StoredEvents): boolean => {
-  let found = isPersonalOrigin(origin)
-  const look = (text: string): string => {
-    found ||= !sealedNow.test(text)
-    return text
-  }
-  const touch: PersonalFieldMapper = {
-    ...unchanged,
-    body: (body) => {
-      if (body.parameters !== undefined) look(body.parameters)
-      return body
-    },
-    shown: look,
-  }
-  for (const event of eventsIn(stored)) mapPersonalFields(event, touch)
-  return found
-}
 
 const namedFor = (id: string, text: string): string => `erased-${id}-${sha256Hex(text).slice(0, 12)}`
 const addressFor = (id: string, text: string): string => `sip:${namedFor(id, text)}@erased.invalid`

@@ -2,18 +2,22 @@
  * Rows of the log: events as plain JSON, or as an envelope with encrypted strings and the ids of their keys.
  */
 import { Schema } from "effect"
-import type { Event } from "../../../domain/presentity/events.ts"
-import { decodeEvents } from "../../../encoding/event-codec.ts"
+import type { Decision, Event } from "../../../domain/presentity/events.ts"
+import { decodeAbout } from "../../../encoding/about-codec.ts"
+import { compileCheck } from "../../../encoding/compiled-check.ts"
+import { areTodays, decodeEvents } from "../../../encoding/event-codec.ts"
 import { upcast } from "../../../encoding/upcast.ts"
-import type { PersonKey } from "../../../ports/stored-events.ts"
+import type { Envelope, PersonKey } from "../../../ports/stored-events.ts"
 import { decryptDecision } from "./encrypted-decision.ts"
 
 const Keys = Schema.Struct({
   of: Schema.optionalKey(Schema.String),
   by: Schema.optionalKey(Schema.Array(Schema.String)),
+  about: Schema.optionalKey(Schema.ObjectKeyword),
   events: Schema.Array(Schema.ObjectKeyword),
 })
 const decodeKeys = Schema.decodeUnknownSync(Keys)
+const isWhole = compileCheck(Keys.ast)
 
 /**
  * Decodes a row of the log, and decrypts what is encrypted in it.
@@ -25,15 +29,31 @@ const decodeKeys = Schema.decodeUnknownSync(Keys)
 export const decodeRow = (
   row: { readonly origin: string; readonly nonce: string; readonly events: unknown },
   keyOf: (id: string) => PersonKey | undefined,
-): { readonly origin: string; readonly events: readonly Event[] } => {
+): Pick<Decision, "origin" | "events" | "about"> => {
   if (Array.isArray(row.events)) return { origin: row.origin, events: decodeEvents(row.events) }
-  const { events, ...keys } = decodeKeys(row.events)
+  const { events, ...keys } = isTodays(row.events) ? row.events : decodeKeys(row.events)
+  // decrypting makes strings of strings, so what is as it should be before is so afterwards
+  if (areTodays(events))
+    return withAbout(decryptDecision(row.origin, row.nonce, envelopeOf(keys, events), keyOf))
   // strings are decrypted where they are expected; whether every field is there, and of the right type, is checked afterwards
   const opened = decryptDecision(
     row.origin,
     row.nonce,
-    { ...keys, events: upcast(events) as readonly Event[] },
+    envelopeOf(keys, upcast(events) as readonly Event[]),
     keyOf,
   )
-  return { origin: opened.origin, events: decodeEvents(opened.events) }
+  return withAbout({ ...opened, events: decodeEvents(opened.events) })
 }
+
+/** What is known of the request is checked when it is decrypted. */
+const envelopeOf = (keys: Omit<typeof Keys.Type, "events">, events: readonly Event[]): Envelope =>
+  ({ ...keys, events }) as Envelope
+
+const withAbout = ({
+  about,
+  ...opened
+}: ReturnType<typeof decryptDecision>): Pick<Decision, "origin" | "events" | "about"> =>
+  about === undefined ? opened : { ...opened, about: decodeAbout(about) }
+
+/** Whether there is nothing that the schema would refuse, or leave out. */
+const isTodays = (json: unknown): json is typeof Keys.Type => isWhole?.(json) === true

@@ -1,9 +1,10 @@
 /**
- * The statement of an append: all that it checks and writes in one go, under one lock, the row of `writers`, which also says
- * whether this program may write (`writer/claim.ts`).
+ * The call of an append: the function of migration 0011, which checks and writes everything in one go, under one lock, the row of
+ * `writers`, which also says whether this program may write (`writer/claim.ts`).
  */
 import type { PgClient } from "@effect/sql-pg"
-import { Effect } from "effect"
+import * as PgTypes from "@effect/sql-pg/PgTypes"
+import { Effect, Result } from "effect"
 import type { Decision } from "../../../domain/presentity/events.ts"
 import type { Uri } from "../../../domain/vocabulary.ts"
 import type { Appended } from "../../../ports/event-store.ts"
@@ -17,7 +18,7 @@ export interface AppendedDecision extends Pick<
 > {
   /** The events as JSON. */
   readonly encoded: string
-  /** The digest of what was said, in hex (`integrity/hash-chain.ts`). */
+  /** The digest of what was decided, in hex (`integrity/hash-chain.ts`). */
   readonly said: string
 }
 
@@ -29,89 +30,74 @@ export interface AppendedHead {
   readonly nonce: string
 }
 
-export interface AppendRow {
-  /** Streams that were written to. */
-  readonly stored: readonly string[]
+/** What the function answers. */
+export interface AppendOutcome {
+  /** False when the fence kept this program out. */
+  readonly held: boolean
+  /** False when one of the persons has a key already: no decision was stored. */
+  readonly keyed: boolean
+  /** Streams that were written to; null: all of them. */
+  readonly stored: readonly string[] | null
   /** The position of the newest decision that was written. */
   readonly position: bigint | null
-  /** How many of the keys were new. */
-  readonly keyed: bigint
-  /** 1 when this program may write, 0 when the fence kept it out. */
-  readonly held: bigint
 }
 
+/** Short, because the driver looks its prepared statements up by text and types. */
+export const appendCall =
+  "SELECT held, keyed, stored, pos FROM presently_append($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14)"
+
 /**
- * Writes decisions and the keys that they are encrypted with; nothing of a stream that stands elsewhere, and nothing at all when
- * one of the persons has a key already.
+ * The parameters of `appendCall`, in their binary types: the driver infers none, so it has one prepared statement for all appends.
  *
- * `head` may be older than the lock: a stream that another writer has moved since is left alone by `went` and `began`, which look
- * again.
+ * @param streams how many streams the rows are of
+ * @param fresh keys of persons that are new to this program
  */
-export const appendStatement = (
-  sql: PgClient.PgClient,
+export const appendParameters = (
   claim: ClientClaim,
   rows: readonly AppendedDecision[],
-  heads: readonly AppendedHead[],
+  streams: number,
   fresh: readonly PersonKey[],
-) =>
-  sql<AppendRow>`
-        WITH taken AS MATERIALIZED (
-          SELECT w.shard FROM writers w WHERE w.shard = 0
-            AND w.epoch = coalesce(${claim.epoch}::bigint, w.epoch) AND w.application = coalesce(${claim.application}::text, '')
-          FOR NO KEY UPDATE),
-        keyed AS (
-          INSERT INTO person_keys (id, person, key)
-          SELECT k.id, k.person, decode(k.key, 'hex') FROM unnest(${fresh.map((key) => key.id)}::text[],
-            ${fresh.map((key) => key.person)}::text[], ${fresh.map(({ key }) => Buffer.from(key).toString("hex"))}::text[])
-            AS k(id, person, key) CROSS JOIN taken
-          ON CONFLICT DO NOTHING RETURNING id),
-        head AS MATERIALIZED (
-          SELECT h.stream, h.expected, h.version, h.nonce, s.id AS known, s.hash, s.root,
-            coalesce(s.id, nextval('streams_id_seq')) AS id,
-            CASE WHEN s.id IS NULL THEN uuid_send(gen_random_uuid()) END AS salt
-          FROM unnest(${heads.map((head) => head.stream)}::text[], ${heads.map((head) => head.expected)}::bigint[],
-            ${heads.map((head) => head.version)}::bigint[], ${heads.map((head) => head.nonce)}::text[])
-            AS h(stream, expected, version, nonce) CROSS JOIN taken LEFT JOIN streams s ON s.stream = h.stream
-          WHERE (SELECT count(*) FROM keyed) = ${fresh.length}::bigint
-            AND CASE WHEN s.id IS NULL THEN h.expected = 0 ELSE s.version = h.expected END),
-        placed AS (
-          SELECT nextval('events_pos_seq') AS pos, e.* FROM (
-            SELECT head.id, head.version = head.expected + 1 AS is_alone, coalesce(head.hash, head.root, sha256(head.salt || convert_to(head.stream, 'UTF8'))) AS before,
-              e.at, e.version, e.cause, e.origin, e.nonce, e.events, e.said
-            FROM unnest(${rows.map((row) => row.at)}::float8[], ${rows.map((row) => row.stream)}::text[],
-              ${rows.map((row) => row.version)}::bigint[], ${rows.map((row) => row.cause)}::text[],
-              ${rows.map((row) => row.origin)}::text[], ${rows.map((row) => row.nonce)}::text[],
-              ${rows.map((row) => row.encoded)}::json[],
-              ${rows.map((row) => row.said)}::text[])
-              WITH ORDINALITY AS e(at, stream, version, cause, origin, nonce, events, said, n)
-            JOIN head USING (stream) ORDER BY e.n) e),
-        chained AS MATERIALIZED (
-          SELECT pos, at, id, version, cause, origin, nonce, events,
-            sha256(before || int8send(pos) || int8send(id) || decode(said, 'hex')) AS hash
-          FROM placed WHERE is_alone
-          UNION ALL
-          SELECT pos, at, id, version, cause, origin, nonce, events, presently_chain(before,
-            int8send(pos) || int8send(id) || decode(said, 'hex')) OVER (PARTITION BY id ORDER BY pos)
-          FROM placed WHERE NOT is_alone),
-        began AS (
-          INSERT INTO streams (id, stream, salt, root, version, nonce, hash) OVERRIDING SYSTEM VALUE
-          SELECT id, stream, salt, sha256(salt || convert_to(stream, 'UTF8')), head.version, head.nonce, chained.hash
-          FROM head JOIN chained USING (id, version) WHERE known IS NULL
-          ON CONFLICT DO NOTHING
-          RETURNING id, stream),
-        went AS (
-          UPDATE streams s SET version = head.version, nonce = head.nonce, hash = chained.hash
-          FROM head JOIN chained USING (id, version)
-          WHERE s.id = head.known AND s.version = head.expected
-          RETURNING s.id, s.stream),
-        moved AS MATERIALIZED (SELECT id, stream FROM began UNION ALL SELECT id, stream FROM went),
-        written AS (
-          INSERT INTO events (pos, at, stream, version, cause, origin, nonce, events, hash) OVERRIDING SYSTEM VALUE
-          SELECT e.pos, to_timestamp(e.at / 1000.0), e.id, e.version, e.cause, e.origin, e.nonce, e.events, e.hash
-          FROM chained e JOIN moved USING (id)
-          RETURNING pos)
-        SELECT ARRAY(SELECT stream FROM moved) AS stored, (SELECT max(pos) FROM written) AS position,
-          (SELECT count(*) FROM keyed) AS keyed, (SELECT count(*) FROM taken) AS held`
+): readonly PgTypes.Parameter[] => {
+  const keys = fresh.length === 0 ? null : fresh
+  return [
+    PgTypes.int8(claim.epoch === null ? null : BigInt(claim.epoch)),
+    PgTypes.text(claim.application),
+    texts(rows.map((row) => row.stream)),
+    column(
+      rows.map((row) => BigInt(row.version)),
+      PgTypes.OID.int8,
+    ),
+    column(
+      rows.map((row) => row.at),
+      PgTypes.OID.float8,
+    ),
+    texts(rows.map((row) => row.cause)),
+    texts(rows.map((row) => row.origin)),
+    texts(rows.map((row) => row.nonce)),
+    texts(rows.map((row) => row.encoded)),
+    texts(rows.map((row) => row.said)),
+    PgTypes.bool(streams < rows.length),
+    texts(keys === null ? null : keys.map((key) => key.id)),
+    texts(keys === null ? null : keys.map((key) => key.person)),
+    column(keys === null ? null : keys.map(({ key }) => key), PgTypes.OID.bytea),
+  ]
+}
+
+const column = (values: readonly unknown[] | null, type: number): PgTypes.Parameter =>
+  Result.getOrThrow(PgTypes.array(values, type))
+
+const texts = (values: readonly string[] | null): PgTypes.Parameter => column(values, PgTypes.OID.text)
+
+/** @param row the one row of `appendCall`, by position */
+export const outcomeIn = (row: readonly unknown[] | undefined): AppendOutcome => {
+  const [held, keyed, stored, position] = (row ?? [false, true, null, null]) as [
+    boolean,
+    boolean,
+    readonly string[] | null,
+    bigint | null,
+  ]
+  return { held, keyed, stored, position }
+}
 
 /** Which of these streams another writer moved; the others stand where an earlier attempt of ours put them. */
 export const movedElsewhere = (sql: PgClient.PgClient, heads: readonly AppendedHead[]) =>

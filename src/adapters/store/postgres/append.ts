@@ -1,6 +1,8 @@
 /**
  * Appending decisions: encryption before the statement (`append.sql.ts`), and what its answer means after it.
  *
+ * An append is prepared at once, sent by one call of the driver (`append-connection.ts`) and answered by one callback of it.
+ *
  * A writer makes the key of somebody it does not know and stores it along with the first decision that is encrypted with it. When
  * there is one already, nothing is stored, and the append is tried again with the keys that are known then.
  */
@@ -12,19 +14,20 @@ import type { Uri } from "../../../domain/vocabulary.ts"
 import type { LogIsTaken } from "../../../ports/claim.ts"
 import type { Appended, StoreUnavailable } from "../../../ports/event-store.ts"
 import type { PersonKey, StoredEvents } from "../../../ports/stored-events.ts"
-import { encryptDecision } from "../encryption/encrypted-decision.ts"
+import { encryptDecision, inClear } from "../encryption/encrypted-decision.ts"
 import { personKeysOf } from "../encryption/person-keys.ts"
 import { encodeWithDigest } from "../integrity/hash-chain.ts"
 import { claimOn, fencedOff } from "../writer/claim.ts"
-import { appendStatement, movedElsewhere } from "./append.sql.ts"
-import type { AppendRow, AppendedDecision, AppendedHead } from "./append.sql.ts"
+import type { AppendConnection } from "./append-connection.ts"
+import { appendParameters, movedElsewhere } from "./append.sql.ts"
+import type { AppendOutcome, AppendedDecision, AppendedHead } from "./append.sql.ts"
 import { unavailable } from "./unavailable.ts"
 
 type Requesters = readonly (Uri | null)[]
 type Appending = Effect.Effect<Appended, SqlError.SqlError | StoreUnavailable | LogIsTaken>
 
 /** @param erasable encrypts what is personal, so that people can be erased */
-export const makeAppend = (sql: PgClient.PgClient, erasable: boolean) => {
+export const makeAppend = (sql: PgClient.PgClient, connection: AppendConnection, erasable: boolean) => {
   const persons = personKeysOf(sql)
   const claim = claimOn(sql)
 
@@ -43,13 +46,14 @@ export const makeAppend = (sql: PgClient.PgClient, erasable: boolean) => {
     if (fresh.length > 0 && !isLearned && persons.isLikelyStored()) return again
     const rows = encrypted.map(withDigest)
     const heads = headsOf(decisions)
-    return Effect.flatMap(appendStatement(sql, claim, rows, heads, fresh), ([row]): Appending => {
-      if (Number(row?.held ?? 0) === 0) return fencedOff(sql)
+    const sent = connection.send(appendParameters(claim, rows, heads.length, fresh))
+    return Effect.flatMap(sent, (outcome): Appending => {
+      if (!outcome.held) return fencedOff(sql)
       // some have a key already, of which nobody here knew
-      if (Number(row?.keyed ?? 0) !== fresh.length) return again
+      if (!outcome.keyed) return again
       if (!isLearned && fresh.length > 0) persons.foundNone()
       persons.keep(fresh)
-      return outcome(sql, heads, row)
+      return appended(sql, heads, outcome)
     })
   }
 
@@ -70,7 +74,7 @@ const encryptedForm = (
 const clearForm = (decision: Decision): Stored => ({
   decision,
   origin: decision.origin,
-  events: decision.events,
+  events: inClear(decision),
 })
 
 /** A decision with what is stored in the place of its origin and events. */
@@ -98,18 +102,18 @@ const headsOf = (decisions: readonly Decision[]): readonly AppendedHead[] => {
 }
 
 /** What was stored, and of the rest whether it stands in the log already. */
-const outcome = (
+const appended = (
   sql: PgClient.PgClient,
   heads: readonly AppendedHead[],
-  row: AppendRow | undefined,
+  { stored, position }: AppendOutcome,
 ): Effect.Effect<Appended, SqlError.SqlError> => {
-  const stored = new Set(row?.stored)
-  if (row !== undefined && row.position !== null && stored.size === heads.length) {
-    return Effect.succeed({ position: Number(row.position), conflicts: noConflicts })
+  if (position !== null && stored === null) {
+    return Effect.succeed({ position: Number(position), conflicts: noConflicts })
   }
+  const moved = new Set(stored)
   return movedElsewhere(
     sql,
-    heads.filter(({ stream }) => !stored.has(stream)),
+    heads.filter(({ stream }) => !moved.has(stream)),
   )
 }
 

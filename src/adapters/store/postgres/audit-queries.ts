@@ -70,7 +70,7 @@ const logOf = (sql: PgClient.PgClient) => ({
   /** Decisions in the order in which they were stored. */
   decisions: (after: number, upTo: number) =>
     sql<EventRow>`
-      SELECT e.pos, e.at, coalesce(h.stream, 'stream ' || e.stream) AS stream, e.version, e.events
+      SELECT e.pos, e.at, coalesce(h.stream, 'stream ' || e.stream) AS stream, e.version, e.origin, e.nonce, e.events
       FROM events e LEFT JOIN streams h ON h.id = e.stream
       WHERE e.pos > ${after}::bigint AND e.pos <= ${upTo}::bigint ORDER BY e.pos LIMIT ${pageRows}::int`.pipe(
       Effect.flatMap(loggedBy(sql)),
@@ -79,7 +79,7 @@ const logOf = (sql: PgClient.PgClient) => ({
   /** Decisions of one stream, oldest first. */
   history: (stream: Uri, afterVersion: number, upToVersion: number) =>
     sql<EventRow>`
-      SELECT e.pos, e.at, h.stream, e.version, e.events
+      SELECT e.pos, e.at, h.stream, e.version, e.origin, e.nonce, e.events
       FROM streams h JOIN events e ON e.stream = h.id
       WHERE h.stream = ${stream} AND e.version > ${afterVersion}::bigint AND e.version <= ${upToVersion}::bigint
       ORDER BY e.version LIMIT ${pageRows}::int`.pipe(Effect.flatMap(loggedBy(sql))),
@@ -194,6 +194,8 @@ interface EventRow {
   readonly at: Date
   readonly stream: string
   readonly version: bigint
+  readonly origin: string
+  readonly nonce: string
   readonly events: unknown
 }
 
@@ -203,7 +205,7 @@ const loggedBy = (sql: PgClient.PgClient) => (rows: readonly EventRow[]) =>
 const logged = (row: EventRow, keyOf: (id: string) => PersonKey | undefined): LoggedDecision => {
   let events: LoggedDecision["events"]
   try {
-    events = decodeRow({ origin: "", nonce: "", events: row.events }, keyOf).events
+    events = decodeRow(row, keyOf).events
   } catch (cause) {
     events = (cause instanceof Error ? cause.message : String(cause)).replaceAll(/\s+/g, " ")
   }

@@ -14,6 +14,7 @@ import { WebhookStore } from "../../../ports/webhook-store.ts"
 import { cutOff } from "../writer/sockets.ts"
 import type { WriterOptions } from "../writer/writer-row.ts"
 import { claimLog, claimSole } from "../writer/writer.ts"
+import { ownConnection, sharedConnection } from "./append-connection.ts"
 import { makePostgresStore } from "./event-store.ts"
 import { makeLogAdmin } from "./log-admin.ts"
 import { migrate } from "./migrations.ts"
@@ -84,6 +85,8 @@ export const layerStores = (
       const sql = yield* PgClient.PgClient
       const client = yield* Effect.context<PgClient.PgClient | SqlClient.SqlClient>()
       const layout = Effect.provideContext(migrate, client)
+      // a database in this process has a single session, which all connections would share
+      const appends = url === null ? sharedConnection(sql) : ownConnection(sql, yield* Effect.scope)
       const database: Database["Service"] = {
         claim: (request) => {
           const migrated = request.keepsLayout === true ? Effect.void : layout
@@ -108,7 +111,7 @@ export const layerStores = (
         cutOff: () => cutOff(application),
       }
       return Context.make(Database, database).pipe(
-        Context.add(EventStore, makePostgresStore(sql, { erasable })),
+        Context.add(EventStore, makePostgresStore(sql, { erasable, appends })),
         Context.add(PresenceTables, makePresenceTables(sql, tables, url === null ? "one" : "many")),
         Context.add(WebhookStore, makeWebhookStore(sql)),
         Context.add(LogAdmin, makeLogAdmin(sql, tables)),

@@ -11,8 +11,8 @@ import type { ClearRow, ErasureStore, SavedState } from "../../../ports/log-rete
 import { moduleTableNames } from "../../../ports/presence-tables.ts"
 import type { TableNames } from "../../../ports/presence-tables.ts"
 import type { PersonKey, StoredEvents } from "../../../ports/stored-events.ts"
-import { documentsIn } from "../encryption/encrypted-decision.ts"
 import { personKeysOf } from "../encryption/person-keys.ts"
+import { documentsIn } from "../encryption/stored-texts.ts"
 import { otherServers } from "./connections.ts"
 import { purge } from "./purge.ts"
 import { answering } from "./unavailable.ts"
@@ -61,7 +61,8 @@ const decisionsOf = (sql: PgClient.PgClient) => ({
   clearRows: (person: Uri, after: bigint) =>
     sql<Omit<ClearRow, "position"> & { readonly pos: bigint }>`
         SELECT e.pos, h.stream, e.version, e.origin, e.events FROM events e JOIN streams h ON h.id = e.stream
-        WHERE e.pos > ${String(after)}::bigint AND json_typeof(e.events) = 'array'
+        WHERE e.pos > ${String(after)}::bigint
+          AND (json_typeof(e.events) = 'array' OR e.events->'of' IS NULL AND e.events->'by' IS NULL)
           AND (h.stream = ${person} OR strpos(e.events::text, ${quoted(person)}) > 0)
         ORDER BY e.pos LIMIT ${rowsPerPage}::int`.pipe(
       Effect.map((rows) => rows.map(({ pos, ...row }): ClearRow => ({ ...row, position: pos }))),
@@ -77,7 +78,7 @@ const decisionsOf = (sql: PgClient.PgClient) => ({
     }>`
         SELECT e.pos, e.at, e.origin, e.events FROM streams h JOIN events e ON e.stream = h.id
         WHERE h.stream = ${person} AND e.pos > ${String(after)}::bigint
-          AND (e.events::text ~ '"(shown|parameters)":"[^:"]' OR strpos(e.origin, ' source ') > 0)
+          AND (e.events::text ~ '"(shown|parameters)":"[^:~"]' OR strpos(e.origin, ' source ') > 0)
         ORDER BY e.pos LIMIT ${rowsPerPage}::int`.pipe(
       Effect.map((rows) =>
         rows.map(({ pos, at, origin, events }) => ({

@@ -18,6 +18,8 @@ import { personKeysOf } from "../encryption/person-keys.ts"
 import type { PersonKeys } from "../encryption/person-keys.ts"
 import { decodeRow } from "../encryption/stored-row.ts"
 import { claimOn } from "../writer/claim.ts"
+import { sharedConnection } from "./append-connection.ts"
+import type { AppendConnection } from "./append-connection.ts"
 import { makeAppend } from "./append.ts"
 import { makeLandmarks } from "./landmarks.ts"
 import { makeSnapshots, stateOf } from "./snapshots.ts"
@@ -35,14 +37,20 @@ interface EventRow {
   readonly events: unknown
 }
 
-/** @param erasable encrypts what is personal, so that people can be erased; absent: yes. Either way all is read. */
+export interface PostgresStoreOptions {
+  /** Encrypts what is personal, so that people can be erased; absent: yes. Either way everything is read. */
+  readonly erasable?: boolean
+  /** What appends go over; absent: the connections of the client. */
+  readonly appends?: AppendConnection
+}
+
 export const makePostgresStore = (
   sql: PgClient.PgClient,
-  { erasable = true }: { readonly erasable?: boolean } = {},
+  { erasable = true, appends = sharedConnection(sql) }: PostgresStoreOptions = {},
 ): EventStore["Service"] => {
   const persons = personKeysOf(sql)
   return {
-    append: makeAppend(sql, erasable),
+    append: makeAppend(sql, appends, erasable),
     load: makeLoad(sql, persons),
     ...makeReads(sql, persons),
     ...makeLandmarks(sql),

@@ -12,8 +12,7 @@ import { claimOn, holderIn } from "./claim.ts"
 import type { HolderRow } from "./claim.ts"
 import { processIdentity } from "./processes.ts"
 import type { Seat } from "./take-log.ts"
-import { handBack } from "./writer-row.ts"
-import { lockClass, lockOn, look, moment, restoreRow, sessionOf } from "./writer-row.ts"
+import { handBack, lockClass, lockOn, look, moment, restoreRow, sessionOf } from "./writer-row.ts"
 import type { Moment, WriterOptions } from "./writer-row.ts"
 
 /** Of a lease: how often the holder asks. */

@@ -12,8 +12,7 @@ import { secondSession } from "./session.ts"
 import type { Session } from "./session.ts"
 import { driftMillis, seen, standingOf } from "./sighting.ts"
 import type { Sighting } from "./sighting.ts"
-import { raiseEpoch } from "./writer-row.ts"
-import { lockClass, lockOn, look, moment, restoreRow, sessionOf } from "./writer-row.ts"
+import { lockClass, lockOn, look, moment, raiseEpoch, restoreRow, sessionOf } from "./writer-row.ts"
 import type { WriterOptions, WriterRow } from "./writer-row.ts"
 
 /** How often somebody who waits looks, when nobody tells it. */

@@ -1,5 +1,5 @@
 /**
- * What the flags of client commands mean; each fault is said with the name of its flag.
+ * Reads the flags of client commands; each error names its flag.
  */
 import { readFileSync } from "node:fs"
 import { Effect, Option } from "effect"
@@ -15,13 +15,13 @@ import { parseHostPort } from "../../config/host-port.ts"
 import { toDefault } from "../client-flags.ts"
 import type { AgentInput } from "../client-flags.ts"
 
-/** How long a command waits for each answer. */
+/** How long a command waits for each response. */
 export const answerMillis = 4_000
 
 export interface Presentity {
-  /** For the Request-URI. */
+  /** As it goes into the Request-URI. */
   readonly uri: string
-  /** Its one spelling. */
+  /** In canonical form. */
   readonly presentity: string
   readonly host: string
   readonly transport: TransportName | null
@@ -58,7 +58,7 @@ export const readTarget = (
     : Effect.succeed({ ...hostPort, transport })
 }
 
-/** What a user agent needs, from the flags; reads the password file. */
+/** The options of a user agent, from the flags; reads the password file. */
 export const agentOptions = Effect.fnUntraced(function* (
   input: AgentInput,
   uriTransport: TransportName | null,
@@ -85,7 +85,7 @@ const readCredentials = Effect.fnUntraced(function* (
   return { user, password: text.split(/\r?\n/)[0] ?? "" }
 })
 
-/** Seconds as typed, or null when they were not. */
+/** Seconds as given; null when the flag was left out. */
 export const readSeconds = (
   flag: string,
   value: Option.Option<number>,
@@ -96,7 +96,7 @@ export const readSeconds = (
     : Effect.succeed(seconds)
 }
 
-/** A header value from the command line: one line of printable ASCII, or nothing good will come of it. */
+/** A header value from the command line, which must be one line of printable ASCII. */
 export const readToken = (flag: string, text: string): Effect.Effect<string, UsageInvalid> =>
   /^[\x21-\x7e]+$/.test(text)
     ? Effect.succeed(text)

@@ -1,5 +1,5 @@
 /**
- * Drops from the log what is due, and says what it was.
+ * Drops what is due from the log, and reports it.
  */
 import { Clock, Console, Effect } from "effect"
 import { ConfigInvalid } from "../../config/config.ts"
@@ -20,7 +20,8 @@ export const compact = Effect.fn(function* ({ json, yes, ...input }: CompactInpu
   const config = yield* storeConfig(input)
   const { terms, faults } = termsOf(config.retention)
   const said = `retention = ${config.retention.join(" ")} (${config.sources.retention})`
-  if (faults.length > 0) return yield* new ConfigInvalid({ faults: faults.map((one) => `${said}: ${one}`) })
+  if (faults.length > 0)
+    return yield* new ConfigInvalid({ faults: faults.map((fault) => `${said}: ${fault}`) })
   if (terms.days === 0 && terms.documents.size === 0) {
     const fault = `${said}: everything is kept for ever, so there is nothing to drop: give --set retention=DAYS`
     return yield* new ConfigInvalid({ faults: [fault] })

@@ -1,5 +1,5 @@
 /**
- * Settings printed, checked, written to a file, and read from the script of another server.
+ * Prints, checks and writes settings, and converts the script of another server.
  */
 import { readFileSync, writeFileSync } from "node:fs"
 import { Console, Data, Effect, Option } from "effect"
@@ -14,7 +14,7 @@ import { narrowOutput } from "../secret-output.ts"
 import type { ServerFlags } from "../server-flags.ts"
 import { configOf, hasStore, refusals } from "./server-config.ts"
 
-/** A finding, not a failure: the file is written. */
+/** A finding, not a failure: the file was written. */
 export class NotAllMapped extends Data.TaggedError("NotAllMapped")<{ readonly count: number }> {
   readonly exitCode = exitCodes.finding
   override get message(): string {
@@ -27,8 +27,8 @@ export const printSettings = Effect.fn(function* ({
   ...input
 }: ServerFlags & { readonly json: boolean }) {
   const config = yield* configOf(input, {})
-  const lines = effectiveSettings(config).map((one) =>
-    JSON.stringify({ v: 1, name: one.name, value: shownValue(one), source: one.source }),
+  const lines = effectiveSettings(config).map((setting) =>
+    JSON.stringify({ v: 1, name: setting.name, value: shownValue(setting), source: setting.source }),
   )
   yield* Console.log(json ? lines.join("\n") : printConfig(config))
 })
@@ -40,14 +40,14 @@ export const checkSettings = Effect.fn(function* (input: ServerFlags) {
   yield* Console.log("the configuration is good")
 })
 
-/** Fails with every fault that can be found without opening a socket or a database. */
+/** Fails with every error that can be found without opening a socket or a database. */
 const checked = Effect.fnUntraced(function* (
   input: ServerFlags,
   adjust: ((config: Config) => Config) | null = null,
 ) {
   const given = yield* configOf(input, {}, adjust === null ? "serve" : null)
   const config = adjust === null ? given : adjust(given)
-  // Loaded when it is needed.
+  // Loaded only when needed.
   const { resolveConfig: preparations } = yield* Effect.promise(
     () => import("../../config/resolve-config.ts"),
   )
@@ -60,7 +60,7 @@ const checked = Effect.fnUntraced(function* (
   return { config, advice: prepared._tag === "Success" ? prepared.success.advice.map(adviceText) : [] }
 })
 
-/** A server without a word about it keeps its log here. */
+/** Where a server keeps its log when no setting says so. */
 const withStore = (config: Config): Config =>
   hasStore(config) ? config : { ...config, data: "data", sources: { ...config.sources, data: "init" } }
 
@@ -73,16 +73,20 @@ export const writeSettings = Effect.fn(function* ({
     ({ name, source }) =>
       source !== "default" &&
       !source.startsWith("env ") &&
-      // said by the name it came under
+      // reported under the name under which it was given
       !(name === "database_url" && config.db_url !== null && source === config.sources.db_url),
   )
   const hasSecret = chosen.some(({ isSecret, value }) => isSecret && value !== null)
   const path = Option.getOrElse(file, () => "presently.yaml")
-  yield* write(path, writeConfigFile(new Map(chosen.map((one) => [one.name, one.value]))), hasSecret)
+  yield* write(
+    path,
+    writeConfigFile(new Map(chosen.map((setting) => [setting.name, setting.value]))),
+    hasSecret,
+  )
   yield* Console.log(`${path} is written; start with: presently serve --config ${path}`)
 })
 
-/** @param isSecret it is for the eyes of its owner */
+/** @param isSecret whether only its owner may read the file */
 const write = (path: string, text: string, isSecret: boolean) =>
   Effect.try({
     try: () => writeFileSync(path, text, { flag: "wx", mode: isSecret ? 0o600 : 0o644 }),

@@ -16,14 +16,14 @@ const centred = (text: string, width: number, fill = " "): string => {
   return text.padStart(text.length + Math.max(0, left), fill).padEnd(width, fill)
 }
 
-/** Names of the three parties above their lines. */
+/** The names of the three parties above their columns. */
 export const drawHead = (server: string, paint: Paint): string => {
   const names = ["watcher", `server ${server}`, "publisher"]
   const row = names.map((name) => centred(name, laneWidth + 1)).join("")
   return paint(`${"ms".padStart(timeWidth)}${row}`.trimEnd(), "dim")
 }
 
-/** One message, an arrow between the party and the server. */
+/** One message: an arrow between the party and the server. */
 export const drawStep = (
   party: Party,
   { direction, message }: Traced,
@@ -42,12 +42,12 @@ export const drawStep = (
 
 const labelOf = ({ raw, reason }: Message): string => (raw.isRequest ? raw.method : `${raw.status} ${reason}`)
 
-/** What a request says, in a few words. */
+/** A request in a few words. */
 const remarkOf = ({ raw }: Message): string => {
   if (!raw.isRequest) return ""
-  const state = raw.headers.get("subscription-state")?.[0]?.split(";")[0]
+  const state = raw.headers.first("subscription-state")?.split(";")[0]
   const summary = summaryOf({
-    contentType: raw.headers.get("content-type")?.[0] ?? "",
+    contentType: raw.headers.first("content-type") ?? "",
     text: raw.body.toString("utf8"),
   })
   const tuples = (summary?.tuples ?? []).map(({ basic, notes }) =>

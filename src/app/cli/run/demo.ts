@@ -1,5 +1,5 @@
 /**
- * Watches and publishes at once, and draws what is sent.
+ * Watches and publishes at the same time, and draws the messages.
  */
 import { Console, Effect, Logger, Option, Queue } from "effect"
 import { shows, summaryOf } from "../../../explain/document-summary.ts"
@@ -38,7 +38,7 @@ export const demo = Effect.fn(function* ({
 
 const toText = (to: Option.Option<string>): string => (Option.isSome(to) ? ` --to ${to.value}` : "")
 
-/** A server in this process that forgets everything, on a port the system chooses. */
+/** A server in this process, in memory, on a port that the system chooses. */
 const ownServer = Effect.gen(function* () {
   const config = readConfig({
     flags: {},
@@ -61,7 +61,7 @@ const ownServer = Effect.gen(function* () {
   return target
 }).pipe(Effect.provide(Logger.layer([])))
 
-/** A NOTIFY may be held back by the server's pacing, five seconds as a rule. */
+/** How long to wait for a NOTIFY that the server's pacing may hold back, usually for five seconds. */
 const notifyMillis = 8_000
 
 const perform = Effect.fnUntraced(function* (target: Target, { uri, presentity, host }: Presentity) {
@@ -101,7 +101,7 @@ const perform = Effect.fnUntraced(function* (target: Target, { uri, presentity, 
   const publication = makePublication(agent, { uri, presentity, event: "presence", entityTag: null })
   yield* publication.publish({ body: documentOf(presentity, "open", "hello"), expires: 60 })
   yield* seen("open")
-  // What follows only tidies up.
+  // The rest only cleans up.
   isDrawing = false
   yield* publication.publish({ body: null, expires: 0 })
 })

@@ -1,5 +1,5 @@
 /**
- * Examines this machine and its server, and prints what was found.
+ * Examines this machine and its server, and prints the findings.
  */
 import { Console, Data, Effect } from "effect"
 import { ConfigInvalid } from "../../config/config.ts"

@@ -46,8 +46,8 @@ export const drawLadder = Effect.fn(function* ({ what, json, utc, pcap, ...input
       })
     const stream = (yield* exactly(what)) as Uri
     const draw = drawing(utc)
-    return yield* followStore(yield* storeConfig(input), stream, span, (some) =>
-      Effect.forEach(json ? some.map(jsonOf) : draw(some), (line) => Console.log(line), { discard: true }),
+    return yield* followStore(yield* storeConfig(input), stream, span, (steps) =>
+      Effect.forEach(json ? steps.map(jsonOf) : draw(steps), (line) => Console.log(line), { discard: true }),
     )
   }
   if (existsSync(what)) {
@@ -76,16 +76,16 @@ const exactly = (text: string) =>
       : Effect.succeed(stream),
   )
 
-/** Lines for steps, with a head whenever there are other columns than before. */
+/** Lines for steps, with a heading whenever the columns change. */
 const drawing = (utc: boolean) => {
   const paint = paintFor(process.stdout, process.env)
   const all: LadderStep[] = []
   let head = ""
   return (steps: readonly LadderStep[]): readonly string[] => {
-    // whoever has been seen keeps the column
+    // a party keeps its column
     const lanes = lanesOf([...all, ...steps])
     for (const step of steps)
-      if (!isNote(step) && !all.some((one) => !isNote(one) && one.party === step.party)) all.push(step)
+      if (!isNote(step) && !all.some((known) => !isNote(known) && known.party === step.party)) all.push(step)
     const drawn = steps.map((step) => drawStep(step, lanes, utc, paint))
     const next = drawHead(lanes, paint)
     if (next === head) return drawn

@@ -5,7 +5,7 @@ import type { Paint } from "../../../explain/ladder/draw.ts"
 
 const codes = { dim: 2, green: 32, cyan: 36 } as const
 
-/** Colour on a terminal only, and not against the user's wish. */
+/** Colours only on a terminal, and only while NO_COLOR is not set. */
 export const paintFor = (
   stream: { readonly isTTY?: boolean },
   env: Readonly<Record<string, string | undefined>>,

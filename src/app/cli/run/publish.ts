@@ -52,7 +52,7 @@ export const publish = Effect.fn(function* (input: PublishInput) {
 const lineFor = ({ response, entityTag, expires }: Published): string =>
   `${response.raw.status} ${response.reason} entity-tag ${entityTag} expires ${expires}`
 
-/** The document to publish; null when only a lifetime is to change. */
+/** The document to publish; null when only the lifetime changes. */
 const readContent = (
   { open, closed, note, body, contentType, etag, remove, stay }: What,
   presentity: string,
@@ -78,7 +78,7 @@ const readContent = (
   })
 }
 
-/** Refreshes until interrupted, then removes. */
+/** Refreshes until interrupted, then removes the publication. */
 const stay = (
   publication: Publication,
   published: Published,

@@ -1,5 +1,5 @@
 /**
- * Replays a case, and says what was asked for of it.
+ * Replays a case, and prints what was asked for.
  */
 import { readFileSync } from "node:fs"
 import { Clock, Console, Data, Effect, Option } from "effect"
@@ -21,7 +21,7 @@ import { didYouMean } from "../../config/did-you-mean.ts"
 import { exitCodes } from "../../exit-codes.ts"
 import { placeNamed, plural, streamNamed } from "../export.ts"
 
-/** Something is not as the case has it, or would not be decided like that today. */
+/** Something differs from the case, or would be decided differently today. */
 export class Unequal extends Data.TaggedError("Unequal")<{ readonly what: string }> {
   readonly exitCode = exitCodes.finding
   override get message(): string {
@@ -61,34 +61,27 @@ export const replayCase = Effect.fn(function* (input: ReplayInput) {
     sha256: nodeSha256,
   }
   yield* decidable(file, yield* checked(file), supposition)
-  // what is asked for is said, and nothing else
+  // only what was asked for is printed
   const isQuiet = verify || drift || supposition !== null
   const say = (json ? sayJson : sayText)({ utc, isQuiet })
   const began = performance.now()
-  const seen = { steps: 0, events: 0, streams: 0, differences: 0, drift: 0, undecidable: 0 }
+  const seen: Seen = { steps: 0, events: 0, streams: 0, differences: 0, drift: 0, undecidable: 0 }
   let unequal: (Replayed & { readonly _tag: "Unequal" }) | null = null
   const digests: string[] = []
   const missing = new Set(supposition?.without)
-  for (const one of yield* walked(file, options)) {
-    if (one._tag === "Stream") seen.streams++
-    if (one._tag === "Step") {
-      seen.steps++
-      missing.delete(one.moment.position)
-      seen.events += one.moment.decision.events.length
-    }
-    if (one._tag === "Unequal") unequal ??= one
-    if (one._tag === "Drift") seen.drift++
-    if (one._tag === "Undecidable") seen.undecidable++
-    if (one._tag === "Difference") seen.differences++
-    if (one._tag === "StreamEnd" && one.digest !== null) digests.push(one.digest)
-    for (const line of say(one)) yield* Console.log(line)
+  for (const replayed of yield* walked(file, options)) {
+    countIn(seen, replayed)
+    if (replayed._tag === "Step") missing.delete(replayed.moment.position)
+    if (replayed._tag === "Unequal") unequal ??= replayed
+    if (replayed._tag === "StreamEnd" && replayed.digest !== null) digests.push(replayed.digest)
+    for (const line of say(replayed)) yield* Console.log(line)
     if (verify && unequal !== null) break
     if (
-      one._tag === "Step" &&
+      replayed._tag === "Step" &&
       stopAt !== null &&
-      one.moment.decision.events.some(({ _tag }) => _tag === stopAt)
+      replayed.moment.decision.events.some(({ _tag }) => _tag === stopAt)
     ) {
-      const { after } = one.moment
+      const { after } = replayed.moment
       yield* Console.log(
         json ? JSON.stringify({ v: 1, kind: "state", state: freeze(after) }) : stateText(after),
       )
@@ -123,7 +116,29 @@ export const replayCase = Effect.fn(function* (input: ReplayInput) {
     return yield* new Unequal({ what: `${plural(seen.drift, "decision")} would be another today` })
 })
 
-/** A fault of the file is said before anything of it is. */
+type Seen = Record<"steps" | "events" | "streams" | "differences" | "drift" | "undecidable", number>
+
+const countIn = (seen: Seen, replayed: Replayed): void => {
+  switch (replayed._tag) {
+    case "Stream":
+      seen.streams++
+      break
+    case "Step":
+      seen.steps++
+      seen.events += replayed.moment.decision.events.length
+      break
+    case "Drift":
+      seen.drift++
+      break
+    case "Undecidable":
+      seen.undecidable++
+      break
+    case "Difference":
+      seen.differences++
+  }
+}
+
+/** An error in the file is reported before anything from it is printed. */
 const checked = (file: string) =>
   Effect.try({
     try: () => checkCase(file),
@@ -131,7 +146,7 @@ const checked = (file: string) =>
       cause instanceof CaseBroken ? cause : new LocalFailure({ what: `${file} cannot be read`, cause }),
   })
 
-/** Packages can be made, and rules to be tried can be read. */
+/** Checks that the packages can be made, and that the rules to try can be read. */
 const decidable = (file: string, { world }: CaseHeader, supposition: Supposition | null) =>
   Effect.try({
     try: () => worldOf(world),
@@ -166,16 +181,16 @@ interface Saying {
 
 const sayText =
   ({ utc, isQuiet }: Saying) =>
-  (one: Replayed): readonly string[] => {
-    switch (one._tag) {
+  (replayed: Replayed): readonly string[] => {
+    switch (replayed._tag) {
       case "Stream":
-        return isQuiet ? [] : [one.stream]
+        return isQuiet ? [] : [replayed.stream]
       case "Step":
-        return isQuiet ? [] : [stepText(one.moment, { utc })]
+        return isQuiet ? [] : [stepText(replayed.moment, { utc })]
       case "Drift":
-        return driftText(one.moment, one.decided, one.why, { utc })
+        return driftText(replayed.moment, replayed.decided, replayed.why, { utc })
       case "Difference":
-        return [differenceText(one.difference, { utc })]
+        return [differenceText(replayed.difference, { utc })]
       default:
         return []
     }
@@ -183,27 +198,27 @@ const sayText =
 
 const sayJson =
   ({ isQuiet }: Saying) =>
-  (one: Replayed): readonly string[] => {
+  (replayed: Replayed): readonly string[] => {
     const line = (value: object): readonly string[] => [JSON.stringify({ v: 1, ...value })]
-    switch (one._tag) {
+    switch (replayed._tag) {
       case "Step": {
-        const { position, decision, notifications } = one.moment
+        const { position, decision, notifications } = replayed.moment
         return isQuiet ? [] : line({ kind: "step", position, ...decision, notifications })
       }
       case "Unequal":
         return line({
           kind: "unequal",
-          stream: one.stream,
-          position: one.moment?.position ?? null,
-          what: one.what,
+          stream: replayed.stream,
+          position: replayed.moment?.position ?? null,
+          what: replayed.what,
         })
       case "Drift": {
-        const { position, decision } = one.moment
-        return line({ kind: "drift", position, ...decision, decided: one.decided, why: one.why })
+        const { position, decision } = replayed.moment
+        return line({ kind: "drift", position, ...decision, decided: replayed.decided, why: replayed.why })
       }
       case "Difference": {
-        const { _tag: what, ...difference } = one.difference
-        return line({ kind: "difference", what, stream: one.stream, ...difference })
+        const { _tag: what, ...difference } = replayed.difference
+        return line({ kind: "difference", what, stream: replayed.stream, ...difference })
       }
       default:
         return []

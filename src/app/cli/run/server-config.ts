@@ -1,5 +1,5 @@
 /**
- * The configuration of a server from its flags, and what keeps a command from starting one with it.
+ * Reads a server's configuration from its flags, and refuses what a command may not start.
  */
 import { Effect } from "effect"
 import { ConfigInvalid } from "../../config/config.ts"
@@ -10,7 +10,7 @@ import { isAuthenticated } from "../../config/limits.ts"
 import type { ServerFlags } from "../server-flags.ts"
 import { readSettings } from "./settings.ts"
 
-/** @param command what its refusals are told of beside other faults; null: nothing is to be started */
+/** @param command whose refusals are reported beside other errors; null: no server is to be started */
 export const configOf = (
   input: ServerFlags,
   defaults: Given["defaults"],
@@ -46,9 +46,9 @@ const refusable = [
   "memory",
 ]
 
-/** What can be read is looked at as well, so that nobody mends one thing after another. */
+/** What can be read is checked too, so that all errors are reported at once. */
 const everyFault = Effect.fnUntraced(function* (invalid: ConfigInvalid, command: "dev" | "serve" | null) {
-  // Loaded when it is needed.
+  // Loaded only when needed.
   const { faultsBeside } = yield* Effect.promise(() => import("../../config/resolve-config.ts"))
   const faults = yield* faultsBeside(invalid)
   const { rest } = invalid
@@ -57,7 +57,7 @@ const everyFault = Effect.fnUntraced(function* (invalid: ConfigInvalid, command:
   return new ConfigInvalid({ faults: mayAsk ? [...faults, ...refusals(rest.config, command)] : faults })
 })
 
-/** Fails with what keeps that command from starting such a server, and all else that is wrong with it; else nothing. */
+/** Fails with the reasons why the command does not start such a server, and with every other error in the configuration. */
 export const unlessRefused = Effect.fnUntraced(function* (config: Config, command: "dev" | "serve") {
   const faults = refusals(yield* loadedOr(config), command)
   if (faults.length === 0) return
@@ -65,20 +65,20 @@ export const unlessRefused = Effect.fnUntraced(function* (config: Config, comman
     () => import("../../config/resolve-config.ts"),
   )
   const prepared = yield* Effect.result(preparations(config, () => {}))
-  const others = prepared._tag === "Failure" ? prepared.failure.faults : []
-  return yield* new ConfigInvalid({ faults: [...faults, ...others] })
+  const furtherFaults = prepared._tag === "Failure" ? prepared.failure.faults : []
+  return yield* new ConfigInvalid({ faults: [...faults, ...furtherFaults] })
 })
 
-/** With the module loaded that it names; what is wrong with that is told by the start. */
+/** With the module that it names loaded; errors in the module are reported by the start. */
 const loadedOr = Effect.fnUntraced(function* (config: Config) {
   if (config.extensions === null) return config
   const { withExtensions } = yield* Effect.promise(() => import("../../config/extensions.ts"))
   return yield* withExtensions(config).pipe(Effect.catch(() => Effect.succeed(config)))
 })
 
-/** Why that command does not start such a server, though each setting for itself is right; one line each. */
+/** Why the command refuses to start such a server although each setting by itself is valid; one line each. */
 export const refusals = (config: Config, command: "dev" | "serve"): readonly string[] => {
-  const open = config.listen.find((one) => !isLoopback(one.host))
+  const open = config.listen.find((address) => !isLoopback(address.host))
   const isUnsafe = open !== undefined && !isAuthenticated(config) && !config.insecure_no_auth
   const faults = isUnsafe
     ? [
@@ -90,7 +90,7 @@ export const refusals = (config: Config, command: "dev" | "serve"): readonly str
   return command === "dev" || hasStore(config) ? faults : [...faults, noStore]
 }
 
-/** A module that is not loaded yet may bring a store along. */
+/** Whether a store may come from a module that is not loaded yet. */
 export const hasStore = ({ database_url, data, memory, extensions }: Config): boolean =>
   database_url !== null ||
   data !== null ||

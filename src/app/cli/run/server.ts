@@ -14,7 +14,7 @@ import type { Hangups } from "../hangup.ts"
 import type { ServerFlags } from "../server-flags.ts"
 import { configOf, unlessRefused } from "./server-config.ts"
 
-/** What `dev` presumes: a database in the working folder and no pacing, so that one sees at once what one does. */
+/** The defaults of `dev`: a database in the working folder and no pacing, so that effects are visible at once. */
 export const devDefaults: Given["defaults"] = { data: "data/dev", notify_min_interval: 0 }
 
 export const runDev = Effect.fn(function* (input: ServerFlags) {
@@ -39,13 +39,15 @@ const runServer = Effect.fnUntraced(function* (
   const pretty = config.log === "pretty" || (config.log === "auto" && process.stdout.isTTY)
   const { nothingCarried } = yield* Effect.promise(() => import("../../telemetry/carried.ts"))
   const carried = nothingCarried()
-  const signal = yield* Effect.acquireRelease(Effect.sync(listenForStops), (one) => Effect.sync(one.close))
-  /** When the second server of this process began, or a later one. */
+  const signal = yield* Effect.acquireRelease(Effect.sync(listenForStops), (listening) =>
+    Effect.sync(listening.close),
+  )
+  /** When the current server began, if the process started another one before it; null: it is the first. */
   let began: number | null = null
   const once = Effect.scoped(
     Effect.gen(function* () {
       for (const notice of [...config.notices, ...config.advice]) yield* Effect.logWarning(notice)
-      // Loaded when it is needed: commands that are clients start in half the time.
+      // Loaded only when needed: client commands start in half the time.
       const { startServer } = yield* Effect.promise(() => import("../../server/start-server.ts"))
       const server = yield* startServer(config, { levels, reread, program: `presently ${mode}`, carried })
       // a refusal is in the log, with its reasons
@@ -62,7 +64,7 @@ const runServer = Effect.fnUntraced(function* (
       yield* Effect.raceFirst(server.ready, server.lost)
       const took = server.tookOverAt()
       const running = began === null ? process.uptime() : (performance.now() - began) / 1000
-      // since the process began, loading of code included
+      // since the start of the process, loading of code included
       const line =
         took === null
           ? `ready in ${running.toFixed(1)} s`
@@ -75,7 +77,7 @@ const runServer = Effect.fnUntraced(function* (
     ),
   )
   const lives = once.pipe(
-    // from scratch: what was in memory is not what the log says any more
+    // a new server from scratch: the memory of the old one no longer matches the log
     Effect.tapError((cause) =>
       config.standby && cause._tag === "LogIsTaken"
         ? Effect.andThen(
@@ -96,7 +98,7 @@ const runServer = Effect.fnUntraced(function* (
   yield* lives
 }, Effect.scoped)
 
-/** Which signal told the process to stop. */
+/** The signal that told the process to stop. */
 const listenForStops = () => {
   let told: NodeJS.Signals | null = null
   const note = (signal: NodeJS.Signals): void => {
@@ -117,7 +119,7 @@ export const banner = (
   config: Config,
   server: Pick<Server, "addresses" | "admin" | "store" | "watching">,
 ): string => {
-  // With the port the system chose when none was named.
+  // With the port that the system chose when none was given.
   const to = server.addresses()[0]?.slice("udp:".length) ?? ""
   const isDefault = to === "127.0.0.1:5060"
   const target = isDefault ? "" : ` --to ${to}`

@@ -1,5 +1,5 @@
 /**
- * Settings read for a command.
+ * Settings, read for a command.
  */
 import { Effect } from "effect"
 import { ConfigInvalid, readConfig } from "../../config/config.ts"
@@ -7,7 +7,7 @@ import type { Config } from "../../config/config.ts"
 import type { Given } from "../../config/gather.ts"
 
 export interface GivenToCommand extends Pick<Given, "flags" | "set" | "defaults"> {
-  /** What --config says, the last one counts; else PRESENTLY_CONFIG of the environment. */
+  /** The configuration file: the last --config, else PRESENTLY_CONFIG from the environment. */
   readonly file: readonly string[]
 }
 

@@ -64,7 +64,7 @@ export const watch = Effect.fn(function* (input: WatchInput) {
   })
 })
 
-/** Watches until what was asked for is seen; a subscription that ends for no lasting reason is begun again. */
+/** Watches until it has seen what was asked for; subscribes again when the server ended the subscription for a passing reason. */
 const follow = Effect.fnUntraced(function* (agent: UserAgent, wanted: Subscribe, show: Show) {
   for (;;) {
     const last = yield* Effect.scoped(
@@ -92,7 +92,7 @@ const follow = Effect.fnUntraced(function* (agent: UserAgent, wanted: Subscribe,
 })
 
 /**
- * Seconds to wait before subscribing again; null: not again.
+ * Seconds to wait before subscribing again; null: the subscription has ended for good.
  *
  * @source RFC 3265 §3.2.4
  */

@@ -7,6 +7,7 @@ import type { State } from "../../../domain/presentity/state.ts"
 import { touched } from "../../../domain/projections/rows.ts"
 import type { RowKey } from "../../../domain/projections/rows.ts"
 import type { Uri } from "../../../domain/vocabulary.ts"
+import { weightOf } from "./slices.ts"
 
 /** A presentity with the rows of it that are to be written. */
 export interface Dirty {
@@ -29,6 +30,8 @@ export interface Pending {
   /** What was taken could not be written: it is noted again, under what has been since. */
   readonly putBack: (batch: Batch) => void
   readonly lag: () => { readonly streams: number; readonly decisions: number }
+  /** Whether there are at least so many decisions, and a quarter as many as there are subscriptions and publications to be written. */
+  readonly isMany: (decisionsMax: number) => boolean
 }
 
 /** Landmarks kept in memory while they cannot be written; any more are left to `presently projections rebuild`. */
@@ -40,8 +43,8 @@ export const makePending = (): Pending => {
   let landmarks: State[] = []
   return {
     note: (stored, present) => {
-      for (const one of stored) {
-        const { decision, after } = one
+      for (const committed of stored) {
+        const { decision, after } = committed
         decisions++
         let entry = dirty.get(decision.stream)
         if (entry === undefined) {
@@ -51,7 +54,7 @@ export const makePending = (): Pending => {
         // rows and snapshots show what is, however late this is told of
         if (after.version > entry.state.version) entry.state = after
         if (isLandmark(after.version) && landmarks.length < landmarksMax) landmarks.push(after)
-        noteRows(entry, one)
+        noteRows(entry, committed)
       }
     },
     take: () => {
@@ -71,6 +74,12 @@ export const makePending = (): Pending => {
       }
     },
     lag: () => ({ streams: dirty.size, decisions }),
+    isMany: (decisionsMax) => {
+      if (decisions < decisionsMax) return false
+      let weight = 0
+      for (const { state } of dirty.values()) weight += weightOf(state)
+      return decisions >= weight / 4
+    },
   }
 }
 

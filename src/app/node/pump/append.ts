@@ -85,9 +85,9 @@ const committed = (pump: Parts, conflicts: ReadonlySet<Uri>, position: Position 
     if (doubts.open.size > 0) for (const decision of decisions) doubts.open.delete(placeOf(decision))
     front.passed(decisions, position)
   }
-  for (const one of release) {
-    one.ticket?.trace?.appended(pump.appendedFrom)
-    send(pump, one, position !== null)
+  for (const released of release) {
+    released.ticket?.trace?.appended(pump.appendedFrom)
+    send(pump, released, position !== null)
   }
   if (again.length > 0) pump.inbox = [...again, ...pump.inbox]
   pump.schedule()

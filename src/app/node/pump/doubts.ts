@@ -21,16 +21,16 @@ const doubtSeconds = 15 * 60
 /** Nobody knows whether these are stored. */
 export const noteDoubtful = ({ doubts }: Parts, doubtful: readonly Doubtful<Ticket>[]): void => {
   if (doubtful.length > 0) doubts.until = Number.POSITIVE_INFINITY
-  for (const one of doubtful) {
-    const place = placeOf(one.decision)
-    doubts.open.set(place, [...(doubts.open.get(place) ?? []), one])
+  for (const doubt of doubtful) {
+    const place = placeOf(doubt.decision)
+    doubts.open.set(place, [...(doubts.open.get(place) ?? []), doubt])
   }
 }
 
 /** A decision was read in the log: whatever else was to stand in its place never will. */
 export const seen = ({ doubts }: Parts, decision: Decision): void => {
   const place = placeOf(decision)
-  const left = doubts.open.get(place)?.filter((one) => one.decision.nonce === decision.nonce)
+  const left = doubts.open.get(place)?.filter((doubt) => doubt.decision.nonce === decision.nonce)
   if (left?.length === 0) doubts.open.delete(place)
   else if (left !== undefined) doubts.open.set(place, left)
 }

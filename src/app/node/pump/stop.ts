@@ -39,4 +39,4 @@ export const oldestInFlight = ({ recovered, doubts, inbox, loading, engine }: Pa
 
 /** Waits until every NOTIFY that has left is answered, and its answer committed. */
 export const answered = ({ engine, waiting }: Parts): Effect.Effect<void> =>
-  waiting.until(() => engine.oldestInFlight() === null)
+  waiting.until(() => !engine.hasInFlight())

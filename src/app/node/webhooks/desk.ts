@@ -29,7 +29,7 @@ type Desk = Operations["webhooks"]
 export const makeDesk = (parts: DeskParts): Desk => {
   const { store, running, fibers, committed } = parts
   return {
-    list: () => [...running.values()].map((one) => viewOf(one, committed())),
+    list: () => [...running.values()].map((hook) => viewOf(hook, committed())),
     add: (by, wish) => add(parts, by, wish),
     remove: (id) =>
       Effect.gen(function* () {
@@ -44,8 +44,8 @@ export const makeDesk = (parts: DeskParts): Desk => {
       Effect.gen(function* () {
         yield* letterOf(parts, id, name)
         yield* orRefused(store.unbury(id, name))
-        const one = yield* known(parts, id)
-        one.dead -= 1
+        const hook = yield* known(parts, id)
+        hook.dead -= 1
       }),
   }
 }
@@ -87,22 +87,22 @@ const add = (
 const redeliver = (parts: DeskParts, id: string, name: string): Effect.Effect<void, Refused> =>
   Effect.gen(function* () {
     const letter = yield* letterOf(parts, id, name)
-    const one = yield* known(parts, id)
-    const { url, secret } = one.webhook
-    const outcome = yield* sendOnce(parts, one, { id: letter.id, url, secret, body: letter.body })
+    const hook = yield* known(parts, id)
+    const { url, secret } = hook.webhook
+    const outcome = yield* sendOnce(parts, hook, { id: letter.id, url, secret, body: letter.body })
     if (outcome._tag !== "Taken") {
       const why = outcome._tag === "Gone" ? "answered 410" : outcome.error
       return yield* new Refused({ status: 409, why: `it was not taken: ${why}` })
     }
     yield* orRefused(parts.store.unbury(id, name))
-    one.dead -= 1
+    hook.dead -= 1
   })
 
 const known = ({ running }: DeskParts, id: string): Effect.Effect<Running, Refused> => {
-  const one = running.get(id)
-  return one === undefined
+  const hook = running.get(id)
+  return hook === undefined
     ? Effect.fail(new Refused({ status: 404, why: `${id}: there is no such webhook` }))
-    : Effect.succeed(one)
+    : Effect.succeed(hook)
 }
 
 const letterOf = (parts: DeskParts, id: string, name: string) =>

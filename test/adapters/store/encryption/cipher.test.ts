@@ -6,7 +6,13 @@ import assert from "node:assert/strict"
 import { createHash, createHmac } from "node:crypto"
 import fc from "fast-check"
 import { describe, it } from "vitest"
-import { macOf, decryptText, encryptText } from "../../../../src/adapters/store/encryption/cipher.ts"
+import {
+  decryptText,
+  decryptTexts,
+  encryptText,
+  encryptTexts,
+  macOf,
+} from "../../../../src/adapters/store/encryption/cipher.ts"
 
 const anyKey = fc.uint8Array({ minLength: 64, maxLength: 64 })
 const anyEarlierKey = fc.uint8Array({ minLength: 32, maxLength: 32 })
@@ -151,5 +157,76 @@ describe("cipher", () => {
         assert.equal(decryptText(key, "here", ""), null)
       }),
     )
+  })
+
+  describe("of several texts together", () => {
+    const anyGroup = fc.array(fc.tuple(fc.constantFrom("watcher", "callId", "origin", "header X"), anyText), {
+      minLength: 1,
+      maxLength: 6,
+    })
+    const parted = (group: readonly (readonly [string, string])[]) => ({
+      kinds: group.map(([kind]) => kind),
+      texts: group.map(([, text]) => text),
+    })
+
+    it(
+      "is what the cipher makes of all of them as one text, bound to what each is and how long",
+      { tags: ["T38"] },
+      () => {
+        fc.assert(
+          fc.property(fc.oneof(anyKey, anyEarlierKey), anyPlace, anyGroup, (key, place, group) => {
+            const { kinds, texts } = parted(group)
+            const sealed = encryptTexts(key, place, kinds, texts)
+            const octets = texts.map((text) => Buffer.from(text, "utf8"))
+            const bound = kinds.map((kind, index) => `\0${kind} ${octets[index]!.length}`).join("")
+            assert.equal(
+              Buffer.concat(sealed.map((text) => Buffer.from(text, "base64url"))).toString("base64url"),
+              expected(key, place + bound, Buffer.concat(octets).toString("utf8")),
+            )
+            assert.deepEqual(
+              decryptTexts(key, place, kinds, sealed),
+              octets.map((text) => text.toString("utf8")),
+            )
+          }),
+        )
+      },
+    )
+
+    it("whatever is changed, moved, exchanged or left out is nothing", { tags: ["T38"] }, () => {
+      let tried = 0
+      fc.assert(
+        fc.property(anyKey, anyPlace, anyGroup, fc.nat(), fc.nat(), (key, place, group, first, second) => {
+          const { kinds, texts } = parted(group)
+          const sealed = encryptTexts(key, place, kinds, texts)
+          const [at, other] = [first % sealed.length, second % sealed.length]
+          const isNothing = (changedKinds: readonly string[], changed: readonly string[]): void => {
+            if (changed.join() === sealed.join() && changedKinds.join() === kinds.join()) return
+            tried++
+            assert.equal(decryptTexts(key, place, changedKinds, changed), null)
+          }
+          const exchanged = sealed.with(at, sealed[other]!).with(other, sealed[at]!)
+          isNothing(kinds, exchanged)
+          isNothing(kinds.with(at, kinds[other]!).with(other, kinds[at]!), exchanged)
+          isNothing(kinds.with(at, "other"), sealed)
+          isNothing(kinds.toSpliced(at, 1), sealed.toSpliced(at, 1))
+          isNothing([...kinds, "watcher"], [...sealed, ""])
+          const octets = Buffer.from(sealed[at]!, "base64url")
+          if (octets.length > 0) {
+            octets[second % octets.length]! ^= 1
+            isNothing(kinds, sealed.with(at, octets.toString("base64url")))
+            // an octet that goes over to the next one
+            const [begin, end] = [octets.subarray(0, -1), octets.subarray(-1)]
+            octets[second % octets.length]! ^= 1
+            const after = Buffer.concat([end, Buffer.from(sealed[at + 1] ?? "", "base64url")])
+            const shifted = sealed.with(at, begin.toString("base64url"))
+            if (at + 1 < sealed.length) isNothing(kinds, shifted.with(at + 1, after.toString("base64url")))
+          }
+          assert.equal(decryptTexts(key, `${place}x`, kinds, sealed), null)
+        }),
+      )
+      assert.ok(tried > 300, `${tried}`)
+      assert.equal(decryptTexts(new Uint8Array(64), "", ["origin"], [""]), null)
+      assert.equal(decryptTexts(new Uint8Array(64), "", ["origin", "sender"], ["AAAA", "A".repeat(40)]), null)
+    })
   })
 })

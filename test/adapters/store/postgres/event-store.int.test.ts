@@ -2,6 +2,8 @@ import { PgClient } from "@effect/sql-pg"
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import { Effect, Exit, Layer, Redacted, Scope } from "effect"
 import { SqlClient } from "effect/sql"
+import { ownConnection } from "../../../../src/adapters/store/postgres/append-connection.ts"
+import type { AppendConnection } from "../../../../src/adapters/store/postgres/append-connection.ts"
 import { embeddedClient } from "../../../../src/adapters/store/postgres/embedded.ts"
 import { makePostgresStore } from "../../../../src/adapters/store/postgres/event-store.ts"
 import { makePartitions, migrate } from "../../../../src/adapters/store/postgres/migrations.ts"
@@ -48,6 +50,15 @@ for (const [name, open] of databases) {
   afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))
 
   describeStore(name, () => makePostgresStore(sql))
+  if (name === "PostgreSQL") {
+    let appends: AppendConnection
+    beforeAll(() => {
+      appends = ownConnection(sql, scope)
+    })
+    describeStore(`${name}, appends over a connection of their own`, () =>
+      makePostgresStore(sql, { appends }),
+    )
+  }
 
   it(
     `the hundredth refresh, which changes nothing, weighs at most 400 octets on ${name}`,

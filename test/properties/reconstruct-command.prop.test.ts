@@ -3,8 +3,8 @@
  */
 import assert from "node:assert/strict"
 import { describe, it } from "vitest"
-import type { ReconstructionContext } from "../../src/domain/history/recall-world.ts"
-import { recall } from "../../src/domain/history/recall.ts"
+import { reconstructCommand } from "../../src/domain/history/reconstruct-command.ts"
+import type { ReconstructionContext } from "../../src/domain/history/reconstruction-context.ts"
 import { askTheRules } from "../../src/domain/presentity/context.ts"
 import type { Decision } from "../../src/domain/presentity/events.ts"
 import { forEveryHistory } from "../support/history.ts"
@@ -33,19 +33,19 @@ const check = (run: Run, authorize: ReconstructionContext["authorize"]): void =>
   const world = worldOf(run, authorize)
   for (const moment of run.moments) {
     if (moment.events.length === 0) continue
-    const recalled = recall(moment.before, decisionOf(moment), world)
-    assert.ok(recalled !== null)
+    const reconstructed = reconstructCommand(moment.before, decisionOf(moment), world)
+    assert.ok(reconstructed !== null)
     assert.deepEqual(
-      recalled.outcome.events,
+      reconstructed.outcome.events,
       moment.events,
-      JSON.stringify({ real: moment.command, recalled: recalled.command }, null, 1),
+      JSON.stringify({ real: moment.command, reconstructed: reconstructed.command }, null, 1),
     )
-    assert.ok(recalled.isExact)
-    assert.equal(recalled.command._tag, moment.command._tag)
+    assert.ok(reconstructed.isExact)
+    assert.equal(reconstructed.command._tag, moment.command._tag)
   }
 }
 
-describe("recall", () => {
+describe("a reconstructed command", () => {
   it(
     "the command behind every decision gives its events again, whatever the hook said",
     { tags: ["L03"] },

@@ -1,5 +1,5 @@
 /**
- * The SUBSCRIBEs that may stand behind a recorded decision, the likeliest first.
+ * The SUBSCRIBEs that may be behind a recorded decision, the likeliest first.
  */
 import type { Resubscribe, Subscribe } from "../presentity/commands.ts"
 import type { Event, SubscriptionCreated, SubscriptionRefreshed } from "../presentity/events.ts"
@@ -11,8 +11,8 @@ import { privacyOf } from "../privacy.ts"
 import { get } from "../table.ts"
 import { dialogKey } from "../vocabulary.ts"
 import type { Millis, Rates, Seconds, SubscriptionNo } from "../vocabulary.ts"
-import { secondsTo } from "./recall-world.ts"
-import type { ReconstructionContext } from "./recall-world.ts"
+import { secondsTo } from "./reconstruction-context.ts"
+import type { ReconstructionContext } from "./reconstruction-context.ts"
 
 export const subscribes = (
   before: State,
@@ -59,46 +59,51 @@ const conditionOf = (
 export const createdIn = (events: readonly Event[]): SubscriptionCreated | undefined =>
   events.find((event) => event._tag === "SubscriptionCreated")
 
-/** As announced, without the operator's grace; 0: it only asked. */
+/** As announced, without the operator's grace period; 0: a fetch. */
 const grantedIn = (
-  { no, expiresAt }: SubscriptionCreated,
+  { no: id, expiresAt }: SubscriptionCreated,
   events: readonly Event[],
   at: Millis,
   { limits }: ReconstructionContext,
 ): Seconds =>
-  events.some((event) => event._tag === "SubscriptionTerminated" && event.no === no)
+  events.some((event) => event._tag === "SubscriptionTerminated" && event.no === id)
     ? 0
     : secondsTo(expiresAt, at) - limits.expiresOffset
 
-const isBodiless = (events: readonly Event[], no: SubscriptionNo): boolean =>
-  events.some((event) => event._tag === "NotificationsIssued" && event.bodiless === true && isTo(event, no))
+const isBodiless = (events: readonly Event[], id: SubscriptionNo): boolean =>
+  events.some((event) => event._tag === "NotificationsIssued" && event.bodiless === true && isTo(event, id))
 
-const isTo = (event: Event & { readonly _tag: "NotificationsIssued" }, no: SubscriptionNo): boolean =>
-  event.to !== "active" && event.to.includes(no)
+const isTo = (event: Event & { readonly _tag: "NotificationsIssued" }, id: SubscriptionNo): boolean =>
+  event.to !== "active" && event.to.includes(id)
 
-/** The tag of the document that a new subscription says it has: the one it would be sent. */
+/** The tag of the document that a new subscription states it has: the one it would be sent. */
 const tagOfNew = (
   before: State,
   events: readonly Event[],
   at: Millis,
-  { no }: SubscriptionCreated,
+  { no: id }: SubscriptionCreated,
   world: ReconstructionContext,
 ): string | null => {
   let state = before
   for (const event of events) {
     state = evolve(state, event, at)
     if (event._tag !== "SubscriptionCreated") continue
-    const one = get(state.subscriptions, no)
-    return one === undefined ? null : tagOf(state, one, world)
+    const subscription = get(state.subscriptions, id)
+    return subscription === undefined ? null : tagOf(state, subscription, world)
   }
   return null
 }
 
-const tagOf = (state: State, one: Subscription, { packages }: ReconstructionContext): string | null => {
-  const eventPackage = packages.find(one.packageName)
+const tagOf = (
+  state: State,
+  subscription: Subscription,
+  { packages }: ReconstructionContext,
+): string | null => {
+  const eventPackage = packages.find(subscription.packageName)
   if (eventPackage === null) return null
-  if (isPersonal(eventPackage)) return tagOfPersonal(one.no, one.notified - 1, one.shown)
-  const { body, headers } = viewFor(state, one, eventPackage)
+  if (isPersonal(eventPackage))
+    return tagOfPersonal(subscription.no, subscription.notified - 1, subscription.shown)
+  const { body, headers } = viewFor(state, subscription, eventPackage)
   return tagOfBody(body, headers)
 }
 
@@ -116,43 +121,43 @@ export const resubscribes = (
       event._tag === "SubscriptionRefreshed" ||
       event._tag === "SubscriptionTerminated",
   )
-  const one = about === undefined ? undefined : get(before.subscriptions, about.no)
-  const dialog = one === undefined ? undefined : get(before.dialogs, one.dialog)
-  if (one === undefined || dialog === undefined) return []
-  const { no } = one
-  const changed = events.find((event) => event._tag === "SubscriptionStatusChanged" && event.no === no)
-  const refreshed = events.find((event) => event._tag === "SubscriptionRefreshed" && event.no === no)
-  const ended = events.find((event) => event._tag === "SubscriptionTerminated" && event.no === no)
+  const subscription = about === undefined ? undefined : get(before.subscriptions, about.no)
+  const dialog = subscription === undefined ? undefined : get(before.dialogs, subscription.dialog)
+  if (subscription === undefined || dialog === undefined) return []
+  const { no: id } = subscription
+  const changed = events.find((event) => event._tag === "SubscriptionStatusChanged" && event.no === id)
+  const refreshed = events.find((event) => event._tag === "SubscriptionRefreshed" && event.no === id)
+  const ended = events.find((event) => event._tag === "SubscriptionTerminated" && event.no === id)
   const renewed = refreshed?._tag === "SubscriptionRefreshed" ? refreshed : null
   const judged: Subscription =
     changed?._tag === "SubscriptionStatusChanged"
-      ? { ...one, status: changed.status, polite: changed.polite, matched: changed.matched }
-      : one
+      ? { ...subscription, status: changed.status, polite: changed.polite, matched: changed.matched }
+      : subscription
   const end = ended?._tag === "SubscriptionTerminated" ? ended : null
-  // whoever was refused: what it asked for does not count
+  // a refused request: what it asked for is of no consequence
   const isRefused = end?.reason === "rejected"
-  const isTold = events.some((event) => event._tag === "NotificationsIssued" && isTo(event, no))
-  const isQuiet = end === null ? !isTold || isBodiless(events, no) : end.silent
-  const isDormant = end === null && (renewed?.dormant ?? one.dormant)
+  const isTold = events.some((event) => event._tag === "NotificationsIssued" && isTo(event, id))
+  const isQuiet = end === null ? !isTold || isBodiless(events, id) : end.silent
+  const isDormant = end === null && (renewed?.dormant ?? subscription.dormant)
   const condition = isDormant ? "*" : isQuiet ? (end === null ? tagOf(before, judged, world) : "*") : null
-  const rates = ratesOf(renewed, one)
+  const rates = ratesOf(renewed, subscription)
   const argument = renewed?.argument
   const isPrivate = renewed?.private
   return [
     {
       _tag: "Resubscribe",
       dialog: dialogKey(dialog.start.callId, dialog.start.localTag, dialog.start.remoteTag),
-      packageName: one.packageName,
-      eventId: one.eventId,
-      watcher: one.watcher,
+      packageName: subscription.packageName,
+      eventId: subscription.eventId,
+      watcher: subscription.watcher,
       expires:
         end !== null && !isRefused
           ? 0
           : renewed === null
             ? null
             : secondsTo(renewed.expiresAt, at) - world.limits.expiresOffset,
-      accept: (renewed?.accept === undefined ? one.accept : renewed.accept) ?? null,
-      // of one that ended with its dialog it is not kept
+      accept: (renewed?.accept === undefined ? subscription.accept : renewed.accept) ?? null,
+      // not recorded if the subscription ended with its dialog
       cseq: renewed?.remoteCseq ?? dialog.remoteCseq + 1,
       remoteTarget: renewed?.remoteTarget ?? null,
       ...(typeof renewed?.room === "number" ? { room: renewed.room } : {}),
@@ -161,15 +166,16 @@ export const resubscribes = (
       ...(argument === undefined ? {} : { argument }),
       ...(isPrivate === undefined ? {} : { private: isPrivate }),
       forceActive:
-        !isRefused && (changed?._tag === "SubscriptionStatusChanged" ? changed.forced === true : one.forced),
+        !isRefused &&
+        (changed?._tag === "SubscriptionStatusChanged" ? changed.forced === true : subscription.forced),
       bodyFault: null,
     },
   ]
 }
 
-/** The pace asked for: what was granted, or what it has already. */
-const ratesOf = (renewed: SubscriptionRefreshed | null, one: Subscription): Rates | null =>
-  renewed === null || renewed.rates === undefined ? one.rates : renewed.rates
+/** The requested rates: those granted now, or those it already has. */
+const ratesOf = (renewed: SubscriptionRefreshed | null, subscription: Subscription): Rates | null =>
+  renewed === null || renewed.rates === undefined ? subscription.rates : renewed.rates
 
 /** A further subscription in a dialog. */
 const further = (

@@ -1,5 +1,5 @@
 /**
- * What recalled commands are decided with again, and how long things were granted for.
+ * The context in which reconstructed commands are decided again, and how long things were granted for.
  */
 import type { Packages } from "../packages/event-package.ts"
 import type { Authorize, Limits } from "../presentity/context.ts"
@@ -9,7 +9,7 @@ import type { Millis, Seconds } from "../vocabulary.ts"
 export interface ReconstructionContext {
   readonly packages: Packages
   readonly limits: Limits
-  /** Null: a hook that is not known; what it said is taken from the events. */
+  /** Null: the hook is unknown; its answers are taken from the events. */
   readonly authorize: Authorize | null
 }
 

@@ -1,8 +1,8 @@
 /**
- * The commands that may stand behind a recorded decision, the likeliest first.
+ * The commands that may be behind a recorded decision, the likeliest first.
  *
- * What the log does not say and nothing follows from is left as a request has it that says nothing: Accept, a lifetime
- * above what is granted, headers that packages do not carry.
+ * What the log does not record and nothing depends on is left as in a request that does not state it: Accept, a
+ * lifetime above the granted one, headers that packages do not carry.
  */
 import type { Command, ReportDelivery } from "../presentity/commands.ts"
 import { answersIn } from "../presentity/delivery-acks.ts"
@@ -12,11 +12,11 @@ import type { Farewell } from "../presentity/farewell.ts"
 import type { State } from "../presentity/state.ts"
 import { get, values } from "../table.ts"
 import type { Millis, PackageName, Seconds, SubscriptionNo, Uri } from "../vocabulary.ts"
-import { secondsTo } from "./recall-world.ts"
-import type { ReconstructionContext } from "./recall-world.ts"
-import { createdIn, resubscribes, subscribes } from "./recalled-subscriptions.ts"
+import { createdIn, resubscribes, subscribes } from "./reconstructed-subscriptions.ts"
+import { secondsTo } from "./reconstruction-context.ts"
+import type { ReconstructionContext } from "./reconstruction-context.ts"
 
-/** None for a cause that is no command of this core. */
+/** No command for a cause that is none of this core. */
 export const commandsBehind = (
   before: State,
   decision: Decision,
@@ -30,72 +30,22 @@ export const commandsBehind = (
       return subscribes(before, events, at, world)
     case "Resubscribe":
       return resubscribes(before, events, at, world)
-    case "ReplaceRules":
-      return events.flatMap((event) =>
-        event._tag === "RulesReplaced"
-          ? { _tag: "ReplaceRules", packageName: event.packageName, rules: event.rules }
-          : [],
-      )
     case "RefreshWatchers":
       return refreshes(before, events)
     case "ApplyPolicies":
       return [{ _tag: "ApplyPolicies" }]
-    case "DecideWatcher":
-      return events.flatMap((event) => {
-        if (event._tag !== "WatcherDecided") return []
-        const { packageName, watcher, handling } = event
-        return { _tag: "DecideWatcher", packageName, watcher, handling }
-      })
-    case "SetSharingTag":
-      return events.flatMap((event) =>
-        event._tag === "SharingTagSet" ? { _tag: "SetSharingTag", tag: event.tag, role: event.role } : [],
-      )
-    case "SwitchSharingTag":
-      return events.flatMap((event) => {
-        if (event._tag !== "SharingTagSwitched") return []
-        const { tag, role, epoch } = event
-        return { _tag: "SwitchSharingTag", tag, role, epoch }
-      })
-    case "SetHardState":
-      return events.flatMap((event) =>
-        event._tag === "HardStateReplaced"
-          ? { _tag: "SetHardState", packageName: event.packageName, body: event.body }
-          : [],
-      )
     case "Terminate":
       return terminations(before, events)
     case "Erase":
       return erasures(before, events)
-    case "AdoptPublication":
-      return events.flatMap((event) => {
-        if (event._tag !== "PublicationCreated") return []
-        const { _tag: _, receivedAt = at, ...publication } = event
-        return { _tag: "AdoptPublication", receivedAt, ...publication }
-      })
     case "AdoptSubscription":
       return adoptions(before, events)
-    case "AdoptWatcher":
-      return events.flatMap((event) => {
-        if (event._tag !== "WatcherRemembered") return []
-        const { packageName, watcher, createdAt } = event
-        return { _tag: "AdoptWatcher", packageName, watcher, createdAt }
-      })
     case "FallDue":
       return [{ _tag: "FallDue" }]
     case "ReportDelivery":
       return reports(before, events, at)
-    case "RecordDeliveries":
-      return events.flatMap((event) =>
-        event._tag === "NotificationsAccepted"
-          ? { _tag: "RecordDeliveries", accepted: answersIn(event, at) }
-          : [],
-      )
     case "Redeliver":
       return redeliveries(events)
-    case "FollowClock":
-      return events.flatMap((event) =>
-        event._tag === "ClockSetBack" ? { _tag: "FollowClock", from: at + (event.moved ?? 0) } : [],
-      )
     case "RepeatFarewells":
       return farewells(before, events)
     case "Abandon":
@@ -106,7 +56,45 @@ export const commandsBehind = (
         },
       ]
     default:
-      return []
+      return events.flatMap((event) => commandIn(event, decision) ?? [])
+  }
+}
+
+/** The command that an event states by itself; null: it states none, or not under this cause. */
+const commandIn = (event: Event, { cause, at }: Decision): Command | null => {
+  switch (event._tag) {
+    case "RulesReplaced":
+      return cause === "ReplaceRules"
+        ? { _tag: cause, packageName: event.packageName, rules: event.rules }
+        : null
+    case "WatcherDecided": {
+      const { packageName, watcher, handling } = event
+      return cause === "DecideWatcher" ? { _tag: cause, packageName, watcher, handling } : null
+    }
+    case "SharingTagSet":
+      return cause === "SetSharingTag" ? { _tag: cause, tag: event.tag, role: event.role } : null
+    case "SharingTagSwitched": {
+      const { tag, role, epoch } = event
+      return cause === "SwitchSharingTag" ? { _tag: cause, tag, role, epoch } : null
+    }
+    case "HardStateReplaced":
+      return cause === "SetHardState"
+        ? { _tag: cause, packageName: event.packageName, body: event.body }
+        : null
+    case "PublicationCreated": {
+      const { _tag: _, receivedAt = at, ...publication } = event
+      return cause === "AdoptPublication" ? { _tag: cause, receivedAt, ...publication } : null
+    }
+    case "WatcherRemembered": {
+      const { packageName, watcher, createdAt } = event
+      return cause === "AdoptWatcher" ? { _tag: cause, packageName, watcher, createdAt } : null
+    }
+    case "NotificationsAccepted":
+      return cause === "RecordDeliveries" ? { _tag: cause, accepted: answersIn(event, at) } : null
+    case "ClockSetBack":
+      return cause === "FollowClock" ? { _tag: cause, from: at + (event.moved ?? 0) } : null
+    default:
+      return null
   }
 }
 
@@ -115,7 +103,7 @@ export const commandsBehind = (
 const publishes = (before: State, events: readonly Event[], at: Millis): readonly Command[] => {
   const [event] = events
   if (event === undefined) return []
-  const said = { _tag: "Publish", bodyFault: null, sender: null, body: null } as const
+  const common = { _tag: "Publish", bodyFault: null, sender: null, body: null } as const
   switch (event._tag) {
     case "PublicationCreated":
     case "PublicationModified": {
@@ -124,7 +112,7 @@ const publishes = (before: State, events: readonly Event[], at: Millis): readonl
       const expires = secondsTo(event.expiresAt, at)
       return [
         {
-          ...said,
+          ...common,
           packageName,
           ifMatch,
           expires,
@@ -136,12 +124,12 @@ const publishes = (before: State, events: readonly Event[], at: Millis): readonl
     }
     case "PublicationRefreshed": {
       const { packageName, supersedes, expiresAt } = event
-      return [{ ...said, packageName, ifMatch: [supersedes], expires: secondsTo(expiresAt, at) }]
+      return [{ ...common, packageName, ifMatch: [supersedes], expires: secondsTo(expiresAt, at) }]
     }
     case "PublicationRemoved": {
       const { packageName, entityTag, sender } = event
-      const removal = { ...said, packageName, ifMatch: [entityTag], expires: 0, sender: sender ?? null }
-      // older logs do not say whose device it was, but by who was not told
+      const removal = { ...common, packageName, ifMatch: [entityTag], expires: 0, sender: sender ?? null }
+      // older logs do not record the device, except by who was not notified
       const own = sender === undefined ? devicesOf(before, packageName) : []
       return [removal, ...own.map((sender): Command => ({ ...removal, sender }))]
     }
@@ -152,8 +140,9 @@ const publishes = (before: State, events: readonly Event[], at: Millis): readonl
 
 const devicesOf = (state: State, packageName: PackageName): readonly string[] => {
   const targets = new Set<string>()
-  for (const one of values(state.subscriptions)) {
-    const dialog = one.packageName === packageName ? get(state.dialogs, one.dialog) : undefined
+  for (const subscription of values(state.subscriptions)) {
+    const dialog =
+      subscription.packageName === packageName ? get(state.dialogs, subscription.dialog) : undefined
     if (dialog !== undefined) targets.add(dialog.remoteTarget)
   }
   return [...targets].sort()
@@ -165,8 +154,8 @@ const packageOf = (state: State, events: readonly Event[]): PackageName | null =
   for (const event of events) {
     if ("packageName" in event) return event.packageName
     if (!("no" in event)) continue
-    const one = get(state.subscriptions, event.no) ?? get(state.waiting, event.no)
-    if (one !== undefined) return one.packageName
+    const subject = get(state.subscriptions, event.no) ?? get(state.waiting, event.no)
+    if (subject !== undefined) return subject.packageName
   }
   return null
 }
@@ -187,7 +176,7 @@ const erasures = (before: State, events: readonly Event[]): readonly Command[] =
   ])
 }
 
-/** Whose subscriptions ended. */
+/** The watchers whose subscriptions ended. */
 const watchersIn = (before: State, events: readonly Event[]): ReadonlySet<Uri> =>
   new Set(
     events.flatMap((event) => {
@@ -251,16 +240,16 @@ const reports = (before: State, events: readonly Event[], at: Millis): readonly 
         ? event.to
         : [],
   )
-  // of several subscriptions in a dialog any may have been answered when nothing more followed
+  // if nothing more followed, the response may concern any of several subscriptions in the dialog
   const inDialog = [...values(before.subscriptions)]
-    .filter((one) => one.dialog === dialog)
-    .map(({ no }) => no)
-  return [...numbers.slice(0, 1), ...inDialog.sort((one, other) => one - other)].map((no) => {
-    const one = get(before.subscriptions, no)
-    const cseq = one === undefined ? 0 : (get(before.dialogs, one.dialog)?.localCseq ?? 0)
+    .filter((subscription) => subscription.dialog === dialog)
+    .map(({ no: id }) => id)
+  return [...numbers.slice(0, 1), ...inDialog.sort((left, right) => left - right)].map((id) => {
+    const subscription = get(before.subscriptions, id)
+    const cseq = subscription === undefined ? 0 : (get(before.dialogs, subscription.dialog)?.localCseq ?? 0)
     return {
       _tag: "ReportDelivery",
-      no,
+      no: id,
       cseq,
       outcome: { _tag: "Accepted", remoteTarget, ...address },
     }
@@ -272,13 +261,13 @@ const failures = (
   events: readonly Event[],
   at: Millis,
 ): readonly ReportDelivery[] => {
-  const { no, cseq, outcome, status = 500 } = failed
-  const report = { _tag: "ReportDelivery", no, cseq } as const
+  const { no: id, cseq, outcome, status = 500 } = failed
+  const report = { _tag: "ReportDelivery", no: id, cseq } as const
   if (outcome === "unproven") return [{ ...report, outcome: { _tag: "Unproven" } }]
   if (outcome === "unrepeated") return [{ ...report, outcome: { _tag: "Unproven", room: 0 } }]
   if (outcome === "timed-out") return [{ ...report, outcome: { _tag: "TimedOut" } }]
   if (outcome === "unreachable") return [{ ...report, outcome: { _tag: "Unreachable" } }]
-  // Retry-After is said by how long it is held back
+  // the deferral shows the value of Retry-After
   const until = events.find((event) => event._tag === "NotificationsDeferred" && event.undelivered)
   const wait =
     until?._tag === "NotificationsDeferred" && until.until !== null ? (until.until - at) / 1000 : null

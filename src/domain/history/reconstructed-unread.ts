@@ -1,6 +1,6 @@
 /**
- * Whether the source of rules had been read when a decision was made: what its events say, else what subscriptions that
- * wait for the source say, since nothing changed for them.
+ * Whether the source of rules had been read when a decision was made: what its events record, or otherwise what
+ * subscriptions that wait for the source do, because nothing changed for them.
  */
 import type { IsUnread } from "../presentity/context.ts"
 import type { Decision } from "../presentity/events.ts"
@@ -8,12 +8,12 @@ import type { State } from "../presentity/state.ts"
 import { get, values } from "../table.ts"
 import type { PackageName } from "../vocabulary.ts"
 
-/** @param state the one that the decision was made on */
+/** @param state the state on which the decision was made */
 export const unreadBehind = (state: State, { events }: Pick<Decision, "events">): IsUnread => {
-  const said = new Map<PackageName, boolean>()
+  const answers = new Map<PackageName, boolean>()
   const note = (packageName: PackageName, isUnread: boolean): void =>
-    // somebody else in the package may have been decided on by name
-    void said.set(packageName, isUnread || said.get(packageName) === true)
+    // another watcher of the package may have been decided on by name
+    void answers.set(packageName, isUnread || answers.get(packageName) === true)
   for (const event of events) {
     if (event._tag === "SubscriptionCreated") note(event.packageName, event.unread === true)
     if (event._tag !== "SubscriptionStatusChanged") continue
@@ -21,10 +21,10 @@ export const unreadBehind = (state: State, { events }: Pick<Decision, "events">)
     if (packageName !== undefined) note(packageName, event.unread === true)
   }
   return (_, packageName) => {
-    const known = said.get(packageName)
+    const known = answers.get(packageName)
     if (known !== undefined) return known
-    for (const one of values(state.subscriptions))
-      if (one.packageName === packageName && one.unread === true) return true
+    for (const subscription of values(state.subscriptions))
+      if (subscription.packageName === packageName && subscription.unread === true) return true
     return false
   }
 }

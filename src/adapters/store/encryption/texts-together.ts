@@ -1,0 +1,133 @@
+/**
+ * The texts of a row that are encrypted together: those of one person in one decision, with one tag and one stream (`cipher.ts`).
+ *
+ * A row is gone through twice, in the same order: first its texts are noted, then each is replaced. `origin` comes first, then the
+ * events. What stands in the row is `PLACE~TEXT`: the place of the key among those of the row, nothing for the presentity's.
+ */
+import type { PersonKey } from "../../../ports/stored-events.ts"
+import { decryptTexts, encryptTexts } from "./cipher.ts"
+
+/** Texts of one key in one row, in the order in which they stand there. */
+interface Group {
+  readonly key: PersonKey | undefined
+  readonly id: string
+  readonly kinds: string[]
+  readonly texts: string[]
+  /** What takes their places; null: there is no key. */
+  results: readonly string[] | null
+  next: number
+}
+
+const newGroup = (id: string, key: PersonKey | undefined): Group => ({
+  key,
+  id,
+  kinds: [],
+  texts: [],
+  results: null,
+  next: 0,
+})
+
+const mark = "~"
+
+/** Whether a stored text was encrypted with others. */
+export const isTogether = (stored: string): boolean => stored.includes(mark)
+
+/** What texts of a key in a row are bound to. Decisions have nonces of their own, so nothing fits into another row. */
+const associated = (id: string, place: string, nonce: string): string => `decision\0${id}\0${place}\0${nonce}`
+
+/** The texts of a decision that is written. */
+export interface Sealing {
+  /** @param place of the key among those of the row; empty: the presentity's */
+  readonly note: (key: PersonKey, place: string, kind: string, text: string) => void
+  readonly isEmpty: () => boolean
+  /** After the last text was noted. */
+  readonly seal: () => void
+  /** What stands in the place of the next text of that key. */
+  readonly next: (place: string) => string
+}
+
+/** @param nonce of the decision */
+export const makeSealing = (nonce: string): Sealing => {
+  const groups = new Map<string, Group>()
+  return {
+    note: (key, place, kind, text) => {
+      let group = groups.get(place)
+      if (group === undefined) groups.set(place, (group = newGroup(key.id, key)))
+      group.kinds.push(kind)
+      group.texts.push(text)
+    },
+    isEmpty: () => groups.size === 0,
+    seal: () => {
+      for (const [place, group] of groups) {
+        const bound = associated(group.id, place, nonce)
+        group.results = encryptTexts(group.key!.key, bound, group.kinds, group.texts)
+      }
+    },
+    next: (place) => {
+      const group = groups.get(place)!
+      return `${place}${mark}${group.results![group.next++]}`
+    },
+  }
+}
+
+/** A text that was read: as it was, or what a stand-in for it is made from. */
+export interface OpenedText {
+  readonly id: string
+  /** Null: nobody can read it any more. */
+  readonly text: string | null
+  /** Of this text alone, and the same whenever the row is read. */
+  readonly token: string
+}
+
+/** The texts of a row that is read. */
+export interface Opening {
+  readonly note: (kind: string, stored: string) => void
+  /**
+   * After the last text was noted.
+   *
+   * @throws Error when they are not what was written there
+   */
+  readonly open: () => void
+  /** The next text of the key that this one names. */
+  readonly next: (stored: string) => OpenedText
+}
+
+/** Octets of a tag in base64url, as far as they are of the tag alone. */
+const tagCharacters = 21
+
+/** @param keyFor the id of a place's key, and the key; undefined where it was destroyed. Throws when there is no such place. */
+export const makeOpening = (
+  nonce: string,
+  keyFor: (place: string) => { readonly id: string; readonly key: PersonKey | undefined },
+): Opening => {
+  const groups = new Map<string, Group>()
+  return {
+    note: (kind, stored) => {
+      const end = stored.indexOf(mark)
+      if (end < 0) return
+      const place = stored.slice(0, end)
+      let group = groups.get(place)
+      if (group === undefined) {
+        const { id, key } = keyFor(place)
+        groups.set(place, (group = newGroup(id, key)))
+      }
+      group.kinds.push(kind)
+      group.texts.push(stored.slice(end + 1))
+    },
+    open: () => {
+      for (const [place, group] of groups) {
+        const { id, key, kinds, texts } = group
+        if (key === undefined) continue
+        group.results = decryptTexts(key.key, associated(id, place, nonce), kinds, texts)
+        if (group.results === null)
+          throw new Error(`a text that key ${id} should open is not what was written there`)
+      }
+    },
+    next: (stored) => {
+      const group = groups.get(stored.slice(0, stored.indexOf(mark)))!
+      const index = group.next++
+      const token = `${group.texts[0]!.slice(0, tagCharacters)}.${index}`
+      return { id: group.id, text: group.results?.[index] ?? null, token }
+    },
+  }
+}

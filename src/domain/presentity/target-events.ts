@@ -1,0 +1,31 @@
+/**
+ * The facts about where the NOTIFYs of a dialog are sent, and what is known of that target (`targets.ts`). They are part
+ * of the storage contract in `events.ts`.
+ */
+import type { DialogNo } from "../vocabulary.ts"
+
+/** A Contact in a 2xx to NOTIFY replaced the remote target (RFC 3261 §12.2.1.2). */
+export interface RemoteTargetChanged {
+  readonly _tag: "RemoteTargetChanged"
+  readonly dialog: DialogNo
+  readonly remoteTarget: string
+  /** As in `SubscriptionRefreshed`. Absent: unchanged. */
+  readonly room?: number | null
+}
+
+/**
+ * The target of NOTIFYs is no longer proven: the proven connection is gone, or a name resolves to a different address.
+ * `room` is the number of octets of a document that may be sent there.
+ */
+export interface TargetDoubted {
+  readonly _tag: "TargetDoubted"
+  readonly dialog: DialogNo
+  readonly room: number
+}
+
+/** The next hop is a name, and a NOTIFY was answered 2xx from this address: `udp:192.0.2.20:5060`. */
+export interface TargetProven {
+  readonly _tag: "TargetProven"
+  readonly dialog: DialogNo
+  readonly address: string
+}
