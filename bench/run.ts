@@ -61,6 +61,14 @@ interface Reference {
   readonly shares: Readonly<Record<string, number>>
 }
 
+const rows = values.rows.split(",")
+for (const row of rows) {
+  if (!workloadNames.some((known) => known === row)) {
+    console.error(`--rows ${row}: there is no such row; there are ${workloadNames.join(", ")}`)
+    process.exit(2)
+  }
+}
+
 const here = join(import.meta.dirname, "..")
 const checkouts = values.other === undefined ? [here] : [here, values.other]
 const flags = values.set.flatMap((setting) => ["--set", setting])
@@ -144,7 +152,7 @@ try {
   for (let repetition = 0; repetition < Number(values.repetitions); repetition += 1) {
     const floor = await measureFloor(cluster.database(), 1)
     floors.push(floor)
-    for (const workload of values.rows.split(",")) {
+    for (const workload of rows) {
       // which checkout goes first changes from repetition to repetition
       for (const index of repetition % 2 === 0 ? checkouts.keys() : [...checkouts.keys()].toReversed()) {
         for (const [phase, sample] of await measureRow(cluster, checkouts[index]!, workload, floor)) {
@@ -216,11 +224,17 @@ const command = `npm run bench -- ${process.argv
   .slice(2)
   .filter((argument) => argument !== "--write")
   .join(" ")}`.trim()
+if (!values.write && !existsSync(values.reference))
+  console.error(`no reference in ${values.reference}: --write makes one`)
 if (values.write) {
   const reference: Reference = { machine, date: new Date().toISOString().slice(0, 10), command, shares }
   writeFileSync(values.reference, `${JSON.stringify(reference, null, 2)}\n`)
 } else if (existsSync(values.reference) && !values.memory) {
   const reference = JSON.parse(readFileSync(values.reference, "utf8")) as Reference
+  for (const phase of Object.keys(shares)) {
+    if (reference.shares[phase] === undefined)
+      console.error(`${phase}: not in ${values.reference}; --write stores it`)
+  }
   const fallen = Object.entries(shares).filter(
     ([phase, share]) => share < (reference.shares[phase] ?? 0) * (1 - Number(values.tolerance)),
   )

@@ -6,7 +6,8 @@ import type { About } from "../domain/presentity/about.ts"
 
 const text = Schema.optionalKey(Schema.String)
 
-const AboutSchema = Schema.Struct({
+/** A part of `About` that is missing here does not compile. */
+const fields = {
   command: text,
   by: Schema.optionalKey(
     Schema.Union([
@@ -18,7 +19,9 @@ const AboutSchema = Schema.Struct({
   node: text,
   epoch: Schema.optionalKey(Schema.Int),
   profile: Schema.optionalKey(Schema.Union([Schema.Int, Schema.String])),
-})
+} satisfies Record<keyof About, unknown>
+
+const AboutSchema = Schema.Struct(fields)
 
 const decode = Schema.decodeUnknownSync(AboutSchema)
 

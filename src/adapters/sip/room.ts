@@ -25,7 +25,7 @@ const factor = 3
  * larger than that would be several packets.
  */
 const packetMargin = 172
-/** Via, CSeq, Event, Subscription-State, SIP-ETag, Content-Type and Content-Length without what is different in each. */
+/** Octets of the constant parts of Via, CSeq, Event, Subscription-State, SIP-ETag, Content-Type and Content-Length. */
 const fixedOctets = 228
 
 /** `udp:192.0.2.20:5060` */
@@ -48,7 +48,7 @@ export const placeOfAnswer = ({ transport, sourceAddress, sourcePort, answeredTo
 /**
  * Whether what sent this request receives at the hop.
  *
- * @param wasGivenTo of an accepted digest: whether its nonce went to a place; null: there was none
+ * @param wasGivenTo whether the nonce of the accepted digest was sent to an address; null: there was no digest
  */
 export const isProven = (
   hop: NextHop,

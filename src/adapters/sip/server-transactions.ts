@@ -62,7 +62,7 @@ export const diagram: Readonly<
   },
 }
 
-/** When a 100 is due: from then on copies of the request come every T2 (RFC 4320 §4.1). */
+/** Milliseconds after the request at which a 100 is due: from then on the client repeats it every T2 (RFC 4320 §4.1). */
 export const dueAfterMs = ({ t1Ms, t2Ms }: Timers): number => t2Ms - t1Ms
 
 /** What is needed to answer, kept only until the answer is there. */

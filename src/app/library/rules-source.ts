@@ -140,7 +140,7 @@ export const makeRulesAsker = Effect.fnUntraced(function* (parts: RulesAskerPart
   return asker
 })
 
-/** What has watchers, and asks rules of them. */
+/** Presentities and packages with watchers that rules decide on. */
 const watchedIn = ({ engine }: Pump, asksRules: RulesAsker["asksRules"]): readonly Subject[] =>
   [...engine.presentities()].flatMap((presentity) => {
     const subscriptions = engine.state(presentity)?.subscriptions

@@ -41,7 +41,7 @@ const end = Number.MAX_SAFE_INTEGER
 /** Rows per read: the embedded database blocks the event loop while it reads. */
 const pageRows = 500
 
-/** What names a decision in the log, whoever wrote it. */
+/** The key of a decision in the log: version and stream. */
 export const placeOf = ({ stream, version }: Pick<Decision, "stream" | "version">): string =>
   `${version} ${stream}`
 

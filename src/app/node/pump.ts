@@ -75,7 +75,7 @@ export interface Pump {
   readonly drain: Effect.Effect<void>
   /** Waits until every NOTIFY that has left is answered, and its answer committed. */
   readonly answered: Effect.Effect<void>
-  /** Has written down what is known of NOTIFYs, and waits until it is. */
+  /** Writes the known outcomes of NOTIFYs to the log, and waits for the commit. */
   readonly record: Effect.Effect<void>
 }
 

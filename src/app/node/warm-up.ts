@@ -34,7 +34,7 @@ export interface WarmUpOptions {
   readonly database: () => EventStore["Service"] | null
 }
 
-/** What it may take before the event loop has been idle at all: while a start waits for the first time. */
+/** Processor time it may use before the event loop has first been idle. */
 const advanceMillis = 40
 
 /** How often it looks whether the event loop had nothing to do. */

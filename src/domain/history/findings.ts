@@ -175,7 +175,10 @@ const findingOf = (
         unchanged(change, subscription, digest, authorization) ??
         (subscription.dueAt === null ? { _tag: "Missed" } : { _tag: "Retried", until: subscription.dueAt })
       )
-    default:
+    case "told":
+    case "too soon":
+    case "under way":
+    case "deferred":
       return heldBack(subscription, clockOf(decision))
   }
 }

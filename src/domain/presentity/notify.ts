@@ -125,10 +125,27 @@ export const changeNotifications = (
     const assessment = assess(change, subscription, digest, context)
     if (isNoNews(assessment)) continue
     const group = groupOf(groups, digest)
-    if (assessment === "told") group.told.push(no)
-    else if (assessment === "own device") group.suppressed.push(no)
-    else if (assessment === "too soon")
-      collect(held, allowedAt(subscription, eventPackage, context.limits), no)
+    switch (assessment) {
+      case "told":
+        group.told.push(no)
+        break
+      case "own device":
+        group.suppressed.push(no)
+        break
+      case "too soon":
+        collect(held, allowedAt(subscription, eventPackage, context.limits), no)
+        break
+      // nothing now: what holds it back brings the newest state along
+      case "standby":
+      case "pending":
+      case "suspended":
+      case "own device, owed":
+      case "under way":
+      case "deferred":
+        break
+      default:
+        assessment satisfies never
+    }
   }
   const events: Event[] = []
   for (const [digest, { told, suppressed }] of groups) {
@@ -143,7 +160,7 @@ export const changeNotifications = (
 
 const none: readonly Event[] = []
 
-const isNoNews = (assessment: Assessment): boolean =>
+const isNoNews = (assessment: Assessment): assessment is "same document" | "unaffected" =>
   assessment === "same document" || assessment === "unaffected"
 
 /** Watchers that see the same. */

@@ -1,19 +1,42 @@
 /**
- * What is known of a request, as it is stored: its texts are those of whoever sent it, encrypted with the others of that person.
+ * What is known of a request, as it is stored: its texts come from the sender of the request, and are encrypted with that
+ * person's key, together with the other texts of that person.
  */
+import type { About } from "../../../domain/presentity/about.ts"
 import type { StoredAbout } from "../../../ports/stored-events.ts"
 import { isTogether } from "./texts-together.ts"
 import type { Opening } from "./texts-together.ts"
 
-const fields = ["command", "by", "request", "profile"] as const
-export type AboutField = (typeof fields)[number]
+/** Each part of `About`: whether it says something of the sender, and is encrypted. A part that is not listed does not compile. */
+const parts = {
+  command: "personal",
+  by: "personal",
+  request: "personal",
+  profile: "personal",
+  node: "clear",
+  epoch: "clear",
+} as const satisfies Record<keyof About, "personal" | "clear">
 
-/** The same with every text in it replaced, in a fixed order; numbers, the node and its epoch say nothing of a person. */
+export type AboutField = {
+  [Part in keyof typeof parts]: (typeof parts)[Part] extends "personal" ? Part : never
+}[keyof typeof parts]
+
+/** In the order in which their texts are encrypted. */
+const fields = Object.entries(parts).flatMap(([part, kind]) =>
+  kind === "personal" ? [part as AboutField] : [],
+)
+
+const isKnown = ([part]: readonly [string, unknown]): boolean => Object.hasOwn(parts, part)
+
+/**
+ * The same with every text in it replaced, in a fixed order; numbers, the node and its epoch say nothing of a person. What is no
+ * part of `About` is left out: nothing is stored of which nobody has said whether it is personal.
+ */
 export const aboutAsTexts = (
   about: StoredAbout,
   each: (text: string, kind: AboutField) => string,
 ): StoredAbout => {
-  const result: Record<string, unknown> = { ...about }
+  const result: Record<string, unknown> = Object.fromEntries(Object.entries(about).filter(isKnown))
   for (const field of fields) {
     const part = about[field]
     if (part === undefined || typeof part === "number") continue

@@ -7,8 +7,8 @@
  * that they come from, must name what is gone by the digests that rows give. So equal documents of a person are equal in the log,
  * which says to whoever reads the database that they are the same; versions and times say nearly as much.
  *
- * A string that is encrypted alone has a colon after the place of its key, one that is encrypted with others a tilde. Before, each
- * had a colon, and before that none or a full stop (`siv.ts`).
+ * A colon after the place of its key marks a string that is encrypted alone, a tilde one that is encrypted with others. Earlier
+ * forms are in `siv.ts`.
  */
 import { randomBytes } from "node:crypto"
 import type { Decision, Event } from "../../../domain/presentity/events.ts"
@@ -72,7 +72,7 @@ export type Kind =
   | "wasHeaders"
   | `header ${string}`
 
-/** @param row that of an `origin`; what its decision's nonce is */
+/** @param row the nonce of the decision for an `origin`; else empty */
 const associated = (id: string, kind: Kind, row: string): string => `${kind}\0${id}\0${row}`
 
 /** Without the place of the key; the colon says that it is this form. */
@@ -89,13 +89,13 @@ export const decrypt = ({ id, key }: PersonKey, kind: Kind, encrypted: string, r
   return text
 }
 
-/** What could be read as encrypted though it was written in clear is encrypted. */
+/** Clear text that looks like a ciphertext is encrypted, so that it cannot be mistaken for one. */
 const isMistakable = (text: string): boolean => isSealed(text) || sealedEarlier.test(text)
 /** Encrypted alone, or with others. */
 export const isSealed = (text: string): boolean => /^\d*(?::[\w-]{22,}|~[\w-]*)$/.test(text)
 const sealedEarlier = /^(?:\d+\.)?[\w-]{22,}$/
 
-/** A mapper that does the same with all strings of the presentity that are encrypted with others, and the same with all of others. */
+/** Applies `owners` to every string of the presentity that is encrypted with others, and `others` to every string of other people. */
 const mapperOf = (
   owners: (text: string, kind: Kind) => string,
   others: (text: string, person: Uri | null, kind: Kind) => string,

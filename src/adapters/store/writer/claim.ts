@@ -12,7 +12,7 @@ import type { Claim } from "../../../ports/claim.ts"
 import { LogIsTaken } from "../../../ports/claim.ts"
 
 export interface ClientClaim extends Claim {
-  /** What statements are fenced with; null: nobody has the log, and it is written all the same as long as that is so. */
+  /** What statements are fenced with. Null: writes are allowed while nobody holds the log. */
   epoch: number | null
   /**
    * The holder's `application_name`, which the row has to have beside the epoch: it is drawn for each program, so whoever had the log
@@ -23,6 +23,7 @@ export interface ClientClaim extends Claim {
   store: string
   /** `one`: the database has a single session, and nobody else can open it. */
   sessions: "one" | "many"
+  /** Whether the lease surely holds. */
   isSure: () => boolean
   taken: () => LogIsTaken | null
   /** Told of a write that the fence kept out. */

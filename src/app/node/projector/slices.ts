@@ -18,7 +18,7 @@ export const weightOf = (state: State): number => {
   return weight
 }
 
-/** In order, each as long as there is room in it; what has no room anywhere is a slice of its own. */
+/** Fills slices in order; an item larger than the maximum gets its own. */
 export function* slicesOf<Item>(
   items: Iterable<Item>,
   weigh: (item: Item) => number,
