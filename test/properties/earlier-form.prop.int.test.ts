@@ -287,7 +287,7 @@ describe.skipIf(cluster === null)("the earlier form", () => {
       )
       const keyOf = await Effect.runPromise(personKeysOf(sql).opening(rows))
       for (const row of rows) decodeRow(row, keyOf)
-      const sealed = /"(\d*(?::[\w-]{22,}|~[\w-]{3,}))"/g
+      const sealed = /"(\d*(?::[\w-]{22,}|@[\w-]{3,}))"/g
       const texts = rows.flatMap(({ events }) =>
         [...JSON.stringify(events).matchAll(sealed)].map((one) => one[1]!),
       )

@@ -156,4 +156,4 @@ const untouched: PersonalFieldMapper = {
 
 /** The place of the key of a watcher's text; null: it is the presentity's, or in clear. */
 const placeOf = (stored: string): number | null =>
-  /^\d+[:~]/.test(stored) ? Number.parseInt(stored, 10) : null
+  /^\d+[:@]/.test(stored) ? Number.parseInt(stored, 10) : null

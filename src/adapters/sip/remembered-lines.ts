@@ -25,11 +25,14 @@ export const remembering = <Result>(read: (line: string) => Result): ((line: str
 
 /** Texts remembered before the older half is forgotten; one memory for the process, since it shows in no result. */
 const sharedMax = 32_768
+/** Longer ones are not remembered: what a peer sends can hold 8 MB at most. */
+const sharedLengthMax = 256
 let recent = new Map<string, string>()
 let older = new Map<string, string>()
 
 /** A text of its own with those letters, and the same for many dialogs: that of their presentity, for one. */
 export const shared = (text: string): string => {
+  if (text.length > sharedLengthMax) return copyText(text)
   let known = recent.get(text)
   if (known !== undefined) return known
   known = older.get(text) ?? copyText(text)

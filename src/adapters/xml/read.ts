@@ -93,7 +93,7 @@ const equals = 0x3d
 const greater = 0x3e
 const question = 0x3f
 
-const none: readonly never[] = []
+const none: readonly never[] = Object.freeze([])
 
 /** The whole document, from its root's surroundings to its end. */
 const content = (reading: Reading): string | null => {

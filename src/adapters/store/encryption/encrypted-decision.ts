@@ -7,7 +7,7 @@
  * that they come from, must name what is gone by the digests that rows give. So equal documents of a person are equal in the log,
  * which says to whoever reads the database that they are the same; versions and times say nearly as much.
  *
- * A colon after the place of its key marks a string that is encrypted alone, a tilde one that is encrypted with others. Earlier
+ * A colon after the place of its key marks a string that is encrypted alone, an at sign one that is encrypted with others (neither may stand in a token, so clear text of earlier rows is never taken for either). Earlier
  * forms are in `siv.ts`.
  */
 import { randomBytes } from "node:crypto"
@@ -92,7 +92,7 @@ export const decrypt = ({ id, key }: PersonKey, kind: Kind, encrypted: string, r
 /** Clear text that looks like a ciphertext is encrypted, so that it cannot be mistaken for one. */
 const isMistakable = (text: string): boolean => isSealed(text) || sealedEarlier.test(text)
 /** Encrypted alone, or with others. */
-export const isSealed = (text: string): boolean => /^\d*(?::[\w-]{22,}|~[\w-]*)$/.test(text)
+export const isSealed = (text: string): boolean => /^\d*(?::[\w-]{22,}|@[\w-]*)$/.test(text)
 const sealedEarlier = /^(?:\d+\.)?[\w-]{22,}$/
 
 /** Applies `owners` to every string of the presentity that is encrypted with others, and `others` to every string of other people. */
@@ -281,7 +281,7 @@ export const decryptDecision = (
   }
   const opened = !isSealedOrigin
     ? origin
-    : namedIn((/^\d+[.:~]/.test(origin) ? others : owners)(origin, "origin"))
+    : namedIn((/^\d+[.:@]/.test(origin) ? others : owners)(origin, "origin"))
   const known = about === undefined ? undefined : openedAbout(about, opening)
   const events = stored.events
     .map((event) => withoutHeaders(event, own))

@@ -2,7 +2,7 @@
  * The texts of a row that are encrypted together: those of one person in one decision, with one tag and one stream (`cipher.ts`).
  *
  * A row is gone through twice, in the same order: first its texts are noted, then each is replaced. `origin` comes first, then the
- * events. What stands in the row is `PLACE~TEXT`: the place of the key among those of the row, nothing for the presentity's.
+ * events. What stands in the row is `PLACE@TEXT`: the place of the key among those of the row, nothing for the presentity's.
  */
 import type { PersonKey } from "../../../ports/stored-events.ts"
 import { decryptTexts, encryptTexts } from "./cipher.ts"
@@ -27,10 +27,10 @@ const newGroup = (id: string, key: PersonKey | undefined): Group => ({
   next: 0,
 })
 
-const mark = "~"
+const mark = "@"
 
 /** Whether a stored text was encrypted with others. */
-export const isTogether = (stored: string): boolean => stored.includes(mark)
+export const isTogether = (stored: string): boolean => /^\d*@[\w-]*$/.test(stored)
 
 /** What texts of a key in a row are bound to. Decisions have nonces of their own, so nothing fits into another row. */
 const associated = (id: string, place: string, nonce: string): string => `decision\0${id}\0${place}\0${nonce}`

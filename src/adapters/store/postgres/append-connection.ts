@@ -10,6 +10,7 @@ import type { PgClient } from "@effect/sql-pg"
 import * as PgConnection from "@effect/sql-pg/PgConnection"
 import { Effect, Exit, Scope, Semaphore } from "effect"
 import type { SqlError } from "effect/sql"
+import { messageOf } from "../writer/fitness.ts"
 import { appendCall, outcomeIn } from "./append.sql.ts"
 import type { AppendOutcome } from "./append.sql.ts"
 
@@ -24,13 +25,17 @@ export const sharedConnection = (sql: PgClient.PgClient): AppendConnection => ({
     Effect.map(sql.unsafe(appendCall, parameters).values, ([row]) => outcomeIn(row as readonly unknown[])),
 })
 
+/** How long appends go over the client's connections before one of their own is asked for again. */
+const tryAgainMillis = 10_000
+
 interface Opened {
   readonly connection: PgConnection.PgConnection
   readonly scope: Scope.Closeable
 }
 
 /**
- * Over a connection of its own, which is opened by the first append and again when it has ended.
+ * Over a connection of its own, which is opened by the first append and again when it has ended. Where the database gives none,
+ * because the role or a pooler has no more, appends go over the client's connections, and another is asked for from time to time.
  *
  * A connection on which an append failed or was given up is not used again: whether that append is stored is not known either way,
  * and the next one does not wait behind it. Several appends at a time are sent one after the other without waiting.
@@ -39,7 +44,10 @@ interface Opened {
  */
 export const ownConnection = (sql: PgClient.PgClient, within: Scope.Scope): AppendConnection => {
   const turns = Semaphore.makeUnsafe(1)
+  const shared = sharedConnection(sql)
   let opened: Opened | null = null
+  let nextTryAt = -Infinity
+  let isRefusalKnown = false
 
   const leave = (left: Opened | null): void => {
     if (left === null || opened !== left) return
@@ -71,6 +79,21 @@ export const ownConnection = (sql: PgClient.PgClient, within: Scope.Scope): Appe
     })
   })
 
+  const openedOrNull: Effect.Effect<Opened | null> = turns.withPermit(open).pipe(
+    Effect.tap(() =>
+      Effect.sync(() => {
+        isRefusalKnown = false
+      }),
+    ),
+    Effect.catch((cause) => {
+      nextTryAt = performance.now() + tryAgainMillis
+      if (isRefusalKnown) return Effect.succeed(null)
+      isRefusalKnown = true
+      const why = `no connection of their own for appends (${messageOf(cause)}): they go over those of the client`
+      return Effect.as(Effect.logWarning(why), null)
+    }),
+  )
+
   const sendOn = (on: Opened, parameters: readonly unknown[]) =>
     on.connection.queryValues(appendCall, parameters).pipe(
       Effect.map(([row]) => outcomeIn(row)),
@@ -80,9 +103,13 @@ export const ownConnection = (sql: PgClient.PgClient, within: Scope.Scope): Appe
   return {
     send: (parameters) =>
       Effect.suspend(() =>
-        opened === null
-          ? Effect.flatMap(turns.withPermit(open), (on) => sendOn(on, parameters))
-          : sendOn(opened, parameters),
+        opened !== null
+          ? sendOn(opened, parameters)
+          : performance.now() < nextTryAt
+            ? shared.send(parameters)
+            : Effect.flatMap(openedOrNull, (on) =>
+                on === null ? shared.send(parameters) : sendOn(on, parameters),
+              ),
       ),
   }
 }

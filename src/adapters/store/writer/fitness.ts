@@ -149,23 +149,20 @@ const rightsFault = Effect.fnUntraced(function* (
 ) {
   const needed = neededRights(tables)
   const denied = yield* session.ask<{ n: number }>(
-    `SELECT t.n::int FROM unnest($1::text[], $2::bool[], $3::text[]) WITH ORDINALITY AS t(name, sequence, needed, n)
-       CROSS JOIN LATERAL (SELECT to_regclass(quote_ident(t.name))::oid AS id) AS c
-     WHERE c.id IS NOT NULL AND NOT CASE WHEN t.sequence THEN has_sequence_privilege(c.id, t.needed)
-       ELSE has_table_privilege(c.id, t.needed) END
+    `SELECT t.n::int FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS t(name, kind, needed, n)
+       CROSS JOIN LATERAL (SELECT CASE t.kind WHEN 'function' THEN to_regproc(quote_ident(t.name))::oid
+         ELSE to_regclass(quote_ident(t.name))::oid END AS id) AS c
+     WHERE c.id IS NOT NULL AND NOT CASE t.kind WHEN 'sequence' THEN has_sequence_privilege(c.id, t.needed)
+       WHEN 'function' THEN has_function_privilege(c.id, t.needed) ELSE has_table_privilege(c.id, t.needed) END
      ORDER BY t.n`,
-    [
-      needed.map(({ name }) => name),
-      needed.map(({ isSequence }) => isSequence),
-      needed.map(({ right }) => right),
-    ],
+    [needed.map(({ name }) => name), needed.map(({ kind }) => kind), needed.map(({ right }) => right)],
   )
   if (denied.length > 0) {
     const names = missingText(
       denied.map(({ n }) => needed[n - 1]!),
       needed,
     )
-    const fix = `connect as the role that made them, or GRANT ALL ON ALL TABLES IN SCHEMA ${schema} TO ${role}, and ON ALL SEQUENCES`
+    const fix = `connect as the role that made them, or GRANT ALL ON ALL TABLES IN SCHEMA ${schema} TO ${role}, and ON ALL SEQUENCES, and EXECUTE ON ALL FUNCTIONS`
     return unfit(`the role ${role} may not read and write ${names}`, fix)
   }
   return null
@@ -236,7 +233,8 @@ export const codeOf = (cause: unknown): string | null => {
   return null
 }
 
-const messageOf = (cause: unknown): string => {
+/** The innermost message of an error of the driver, in one line. */
+export const messageOf = (cause: unknown): string => {
   let message = String(cause)
   for (let one: unknown = cause, depth = 0; one instanceof Error && depth < 6; depth++) {
     message = one.message

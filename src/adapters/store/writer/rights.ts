@@ -1,6 +1,6 @@
 /**
- * What a role has to be able to do in a database of ours: for each table what the code here does with it, and the sequences it
- * draws from. `fitness.ts` asks for it before anything is written.
+ * What a role has to be able to do in a database of ours: for each table what the code here does with it, the sequences it
+ * draws from, and the functions it calls. `fitness.ts` asks for it before anything is written.
  */
 import { moduleTableNames } from "../../../ports/presence-tables.ts"
 import type { TableNames } from "../../../ports/presence-tables.ts"
@@ -45,9 +45,15 @@ export const sequenceRights: Readonly<Record<string, readonly ("USAGE" | "SELECT
   xcap_id_seq: [],
 }
 
+/** Functions that statements call. */
+export const functionRights: Readonly<Record<string, readonly "EXECUTE"[]>> = {
+  presently_append: ["EXECUTE"],
+  presently_make_partition: ["EXECUTE"],
+}
+
 interface Needed {
   readonly name: string
-  readonly isSequence: boolean
+  readonly kind: "table" | "sequence" | "function"
   readonly right: string
 }
 
@@ -56,11 +62,11 @@ export const neededRights = (tables: TableNames): readonly Needed[] => {
   const names = new Map<string, string>(
     (Object.keys(tables) as (keyof TableNames)[]).map((key) => [moduleTableNames[key], tables[key]]),
   )
-  const of = (rights: Readonly<Record<string, readonly string[]>>, isSequence: boolean): readonly Needed[] =>
+  const of = (rights: Readonly<Record<string, readonly string[]>>, kind: Needed["kind"]): readonly Needed[] =>
     Object.entries(rights).flatMap(([name, needed]) =>
-      needed.map((right) => ({ name: names.get(name) ?? name, isSequence, right })),
+      needed.map((right) => ({ name: names.get(name) ?? name, kind, right })),
     )
-  return [...of(tableRights, false), ...of(sequenceRights, true)]
+  return [...of(tableRights, "table"), ...of(sequenceRights, "sequence"), ...of(functionRights, "function")]
 }
 
 /** What is missing of that, for people: a name, and the rights when there are others. */

@@ -12,6 +12,7 @@ import { makePartitions, migrate } from "../../../../src/adapters/store/postgres
 import { decisionOf, freshStream } from "../../../../src/app/testing/store-samples.ts"
 import type { Decision } from "../../../../src/domain/presentity/events.ts"
 import type { Uri } from "../../../../src/domain/vocabulary.ts"
+import { on } from "../../../support/checked-store.ts"
 import { sharedPostgres } from "../../../support/postgres.ts"
 
 const cluster = await sharedPostgres()
@@ -25,6 +26,38 @@ const batches = fc.array(
   }),
   { minLength: 1, maxLength: 6 },
 )
+
+describe.skipIf(cluster === null)("appends of a role that gets no connection more", () => {
+  it("go over the connections of its client", { tags: ["L04"] }, async () => {
+    const url = cluster!.database()
+    const role = `narrow_${new URL(url).pathname.slice(1)}`
+    await on(url, `CREATE ROLE ${role} LOGIN SUPERUSER`)
+    await Effect.runPromise(
+      Effect.gen(function* () {
+        const sql = yield* PgClient.PgClient
+        yield* migrate
+        yield* makePartitions(new Date())
+        // superusers are exempt from limits: the limit counts from here on
+        yield* sql.unsafe(`ALTER ROLE ${role} CONNECTION LIMIT 1 NOSUPERUSER`)
+        const store = makePostgresStore(sql, { appends: ownConnection(sql, yield* Effect.scope) })
+        const stream = freshStream()
+        for (const version of [1, 2, 3]) {
+          const { conflicts } = yield* store.append([decisionOf(stream, version)])
+          assert.equal(conflicts.size, 0)
+        }
+      }).pipe(
+        Effect.provide(
+          PgClient.layer({
+            url: Redacted.make(url.replace("postgres@", `${role}@`)),
+            multiplex: true,
+            maxConnections: 1,
+          }),
+        ),
+        Effect.scoped,
+      ),
+    )
+  })
+})
 
 describe.skipIf(cluster === null)("appends", () => {
   const scope = Effect.runSync(Scope.make())

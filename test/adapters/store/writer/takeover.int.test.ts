@@ -8,7 +8,12 @@ import { afterAll, assert, describe, it } from "@effect/vitest"
 import { Effect, Exit } from "effect"
 import { claimOn } from "../../../../src/adapters/store/writer/claim.ts"
 import { processIdentity } from "../../../../src/adapters/store/writer/processes.ts"
-import { neededRights, sequenceRights, tableRights } from "../../../../src/adapters/store/writer/rights.ts"
+import {
+  functionRights,
+  neededRights,
+  sequenceRights,
+  tableRights,
+} from "../../../../src/adapters/store/writer/rights.ts"
 import type { WriterOptions } from "../../../../src/adapters/store/writer/writer-row.ts"
 import { decisionOf, freshStream } from "../../../../src/app/testing/store-samples.ts"
 import { moduleTableNames } from "../../../../src/ports/presence-tables.ts"
@@ -125,6 +130,24 @@ describe.skipIf(cluster === null)("the rights of a role", () => {
     assert.deepStrictEqual(Object.keys(sequenceRights).toSorted(), names(true).toSorted())
   })
 
+  it("are asked for by every function that statements call", { tags: ["OPS-writer"] }, async () => {
+    const url = cluster!.database()
+    await (await started(url)).stop()
+    const there = (await on(
+      url,
+      "SELECT p.proname AS name FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace",
+    )) as { name: string }[]
+    const source = join(import.meta.dirname, "../../../../src")
+    const text = readdirSync(source, { recursive: true, encoding: "utf8" })
+      .filter(
+        (file) => file.startsWith("adapters/store/") && file.endsWith(".ts") && !file.endsWith("rights.ts"),
+      )
+      .map((file) => readFileSync(join(source, file), "utf8"))
+      .join("\n")
+    const called = there.map(({ name }) => name).filter((name) => text.includes(`${name}(`))
+    assert.deepStrictEqual(Object.keys(functionRights).toSorted(), called.toSorted())
+  })
+
   it("hold all that statements of the code write", { tags: ["OPS-writer"] }, () => {
     const source = join(import.meta.dirname, "../../../../src")
     const files = readdirSync(source, { recursive: true, encoding: "utf8" }).filter((file) =>
@@ -165,6 +188,29 @@ describe.skipIf(cluster === null)("the rights of a role", () => {
       assert.include(told, `the role ${role} may not read and write ${name} (${one.right}): `)
       await on(url, `GRANT ${one.right} ON ${name} TO ${role}`)
     }
+    for (const [name, signature] of [
+      ["presently_append", await signatureOf(url, "presently_append")],
+      ["presently_make_partition", "presently_make_partition(timestamptz)"],
+    ] as const) {
+      await on(url, `REVOKE EXECUTE ON FUNCTION ${signature} FROM PUBLIC`)
+      const told = await started(as).then(
+        () => "nothing",
+        (cause: Error) => cause.message,
+      )
+      assert.include(told, `the role ${role} may not read and write ${name}: `)
+      await on(url, `GRANT EXECUTE ON FUNCTION ${signature} TO ${role}`)
+    }
     await (await started(as)).stop()
   })
 })
+
+/** A function with the types of its parameters, as GRANT wants it. */
+const signatureOf = async (url: string, name: string): Promise<string> => {
+  const [row] = (await on(
+    url,
+    `SELECT oid::regprocedure::text AS signature FROM pg_proc WHERE proname = '${name}'`,
+  )) as {
+    signature: string
+  }[]
+  return row!.signature
+}
