@@ -421,7 +421,7 @@ describe("why", () => {
             check(explanation, told, at, run)
           })
         }),
-        parameters<[Parameters<typeof playRuled>[1]]>(5),
+        parameters<[Parameters<typeof playRuled>[1]]>(3),
       )
     }
     // those without any subscription are too easy

@@ -111,7 +111,7 @@ export const onEngine = (world: World, inputs: readonly Input[], every = 1): Eng
 
 // ── laws ──
 
-const runs = Number(process.env["PRESENTLY_TEST_RUNS"] ?? 100)
+const runs = Number(process.env["PRESENTLY_TEST_RUNS"] ?? 200)
 const seed = process.env["PRESENTLY_TEST_SEED"]
 
 export const parameters = <T>(share = 1): fc.Parameters<T> => ({
