@@ -4,7 +4,7 @@
 import type { CommittedDecision } from "../../domain/engine/engine.ts"
 import { isWithinProgram } from "../../domain/presentity/abandon.ts"
 import { answersIn } from "../../domain/presentity/delivery-acks.ts"
-import type { Decision } from "../../domain/presentity/events.ts"
+import type { Decision, NotificationFailed } from "../../domain/presentity/events.ts"
 import { endingsIn, farewellOf } from "../../domain/presentity/farewell.ts"
 import type { Farewell } from "../../domain/presentity/farewell.ts"
 import type { State, Subscription } from "../../domain/presentity/state.ts"
@@ -38,6 +38,8 @@ interface Known {
   readonly firsts: Map<Uri, number>
   /** By presentity and subscription: the last CSeq whose end is on record. */
   readonly recorded: Map<string, number>
+  /** Subscriptions that ended, by presentity: nothing takes the number of their last NOTIFY again. */
+  readonly over: Set<string>
   readonly farewells: Map<string, { readonly stream: Uri; readonly farewell: Farewell }>
   /** The last CSeq of dialogs in which subscriptions ended. */
   readonly numbers: Map<string, number>
@@ -49,6 +51,7 @@ export const makeDeliveries = (): Deliveries => {
   const known: Known = {
     firsts: new Map(),
     recorded: new Map(),
+    over: new Set(),
     farewells: new Map(),
     numbers: new Map(),
     ends: new Map(),
@@ -93,17 +96,27 @@ const read = (known: Known, decision: Decision): void => {
   const { stream, version, at, events } = decision
   if (!known.firsts.has(stream)) known.firsts.set(stream, version)
   for (const event of events) {
-    if (event._tag === "NotificationFailed") note(known, stream, event.no, event.cseq)
-    else if (event._tag === "NotificationsAccepted")
+    if (event._tag === "NotificationFailed") {
+      if (isEnd(known, stream, event)) note(known, stream, event.no, event.cseq)
+    } else if (event._tag === "NotificationsAccepted")
       for (const { no, cseq } of answersIn(event, at)) note(known, stream, no, cseq)
-    else if (event._tag === "SubscriptionTerminated" && !event.silent)
+    else if (event._tag === "SubscriptionTerminated" && !event.silent) {
+      known.over.add(nameOf(stream, event.no))
       known.ends.set(placeOf(decision), decision)
-    else if (event._tag === "FarewellRepeated") {
+    } else if (event._tag === "FarewellRepeated") {
+      known.over.add(nameOf(stream, event.no))
       take(known, event.start, event.cseq)
       known.farewells.set(nameOf(stream, event.no), { stream, farewell: farewellOf(event) })
     }
   }
 }
+
+/**
+ * Whether a failure is the end of the NOTIFY with that number. One that was never sent gives its number to the next one
+ * (`withUnsent`), which may be under way still; only after the last one of a subscription there is no next.
+ */
+const isEnd = ({ over }: Known, stream: Uri, { no, outcome }: NotificationFailed): boolean =>
+  outcome !== "unproven" || over.has(nameOf(stream, no))
 
 const nameOf = (stream: Uri, no: SubscriptionNo): string => `${no} ${stream}`
 

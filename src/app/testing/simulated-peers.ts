@@ -7,7 +7,7 @@ import type { Notify } from "../../domain/presentity/intents.ts"
 import { hopOf, octetsOf } from "../../domain/presentity/targets.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
 import type { Random } from "./random.ts"
-import { allow, deviceOf, newCrowd, nextRequest, placeOf } from "./simulated-requests.ts"
+import { allow, answers, deviceOf, newCrowd, nextRequest, placeOf } from "./simulated-requests.ts"
 import type { Crowd, Request, Universe, WatcherDialog } from "./simulated-requests.ts"
 
 export interface Peers {
@@ -101,8 +101,7 @@ const take = (crowd: Crowd, notify: Notify): DeliveryOutcome => {
   if (notify.cseq > (ownUntil.get(name) ?? 0)) ownUntil.delete(name)
   if (notify.body !== null)
     usage.document = universe.read?.(usage.packageName, usage.document, notify.body.text) ?? notify.body.text
-  const place = dialog.places.get(placeOf(dialog, notify.dialog.remoteTarget))
-  if (place !== undefined && notify.proof?._tag !== "Connection") place.answered = true
+  if (notify.proof?._tag !== "Connection") answers(dialog, notify.dialog.remoteTarget)
   const device = random.chance(0.02) ? deviceOf(random, dialog.watcher) : null
   const isHere = device !== null && hopOf(device) === hopOf(notify.dialog.remoteTarget)
   const isNamed = dialog.isNamed && notify.proof?._tag !== "Connection"

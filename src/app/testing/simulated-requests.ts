@@ -260,9 +260,21 @@ export const placeOf = (dialog: WatcherDialog, target: string): string =>
 
 /** A next hop about which nothing is known counts as fully proven. */
 export const allow = (dialog: WatcherDialog, target: string, room: number): void => {
+  const place = placeAt(dialog, target)
+  place.allowed += room
+}
+
+/** A next hop answers: whatever is said of it later, it is proven. */
+export const answers = (dialog: WatcherDialog, target: string): void => {
+  const place = placeAt(dialog, target)
+  place.answered = true
+}
+
+const placeAt = (dialog: WatcherDialog, target: string): Place => {
   const name = placeOf(dialog, target)
   const place = dialog.places.get(name) ?? { allowed: 0, sent: 0, answered: false }
-  dialog.places.set(name, { ...place, allowed: place.allowed + room })
+  dialog.places.set(name, place)
+  return place
 }
 
 /** Where NOTIFYs may go after a request: because of late and lost ones, everywhere the watcher has been. */

@@ -169,6 +169,39 @@ describe("a start", () => {
   )
 
   it(
+    "a NOTIFY with the number of one that was never sent is in doubt like any other, be it the last or not",
+    { tags: ["L08", "L12"] },
+    async () => {
+      const log = makeMemoryLog()
+      const store = makeMemoryStore(log)
+      const tables = makeMemoryTables()
+      const first = await begin(store, tables)
+      for (const dialog of [1, 2]) await first.ask(alice, subscribe({ dialog: dialogOf(dialog) }))
+      await answerAll(first)
+      await first.ask(alice, publish({ body: open }))
+      await holds("both", () => first.flying.length === 2)
+      for (const one of first.flying.slice()) first.report(one, { _tag: "Unproven" })
+      await holds("both again", () => first.flying.length === 2)
+      const other = first.flying.find(({ no }) => no === 2)!
+      first.report(other, { _tag: "Unproven" })
+      await first.ask(null, resubscribe(2, { expires: 0, cseq: 2 }))
+      await holds("the last NOTIFY", () => first.sent.some(({ state }) => state === "terminated"))
+      deepStrictEqual(first.sent.slice(2).map(brief), [
+        "1/2 active",
+        "2/2 active",
+        "1/2 active",
+        "2/2 active",
+        "2/2 terminated",
+      ])
+      await first.kill()
+      const second = await begin(store, tables)
+      await holds("both are told again", () => second.sent.length === 2)
+      deepStrictEqual(second.sent.map(brief).sort(), ["1/3 active", "2/3 terminated"])
+      await second.kill()
+    },
+  )
+
+  it(
     "a NOTIFY without an answer is one to repeat although the tables show its decision",
     { tags: ["L08", "L12"] },
     async () => {
