@@ -26,6 +26,13 @@ export const isXmlCodePoint = (code: number): boolean =>
 export const isSpace = (code: number): boolean =>
   code === 0x20 || code === 0x9 || code === 0xa || code === 0xd
 
+/** Where the white space that begins at `from` ends; `from` itself when there is none. */
+export const skipSpace = (text: string, from: number): number => {
+  let at = from
+  while (isSpace(text.charCodeAt(at))) at += 1
+  return at
+}
+
 const start = 1
 const inside = 2
 const asciiClass = new Uint8Array(128)

@@ -3,14 +3,25 @@
  * reference that `read.ts` is held against, and the reader of everything where a setting says so.
  *
  * Three steps: `scan.ts` refuses what is not well-formed or too big, the parser makes nested arrays of it, and this
- * file turns those into elements with namespaces and decoded references.
+ * file turns those into elements with namespaces and decoded references. What is well-formed is judged here and in `read.ts`
+ * separately, and on purpose: neither could be held against the other if they shared that. They share what comes before the content
+ * (`begin.ts`) and what names and values mean (`namespaces.ts`).
  */
 import { XMLParser } from "fast-xml-parser"
 import type { Attribute, Element, Node, XmlResult } from "../../domain/packages/element.ts"
 import type { XmlLimits } from "./limits.ts"
-import { bind, bound, documentScope, isDeclaration, misdeclared, repeated, unbind } from "./namespaces.ts"
-import type { Scope } from "./namespaces.ts"
-import { decodeReferences, unknownReference } from "./references.ts"
+import {
+  attributeOf,
+  attributeValue,
+  bind,
+  checkRepeated,
+  decoded,
+  documentScope,
+  isDeclaration,
+  namespaceOf,
+  unbind,
+} from "./namespaces.ts"
+import type { Meaning } from "./namespaces.ts"
 import { droppedMark, scan } from "./scan.ts"
 
 /** A reader with these limits; it gives what `read` gives. */
@@ -63,12 +74,9 @@ const attributesName = ":@"
 type Raw = Readonly<Record<string, unknown>>
 
 /** What the walk over the parser's result carries along. */
-interface Reading {
-  readonly scope: Scope
+interface Reading extends Meaning {
   elements: number
   attributes: number
-  /** The first thing found wrong; the walk goes on, its result is thrown away. */
-  why: string | null
 }
 
 const parse = (document: string, limits: XmlLimits, parser: XMLParser): XmlResult => {
@@ -80,9 +88,9 @@ const parse = (document: string, limits: XmlLimits, parser: XMLParser): XmlResul
   } catch {
     return { _tag: "Malformed", why: disagreement }
   }
-  const reading: Reading = { scope: documentScope(), elements: 0, attributes: 0, why: null }
+  const reading: Reading = { scope: documentScope(), elements: 0, attributes: 0, fault: null }
   const root = rootOf(raw, reading)
-  if (reading.why !== null) return { _tag: "Malformed", why: reading.why }
+  if (reading.fault !== null) return { _tag: "Malformed", why: reading.fault }
   // Scan and parser are independent readings of one text: when they differ, neither is to be trusted.
   if (root === null || reading.elements !== scanned.elements || reading.attributes !== scanned.attributes) {
     return { _tag: "Malformed", why: disagreement }
@@ -117,13 +125,13 @@ const elementOf = (node: Raw, marked: string, reading: Reading): Element => {
   const prefix = colon === -1 ? "" : qualified.slice(0, colon)
   const element: Element = {
     _tag: "Element",
-    namespace: resolve(prefix, reading),
+    namespace: namespaceOf(reading, prefix),
     name: colon === -1 ? qualified : qualified.slice(colon + 1),
     prefix,
     attributes: raw === undefined ? none : attributesOf(raw, reading),
     children: childrenOf(node[marked] as readonly Raw[], reading),
   }
-  unbind(reading.scope, declared)
+  unbind(reading, declared)
   return element
 }
 
@@ -135,7 +143,7 @@ const childrenOf = (raw: readonly Raw[], reading: Reading): readonly Node[] => {
   for (const node of raw) {
     const name = nameOf(node)
     if (name === textNodeName) {
-      text += decode(node[name] as string, reading)
+      text += decoded(reading, node[name] as string)
     } else if (name === cdataName) {
       text += innerText(node[name])
     } else {
@@ -157,65 +165,26 @@ const innerText = (raw: unknown): string =>
 const declare = (raw: Raw, reading: Reading): readonly string[] => {
   const declared: string[] = []
   for (const member in raw) {
-    const qualified = member.slice(nameMark.length)
-    if (!isDeclaration(qualified)) continue
-    reading.attributes += 1
-    const prefix = qualified.slice(6)
-    const namespace = attributeValue(raw[member], reading)
-    const why = misdeclared(prefix, namespace)
-    if (why !== null) reading.why ??= why
-    bind(reading.scope, prefix, namespace)
-    declared.push(prefix)
+    const name = member.slice(nameMark.length)
+    if (isDeclaration(name)) declared.push(bind(reading, name, valueOf(raw[member], reading)))
   }
+  reading.attributes += declared.length
   return declared
-}
-
-const resolve = (prefix: string, reading: Reading): string => {
-  const namespace = bound(reading.scope, prefix)
-  if (namespace !== undefined) return namespace
-  if (prefix !== "") reading.why ??= `prefix ${prefix} is not declared`
-  return ""
 }
 
 const attributesOf = (raw: Raw, reading: Reading): readonly Attribute[] => {
   const attributes: Attribute[] = []
-  let prefixed = 0
   for (const member in raw) {
-    const qualified = member.slice(nameMark.length)
-    if (isDeclaration(qualified)) continue
-    reading.attributes += 1
-    const value = attributeValue(raw[member], reading)
-    const colon = qualified.indexOf(":")
-    if (colon === -1) {
-      // Namespaces in XML 1.0 §6.2: the default namespace is not for attributes.
-      attributes.push({ namespace: "", name: qualified, prefix: "", value })
-    } else {
-      prefixed += 1
-      const prefix = qualified.slice(0, colon)
-      attributes.push({
-        namespace: resolve(prefix, reading),
-        name: qualified.slice(colon + 1),
-        prefix,
-        value,
-      })
-    }
+    const name = member.slice(nameMark.length)
+    if (!isDeclaration(name)) attributes.push(attributeOf(reading, name, valueOf(raw[member], reading)))
   }
-  const why = prefixed > 1 ? repeated(attributes) : null
-  if (why !== null) reading.why ??= why
+  reading.attributes += attributes.length
+  checkRepeated(reading, attributes)
   return attributes.length === 0 ? none : attributes
 }
 
-/** @source XML 1.0 §3.3.3: white space as written is blanks, as a reference it stays what it is. */
-const attributeValue = (raw: unknown, reading: Reading): string => {
-  if (typeof raw !== "string") {
-    reading.why ??= "attribute without a value"
-    return ""
-  }
-  return decode(/[\t\n]/.test(raw) ? raw.replace(/[\t\n]/g, " ") : raw, reading)
-}
-
-const decode = (text: string, reading: Reading): string => {
-  const decoded = decodeReferences(text)
-  if (decoded === null) reading.why ??= unknownReference
-  return decoded ?? ""
+const valueOf = (raw: unknown, reading: Reading): string => {
+  if (typeof raw === "string") return attributeValue(reading, raw)
+  reading.fault ??= "attribute without a value"
+  return ""
 }

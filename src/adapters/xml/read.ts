@@ -11,13 +11,21 @@
  * what its references and prefixes mean: the reason is the same as that of the reader on fast-xml-parser (`parser-codec.ts`).
  */
 import type { Attribute, Element, Node, XmlResult } from "../../domain/packages/element.ts"
-import { hasOnlyXmlCharacters, isSpace, qualifiedNameEnd } from "./characters.ts"
-import { declarationEnd } from "./declaration.ts"
-import { isLonger } from "./limits.ts"
+import { begin } from "./begin.ts"
+import { isSpace, qualifiedNameEnd, skipSpace } from "./characters.ts"
 import type { XmlLimits } from "./limits.ts"
-import { bind, bound, documentScope, isDeclaration, misdeclared, repeated, unbind } from "./namespaces.ts"
-import type { Scope } from "./namespaces.ts"
-import { decodeReferences, unknownReference } from "./references.ts"
+import {
+  attributeOf,
+  attributeValue,
+  bind,
+  checkRepeated,
+  decoded,
+  documentScope,
+  isDeclaration,
+  namespaceOf,
+  unbind,
+} from "./namespaces.ts"
+import type { Meaning } from "./namespaces.ts"
 
 /** An element whose end tag has not come yet. */
 interface Open {
@@ -34,10 +42,9 @@ interface Open {
   run: string
 }
 
-interface Reading {
+interface Reading extends Meaning {
   readonly text: string
   readonly limits: XmlLimits
-  readonly scope: Scope
   at: number
   /** The innermost open element; null outside the root. */
   open: Open | null
@@ -49,20 +56,13 @@ interface Reading {
   readonly values: string[]
   /** Where the next `]]>` is at or after `at`; the text's length when there is none. */
   cdataEnd: number
-  /** The first fault of meaning. */
-  fault: string | null
 }
 
 /** Reads one document; total. O(length). */
 export const read = (document: string, limits: XmlLimits): XmlResult => {
-  if (isLonger(document, limits.bytesMax)) {
-    return malformed(`document is longer than ${limits.bytesMax} bytes`)
-  }
-  if (!hasOnlyXmlCharacters(document)) return malformed("character that XML does not allow")
-  // XML 1.0 §2.11: every line end is one LF for everything that follows.
-  const text = document.includes("\r") ? document.replace(/\r\n?/g, "\n") : document
-  const from = declarationEnd(text)
-  if (typeof from === "string") return malformed(from)
+  const begun = begin(document, limits)
+  if (typeof begun === "string") return malformed(begun)
+  const { text, from } = begun
   const reading: Reading = {
     text,
     limits,
@@ -141,12 +141,6 @@ const characters = (reading: Reading, end: number): string | null => {
   if (reading.cdataEnd < end) return "]]> in text"
   open.run += decoded(reading, text.slice(at, end))
   return null
-}
-
-const decoded = (reading: Reading, raw: string): string => {
-  const value = decodeReferences(raw)
-  if (value === null) reading.fault ??= unknownReference
-  return value ?? ""
 }
 
 const comment = (reading: Reading): string | null => {
@@ -250,12 +244,12 @@ const attributes = (reading: Reading, element: string): string | null => {
     const sign = skipSpace(text, nameEnd)
     if (text.charCodeAt(sign) !== equals) return `attribute ${name} has no value`
     reading.at = skipSpace(text, sign + 1)
-    if (!attributeValue(reading)) return `value of attribute ${name} is not quoted properly`
+    if (!quotedValue(reading)) return `value of attribute ${name} is not quoted properly`
   }
 }
 
 /** Reads the quoted value at `at`; false when it is not quoted, not closed or holds a `<`. */
-const attributeValue = (reading: Reading): boolean => {
+const quotedValue = (reading: Reading): boolean => {
   const { text, values } = reading
   const from = reading.at + 1
   const mark = text.charCodeAt(reading.at)
@@ -272,12 +266,6 @@ const attributeValue = (reading: Reading): boolean => {
   return false
 }
 
-const skipSpace = (text: string, from: number): number => {
-  let at = from
-  while (isSpace(text.charCodeAt(at))) at += 1
-  return at
-}
-
 /** The element of the tag that was read: what its name and its attributes mean. */
 const opened = (reading: Reading, qualified: string): Open => {
   const { open: outer, names } = reading
@@ -287,7 +275,7 @@ const opened = (reading: Reading, qualified: string): Open => {
   return {
     outer,
     qualified,
-    namespace: resolved(reading, prefix),
+    namespace: namespaceOf(reading, prefix),
     name: colon === -1 ? qualified : qualified.slice(colon + 1),
     prefix,
     attributes: names.length === declared.length ? none : resolvedAttributes(reading),
@@ -299,16 +287,12 @@ const opened = (reading: Reading, qualified: string): Open => {
 
 /** Binds the prefixes that the tag declares and returns them, to be unbound at the element's end. */
 const declare = (reading: Reading): readonly string[] => {
-  const { names, scope } = reading
+  const { names } = reading
   let declared: string[] | null = null
   for (let index = 0; index < names.length; index++) {
     const name = names[index]!
     if (!isDeclaration(name)) continue
-    const prefix = name.slice(6)
-    const namespace = valueAt(reading, index)
-    const why = misdeclared(prefix, namespace)
-    if (why !== null) reading.fault ??= why
-    bind(scope, prefix, namespace)
+    const prefix = bind(reading, name, valueAt(reading, index))
     if (declared === null) declared = [prefix]
     else declared.push(prefix)
   }
@@ -317,42 +301,16 @@ const declare = (reading: Reading): readonly string[] => {
 
 const resolvedAttributes = (reading: Reading): readonly Attribute[] => {
   const { names } = reading
-  const resolving: Attribute[] = []
-  let prefixed = 0
+  const attributes: Attribute[] = []
   for (let index = 0; index < names.length; index++) {
-    const qualified = names[index]!
-    if (isDeclaration(qualified)) continue
-    const value = valueAt(reading, index)
-    const colon = qualified.indexOf(":")
-    if (colon === -1) {
-      // Namespaces in XML 1.0 §6.2: the default namespace is not for attributes.
-      resolving.push({ namespace: "", name: qualified, prefix: "", value })
-    } else {
-      prefixed += 1
-      const prefix = qualified.slice(0, colon)
-      const namespace = resolved(reading, prefix)
-      resolving.push({ namespace, name: qualified.slice(colon + 1), prefix, value })
-    }
+    const name = names[index]!
+    if (!isDeclaration(name)) attributes.push(attributeOf(reading, name, valueAt(reading, index)))
   }
-  if (prefixed > 1) {
-    const why = repeated(resolving)
-    if (why !== null) reading.fault ??= why
-  }
-  return resolving
+  checkRepeated(reading, attributes)
+  return attributes
 }
 
-/** @source XML 1.0 §3.3.3: white space as written is blanks, as a reference it stays what it is. */
-const valueAt = (reading: Reading, index: number): string => {
-  const raw = reading.values[index]!
-  return decoded(reading, /[\t\n]/.test(raw) ? raw.replace(/[\t\n]/g, " ") : raw)
-}
-
-const resolved = (reading: Reading, prefix: string): string => {
-  const namespace = bound(reading.scope, prefix)
-  if (namespace !== undefined) return namespace
-  if (prefix !== "") reading.fault ??= `prefix ${prefix} is not declared`
-  return ""
-}
+const valueAt = (reading: Reading, index: number): string => attributeValue(reading, reading.values[index]!)
 
 const close = (reading: Reading, open: Open): void => {
   endRun(open)
@@ -365,7 +323,7 @@ const close = (reading: Reading, open: Open): void => {
     attributes: open.attributes,
     children: children ?? none,
   }
-  if (declared.length > 0) unbind(reading.scope, declared)
+  if (declared.length > 0) unbind(reading, declared)
   if (outer === null) reading.root = element
   else addChild(outer, element)
   reading.open = outer

@@ -6,9 +6,8 @@
  * is settled later, on the tree. Nothing is allocated in proportion to what a peer merely claims, and each character
  * is looked at a bounded number of times.
  */
-import { hasOnlyXmlCharacters, isSpace, qualifiedNameEnd } from "./characters.ts"
-import { declarationEnd } from "./declaration.ts"
-import { isLonger } from "./limits.ts"
+import { begin } from "./begin.ts"
+import { isSpace, qualifiedNameEnd, skipSpace } from "./characters.ts"
 import type { XmlLimits } from "./limits.ts"
 
 export type Scanned =
@@ -43,14 +42,9 @@ interface Scan {
 
 /** Checks one document; total. O(length). */
 export const scan = (document: string, limits: XmlLimits): Scanned => {
-  if (isLonger(document, limits.bytesMax)) {
-    return malformed(`document is longer than ${limits.bytesMax} bytes`)
-  }
-  if (!hasOnlyXmlCharacters(document)) return malformed("character that XML does not allow")
-  // XML 1.0 §2.11: every line end is one LF for everything that follows.
-  const text = document.includes("\r") ? document.replace(/\r\n?/g, "\n") : document
-  const from = declarationEnd(text)
-  if (typeof from === "string") return malformed(from)
+  const begun = begin(document, limits)
+  if (typeof begun === "string") return malformed(begun)
+  const { text, from } = begun
   const state: Scan = {
     text,
     limits,
@@ -239,10 +233,4 @@ const attributeValueEnd = (text: string, from: number): number => {
     if (code === less) return -1
   }
   return -1
-}
-
-const skipSpace = (text: string, from: number): number => {
-  let at = from
-  while (isSpace(text.charCodeAt(at))) at += 1
-  return at
 }
