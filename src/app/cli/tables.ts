@@ -71,15 +71,17 @@ export const verify = Command.make(
   }),
 ).pipe(
   Command.withDescription(
-    "Compare the three tables with the log, also while a server runs; exit code 1 when they differ",
+    "Compare the three tables with the log, also while a server runs; exit code 1 when they differ. " +
+      "The flags of its store say where the log is (--database-url, --data or --config); only --repair can ask a server instead",
   ),
 )
 
 /** Reads the whole log once, from the first decision on. */
 const verifyDrift = Effect.fnUntraced(function* (config: Config, json: boolean) {
   const { checkDrift } = yield* Effect.promise(() => import("../case/drift.ts"))
-  const { driftText } = yield* Effect.promise(() => import("../../explain/case/step-text.ts"))
-  const { store, decisions, drifted, count, dropped, skipped }: DriftReport = yield* checkDrift(config)
+  const { driftText, leftOutText } = yield* Effect.promise(() => import("../../explain/case/step-text.ts"))
+  const { store, decisions, drifted, count, dropped, erased, skipped }: DriftReport =
+    yield* checkDrift(config)
   for (const { moment, decided } of drifted) {
     const { position, decision } = moment
     const lines = json
@@ -89,9 +91,9 @@ const verifyDrift = Effect.fnUntraced(function* (config: Config, json: boolean) 
   }
   yield* Console.log(
     json
-      ? JSON.stringify({ v: 1, kind: "end", decisions, drifted: count, dropped, skipped })
+      ? JSON.stringify({ v: 1, kind: "end", decisions, drifted: count, dropped, erased, skipped })
       : `${store}: ${decisions} decisions made again, ${count} would be another today` +
-          (dropped === 0 ? "" : `; ${dropped} left out, whose documents were dropped`) +
+          leftOutText("; ", dropped, erased) +
           (skipped.length === 0
             ? ""
             : `; ${skipped.length} streams skipped, whose beginning is not in the log`),
