@@ -51,7 +51,7 @@ export const verify = Command.make(
     if (drift) return yield* verifyDrift(config, json)
     const key = yield* publicKeyOf(publicKey.at(-1) ?? null, repair || tablesOnly)
     const { checkStore } = yield* Effect.promise(() => import("../integrity/verify-store.ts"))
-    const { repairedText, verifyJson, verifyText } = yield* Effect.promise(
+    const { adviceFor, lost, repairedText, verifyJson, verifyText } = yield* Effect.promise(
       () => import("../integrity/report.ts"),
     )
     const { store, report, after }: CheckedStore = yield* checkStore(config, "verify", {
@@ -105,7 +105,7 @@ const verifyDrift = Effect.fnUntraced(function* (config: Config, json: boolean) 
 const repairInServer = Effect.fnUntraced(function* (input: AdminInput, fromStart: boolean, json: boolean) {
   const text = yield* askAdmin("POST", input, "/v1/tables/repair", JSON.stringify({ from_start: fromStart }))
   const { store, found, decisions, repaired, left, seconds } = JSON.parse(text) as typeof Repaired.Type
-  const { repairedText } = yield* Effect.promise(() => import("../integrity/report.ts"))
+  const { lost, repairedText } = yield* Effect.promise(() => import("../integrity/report.ts"))
   yield* Console.log(
     json
       ? text
@@ -128,7 +128,7 @@ const rebuild = Command.make(
       fromStart: true,
       repair: true,
     })
-    const { repairedText } = yield* Effect.promise(() => import("../integrity/report.ts"))
+    const { lost, repairedText } = yield* Effect.promise(() => import("../integrity/report.ts"))
     const { rows } = report
     const total = rows.presentity + rows.active_watchers + rows.watchers
     yield* Console.log(
@@ -159,17 +159,3 @@ const publicKeyOf = (file: string | null, isWithoutChain: boolean) => {
     ? Effect.succeed(read.key)
     : Effect.fail(new UsageInvalid({ why: `--public-key ${file}: ${read.fault}` }))
 }
-
-const lost = "the log itself cannot be read there; restore it from a backup"
-
-/** A difference that was found by reading from the first event on is also repaired that way. */
-const adviceFor = ({
-  differences,
-  fromStart,
-}: {
-  readonly differences: readonly { readonly table: string }[]
-  readonly fromStart: boolean
-}): string =>
-  differences.every(({ table }) => table === "events" || table === "streams" || table === "seals")
-    ? lost
-    : `presently verify --repair${fromStart ? " --from-start" : ""} rewrites what differs`
