@@ -2,7 +2,7 @@
  * `presently verify` and `presently projections rebuild`: compare the three tables with the log, and make them again from it.
  */
 import { Console, Data, Effect } from "effect"
-import { Command } from "effect/cli"
+import { Command, Flag } from "effect/cli"
 import type { Repaired } from "../../ports/operations.ts"
 import type { DriftReport } from "../case/drift.ts"
 import { UsageInvalid } from "../client/failures.ts"
@@ -31,6 +31,11 @@ export const verify = Command.make(
   "verify",
   {
     ...adminFlags,
+    admin: adminFlags.admin.pipe(
+      Flag.withDescription(
+        "with --repair, instead of the flags of a store: the management port of the server that repairs; PRESENTLY_ADMIN in the environment does as well",
+      ),
+    ),
     ...storeFlags,
     json,
     fromStart: flag("from-start", "read every event from the first on, and compare snapshots as well"),
