@@ -269,7 +269,7 @@ export const decryptDecision = (
       if (body.dropped === undefined) owner()
       return openBody(body, field, own, owners)
     },
-    header: ([name, value]): Header => [name, namedIn(owners(value, `header ${name}`))],
+    header: ([name, value]): Header => [name, namedIn(alone("", value, `header ${name}`))],
     // before, it was stored in clear
     shown: (digest) => (isSealed(digest) ? namedIn(owners(digest, "shown")) : digest),
     own: (sealed, field) => addressIn(owners(sealed, field)),
