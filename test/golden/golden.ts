@@ -24,6 +24,7 @@ import { decodeEvents } from "../../src/encoding/event-codec.ts"
 import { canonicalJson } from "../../src/explain/case/digests.ts"
 import { worldOf } from "../../src/explain/case/world.ts"
 import type { CaseWorld } from "../../src/explain/case/world.ts"
+import type { PersonKey } from "../../src/ports/stored-events.ts"
 
 export interface EventRow {
   readonly pos: number
@@ -70,15 +71,21 @@ const linesIn = <Row>(name: string, file: string): readonly Row[] => {
     .map((line) => JSON.parse(line) as Row)
 }
 
-const storedRows = (name: string): readonly EventRow[] => linesIn(name, "events.jsonl")
+/** As they stand in the database. */
+export const storedRows = (name: string): readonly EventRow[] => linesIn(name, "events.jsonl")
+
+/** The keys of a log by number; null: nothing in it is encrypted. */
+export const keysFor = (name: string): ((id: string) => PersonKey | undefined) | null => {
+  const path = join(folder, name, "keys.json")
+  if (!existsSync(path)) return null
+  const keys = JSON.parse(readFileSync(path, "utf8")) as Record<string, string>
+  return (id) => (keys[id] === undefined ? undefined : { id, person: "", key: Buffer.from(keys[id], "hex") })
+}
 
 /** With what is encrypted opened. */
 export const eventRows = (name: string): readonly EventRow[] => {
-  const path = join(folder, name, "keys.json")
-  if (!existsSync(path)) return storedRows(name)
-  const keys = JSON.parse(readFileSync(path, "utf8")) as Record<string, string>
-  const keyOf = (id: string) =>
-    keys[id] === undefined ? undefined : { id, person: "", key: Buffer.from(keys[id], "hex") }
+  const keyOf = keysFor(name)
+  if (keyOf === null) return storedRows(name)
   return storedRows(name).map((row) => ({ ...row, ...decodeRow(row, keyOf) }))
 }
 export const snapshotRows = (name: string): readonly SnapshotRow[] => linesIn(name, "snapshots.jsonl")

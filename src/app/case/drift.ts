@@ -2,9 +2,9 @@
  * Decides a whole store again, and finds the recorded decisions that today's code and settings would make differently.
  */
 import { Effect } from "effect"
+import { decideAgain } from "../../domain/history/decide-again.ts"
 import { momentOf } from "../../domain/history/moments.ts"
 import type { DecisionStep } from "../../domain/history/moments.ts"
-import { isDecidable, reconstructCommand } from "../../domain/history/reconstruct-command.ts"
 import type { Event } from "../../domain/presentity/events.ts"
 import { initial } from "../../domain/presentity/state.ts"
 import type { State } from "../../domain/presentity/state.ts"
@@ -31,6 +31,8 @@ export interface DriftReport {
   readonly count: number
   /** Decisions skipped because their documents were dropped, or because they record such a drop. */
   readonly dropped: number
+  /** Decisions skipped because they would be others, and may depend on somebody who was erased. */
+  readonly erased: number
   /** Streams whose log does not start at their first decision: the state that they continue from is not known here. */
   readonly skipped: readonly string[]
 }
@@ -47,7 +49,7 @@ export const checkDrift = Effect.fn("Case.drift")(function* (config: Config) {
   const world = { ...worldOf(caseWorldOf(complete)), packages: packagesOf(complete) }
   const drifted: Drifted[] = []
   const skipped: string[] = []
-  let [decisions, count, dropped] = [0, 0, 0]
+  let [decisions, count, dropped, erased] = [0, 0, 0, 0]
   const read = Effect.gen(function* () {
     for (let after = ""; ;) {
       const heads = yield* audit.heads(after)
@@ -62,15 +64,15 @@ export const checkDrift = Effect.fn("Case.drift")(function* (config: Config) {
           }
           for (const recorded of page) {
             const moment = momentOf(state, recorded, world)
-            if (isDecidable(state, recorded.decision)) {
-              const reconstructed = reconstructCommand(state, recorded.decision, world)
-              decisions++
-              if (reconstructed?.isExact !== true) {
-                count++
-                if (drifted.length < shownMax)
-                  drifted.push({ moment, decided: reconstructed?.outcome.events ?? null })
-              }
-            } else dropped++
+            const again = decideAgain(state, recorded.decision, world)
+            if (again._tag === "Dropped") dropped++
+            else if (again._tag === "Erased") erased++
+            else decisions++
+            if (again._tag === "Other") {
+              count++
+              if (drifted.length < shownMax)
+                drifted.push({ moment, decided: again.reconstructed?.outcome.events ?? null })
+            }
             state = moment.after
           }
           if (page.length < pageRows) break
@@ -84,6 +86,6 @@ export const checkDrift = Effect.fn("Case.drift")(function* (config: Config) {
   yield* read.pipe(
     Effect.mapError((cause) => new StoreUnusable({ store: opened.name, why: errorMessage(cause) })),
   )
-  const report: DriftReport = { store: opened.name, decisions, drifted, count, dropped, skipped }
+  const report: DriftReport = { store: opened.name, decisions, drifted, count, dropped, erased, skipped }
   return report
 }, Effect.scoped)

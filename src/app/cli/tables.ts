@@ -2,7 +2,7 @@
  * `presently verify` and `presently projections rebuild`: compare the three tables with the log, and make them again from it.
  */
 import { Console, Data, Effect } from "effect"
-import { Command } from "effect/cli"
+import { Command, Flag } from "effect/cli"
 import type { Repaired } from "../../ports/operations.ts"
 import type { DriftReport } from "../case/drift.ts"
 import { UsageInvalid } from "../client/failures.ts"
@@ -31,6 +31,11 @@ export const verify = Command.make(
   "verify",
   {
     ...adminFlags,
+    admin: adminFlags.admin.pipe(
+      Flag.withDescription(
+        "with --repair, instead of the flags of a store: the management port of the server that repairs; PRESENTLY_ADMIN in the environment does as well",
+      ),
+    ),
     ...storeFlags,
     json,
     fromStart: flag("from-start", "read every event from the first on, and compare snapshots as well"),
@@ -51,7 +56,7 @@ export const verify = Command.make(
     if (drift) return yield* verifyDrift(config, json)
     const key = yield* publicKeyOf(publicKey.at(-1) ?? null, repair || tablesOnly)
     const { checkStore } = yield* Effect.promise(() => import("../integrity/verify-store.ts"))
-    const { repairedText, verifyJson, verifyText } = yield* Effect.promise(
+    const { adviceFor, lost, repairedText, verifyJson, verifyText } = yield* Effect.promise(
       () => import("../integrity/report.ts"),
     )
     const { store, report, after }: CheckedStore = yield* checkStore(config, "verify", {
@@ -71,15 +76,17 @@ export const verify = Command.make(
   }),
 ).pipe(
   Command.withDescription(
-    "Compare the three tables with the log, also while a server runs; exit code 1 when they differ",
+    "Compare the three tables with the log, also while a server runs; exit code 1 when they differ. " +
+      "The flags of its store say where the log is (--database-url, --data or --config); only --repair can ask a server instead",
   ),
 )
 
 /** Reads the whole log once, from the first decision on. */
 const verifyDrift = Effect.fnUntraced(function* (config: Config, json: boolean) {
   const { checkDrift } = yield* Effect.promise(() => import("../case/drift.ts"))
-  const { driftText } = yield* Effect.promise(() => import("../../explain/case/step-text.ts"))
-  const { store, decisions, drifted, count, dropped, skipped }: DriftReport = yield* checkDrift(config)
+  const { driftText, leftOutText } = yield* Effect.promise(() => import("../../explain/case/step-text.ts"))
+  const { store, decisions, drifted, count, dropped, erased, skipped }: DriftReport =
+    yield* checkDrift(config)
   for (const { moment, decided } of drifted) {
     const { position, decision } = moment
     const lines = json
@@ -89,9 +96,9 @@ const verifyDrift = Effect.fnUntraced(function* (config: Config, json: boolean) 
   }
   yield* Console.log(
     json
-      ? JSON.stringify({ v: 1, kind: "end", decisions, drifted: count, dropped, skipped })
+      ? JSON.stringify({ v: 1, kind: "end", decisions, drifted: count, dropped, erased, skipped })
       : `${store}: ${decisions} decisions made again, ${count} would be another today` +
-          (dropped === 0 ? "" : `; ${dropped} left out, whose documents were dropped`) +
+          leftOutText("; ", dropped, erased) +
           (skipped.length === 0
             ? ""
             : `; ${skipped.length} streams skipped, whose beginning is not in the log`),
@@ -103,7 +110,7 @@ const verifyDrift = Effect.fnUntraced(function* (config: Config, json: boolean) 
 const repairInServer = Effect.fnUntraced(function* (input: AdminInput, fromStart: boolean, json: boolean) {
   const text = yield* askAdmin("POST", input, "/v1/tables/repair", JSON.stringify({ from_start: fromStart }))
   const { store, found, decisions, repaired, left, seconds } = JSON.parse(text) as typeof Repaired.Type
-  const { repairedText } = yield* Effect.promise(() => import("../integrity/report.ts"))
+  const { lost, repairedText } = yield* Effect.promise(() => import("../integrity/report.ts"))
   yield* Console.log(
     json
       ? text
@@ -126,7 +133,7 @@ const rebuild = Command.make(
       fromStart: true,
       repair: true,
     })
-    const { repairedText } = yield* Effect.promise(() => import("../integrity/report.ts"))
+    const { lost, repairedText } = yield* Effect.promise(() => import("../integrity/report.ts"))
     const { rows } = report
     const total = rows.presentity + rows.active_watchers + rows.watchers
     yield* Console.log(
@@ -157,17 +164,3 @@ const publicKeyOf = (file: string | null, isWithoutChain: boolean) => {
     ? Effect.succeed(read.key)
     : Effect.fail(new UsageInvalid({ why: `--public-key ${file}: ${read.fault}` }))
 }
-
-const lost = "the log itself cannot be read there; restore it from a backup"
-
-/** A difference that was found by reading from the first event on is also repaired that way. */
-const adviceFor = ({
-  differences,
-  fromStart,
-}: {
-  readonly differences: readonly { readonly table: string }[]
-  readonly fromStart: boolean
-}): string =>
-  differences.every(({ table }) => table === "events" || table === "streams" || table === "seals")
-    ? lost
-    : `presently verify --repair${fromStart ? " --from-start" : ""} rewrites what differs`

@@ -10,6 +10,7 @@ import { digestOfRows, isSigned, noDigest } from "../../adapters/store/integrity
 import { droppedDocumentsText, droppedText, retentionStream } from "../../domain/presentity/retention.ts"
 import type { Retained } from "../../domain/presentity/retention.ts"
 import type { Seal, SealStore } from "../../ports/log-audit.ts"
+import { signatureColumn } from "./folded.ts"
 import type { LogFinding } from "./folded.ts"
 import { oneByOne } from "./one-by-one.ts"
 
@@ -45,7 +46,7 @@ export const checkSeals = Effect.fnUntraced(function* (
   ) {
     for (const seal of page) {
       const faults: string[] = []
-      if (!isSigned(seal, key)) faults.push("its signature is not that of this key")
+      if (!isSigned(seal, key)) findings.push(foreign(seal))
       if (seal.previous !== before.position) {
         faults.push(`it follows ${seal.previous}, and the one before it is ${before.position}`)
       }
@@ -66,15 +67,8 @@ export const checkSeals = Effect.fnUntraced(function* (
       } else if (Buffer.compare(digest.end(), seal.digest) !== 0) {
         faults.push(`a decision after ${seal.previous} is not the one that was sealed`)
       }
-      for (const fault of faults) {
-        findings.push({
-          table: "seals",
-          key: `position ${seal.position}`,
-          column: "digest",
-          log: null,
-          found: fault,
-        })
-      }
+      for (const fault of faults)
+        findings.push(finding("seals", `position ${seal.position}`, "digest", fault))
       before = seal
       newest = seal
       count++
@@ -104,18 +98,23 @@ const unsignedFindings = (
 ): readonly LogFinding[] => {
   const none = "there is none, so nobody has signed anything here"
   return [
-    ...unsignedIn(retained, key, isSealed).map((found): LogFinding => ({
-      table: "events",
-      key: retentionStream,
-      column: "events",
-      log: null,
-      found,
-    })),
-    ...(hasSeals
-      ? []
-      : [{ table: "seals", key: "position", column: "position", log: null, found: none } as const]),
+    ...unsignedIn(retained, key, isSealed).map((found) =>
+      finding("events", retentionStream, signatureColumn, found),
+    ),
+    ...(hasSeals ? [] : [finding("seals", "position", signatureColumn, none)]),
   ]
 }
+
+const foreign = ({ position }: Seal): LogFinding =>
+  finding("seals", `position ${position}`, signatureColumn, "its signature is not that of this key")
+
+const finding = (table: "events" | "seals", key: string, column: string, found: string): LogFinding => ({
+  table,
+  key,
+  column,
+  log: null,
+  found,
+})
 
 /** Decisions that were dropped without a signed record. */
 const unsignedIn = (retained: Retained, key: KeyObject, isSealed: boolean): readonly string[] => {

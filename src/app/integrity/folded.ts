@@ -13,6 +13,9 @@ export interface LogFinding {
   readonly found: string | number | null
 }
 
+/** The column of findings about who signed something, and not about what is in the log. */
+export const signatureColumn = "signature"
+
 export interface Folded {
   /** Folded up to here. */
   position: number

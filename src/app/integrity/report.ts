@@ -4,6 +4,7 @@
 import type { Value } from "../../domain/projections/layout.ts"
 import type { ChainReport } from "./check-chain.ts"
 import type { SealReport } from "./check-seals.ts"
+import { signatureColumn } from "./folded.ts"
 import type { Difference, VerifyReport } from "./verify.ts"
 
 const shownMax = 100
@@ -71,6 +72,19 @@ export const differenceText = (difference: Difference): string => {
 
 /** Tables that are not derived: there is nothing to compare with, so the finding itself is shown. */
 const ownTables: ReadonlySet<string> = new Set(["events", "streams", "seals"])
+
+export const lost = "the log itself cannot be read there; restore it from a backup"
+const unproved = "this key does not prove it; check with the key that signed it, or compare with a backup"
+
+/** What to do. A difference that was found by reading from the first event on is also repaired that way. */
+export const adviceFor = ({
+  differences,
+  fromStart,
+}: Pick<VerifyReport, "differences" | "fromStart">): string => {
+  if (!differences.every(({ table }) => ownTables.has(table)))
+    return `presently verify --repair${fromStart ? " --from-start" : ""} rewrites what differs`
+  return differences.every(({ column }) => column === signatureColumn) ? unproved : lost
+}
 
 /** How much is shown before the place where two long texts part. */
 const shownBefore = 20

@@ -4,6 +4,7 @@
 import type { CommittedDecision } from "../../domain/engine/engine.ts"
 import { isWithinProgram } from "../../domain/presentity/abandon.ts"
 import { answersIn } from "../../domain/presentity/delivery-acks.ts"
+import { isErased } from "../../domain/presentity/erase.ts"
 import type { Decision, NotificationFailed } from "../../domain/presentity/events.ts"
 import { endingsIn, farewellOf } from "../../domain/presentity/farewell.ts"
 import type { Farewell } from "../../domain/presentity/farewell.ts"
@@ -149,6 +150,7 @@ const farewellsIn = (known: Known): ReadonlyMap<Uri, readonly Farewell[]> => {
   for (const { stream, farewell } of known.farewells.values()) {
     const { no, cseq, start, watcher } = farewell
     if (isOnRecord(known, stream, no, cseq) || isWithinProgram(start)) continue
+    // nobody knows any more where to send anything
     if (isErased(watcher) || isErased(stream)) continue
     const last = { ...farewell, cseq: Math.max(cseq, known.numbers.get(dialogOf(start)) ?? 0) }
     const before = found.get(stream)
@@ -160,6 +162,3 @@ const farewellsIn = (known: Known): ReadonlyMap<Uri, readonly Farewell[]> => {
 
 const dialogOf = ({ callId, localTag, remoteTag }: DialogStart): string =>
   dialogKey(callId, localTag, remoteTag)
-
-/** Nobody knows any more where to send anything. */
-const isErased = (person: Uri): boolean => person.endsWith("@erased.invalid")

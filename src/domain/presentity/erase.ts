@@ -59,10 +59,22 @@ const byName = <V>(table: Table<string, V>): readonly (readonly [string, V])[] =
 
 /** Whether a state still mentions the person, in a live record or in a watcher whose end has not been reported yet. */
 export const mentionsPerson = (state: State, person: Uri): boolean =>
-  state.presentity === person ||
+  mentions(state, (mentioned) => mentioned === person)
+
+/** The same of anybody who has been erased since. */
+export const mentionsErased = (state: State): boolean => mentions(state, isErased)
+
+const mentions = (state: State, isMeant: (person: Uri) => boolean): boolean =>
+  isMeant(state.presentity) ||
   [
     ...values(state.subscriptions),
     ...values(state.waiting),
     ...values(state.departed),
     ...values(state.verdicts),
-  ].some(({ watcher }) => watcher === person)
+  ].some(({ watcher }) => isMeant(watcher))
+
+/** The host of pseudonyms that replace erased persons (RFC 2606 §2). */
+export const erasedHost = "erased.invalid"
+
+/** Whether a URI is a pseudonym of somebody who was erased. */
+export const isErased = (person: Uri): boolean => person.endsWith(`@${erasedHost}`)

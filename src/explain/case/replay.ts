@@ -2,8 +2,8 @@
  * Walks through a case: its steps, which of them are not as recorded, what today's code would decide differently, and
  * what would have happened otherwise. One stream is in memory at a time.
  */
+import { decideAgain } from "../../domain/history/decide-again.ts"
 import type { DecisionStep } from "../../domain/history/moments.ts"
-import { isDecidable, reconstructCommand } from "../../domain/history/reconstruct-command.ts"
 import { makeOtherWorld } from "../../domain/history/what-if.ts"
 import type { Difference, OtherWorld, Supposition } from "../../domain/history/what-if.ts"
 import { clockOf, lastClock } from "../../domain/presentity/clock.ts"
@@ -50,8 +50,8 @@ export type Replayed =
       readonly decided: readonly Event[]
       readonly why: string | null
     }
-  /** Documents on which it was based have been dropped from the log. */
-  | { readonly _tag: "Undecidable"; readonly moment: DecisionStep }
+  /** What it was based on is no longer in the log: documents, or persons that were erased. */
+  | { readonly _tag: "Undecidable"; readonly moment: DecisionStep; readonly what: "dropped" | "erased" }
   | { readonly _tag: "Difference"; readonly stream: Uri; readonly difference: Difference }
   /** @param digest null if the stream was not read to its end */
   | { readonly _tag: "StreamEnd"; readonly state: State; readonly digest: string | null }
@@ -85,24 +85,7 @@ export function* replay(items: Iterable<CaseItem>, options: ReplayOptions): Gene
         isUnequal = true
         yield { _tag: "Unequal", stream: decision.stream, moment, what: "what left or changed with it" }
       }
-      if (drift && !isDecidable(moment.before, decision)) yield { _tag: "Undecidable", moment }
-      else if (drift) {
-        const reconstructed = reconstructCommand(moment.before, decision, world)
-        if (reconstructed === null)
-          yield {
-            _tag: "Drift",
-            moment,
-            decided: [],
-            why: `${decision.cause} is no command, or its events are not one's`,
-          }
-        else if (!reconstructed.isExact)
-          yield {
-            _tag: "Drift",
-            moment,
-            decided: reconstructed.outcome.events,
-            why: refusalIn(reconstructed.outcome.answer),
-          }
-      }
+      if (drift) yield* driftIn(moment, world)
       for (const difference of imagined?.step(moment) ?? [])
         yield { _tag: "Difference", stream: decision.stream, difference }
     } else if (item._tag === "end-of-stream" && walk !== null) {
@@ -122,6 +105,29 @@ export function* replay(items: Iterable<CaseItem>, options: ReplayOptions): Gene
       walk = null
     }
   }
+}
+
+/** What today's code would decide differently. */
+function* driftIn(moment: DecisionStep, world: DecisionWorld): Generator<Replayed> {
+  const { before, decision } = moment
+  const again = decideAgain(before, decision, world)
+  if (again._tag === "Dropped") yield { _tag: "Undecidable", moment, what: "dropped" }
+  if (again._tag === "Erased") yield { _tag: "Undecidable", moment, what: "erased" }
+  if (again._tag !== "Other") return
+  const { reconstructed } = again
+  yield reconstructed === null
+    ? {
+        _tag: "Drift",
+        moment,
+        decided: [],
+        why: `${decision.cause} is no command, or its events are not one's`,
+      }
+    : {
+        _tag: "Drift",
+        moment,
+        decided: reconstructed.outcome.events,
+        why: refusalIn(reconstructed.outcome.answer),
+      }
 }
 
 const refusalIn = (answer: Answer): string | null =>

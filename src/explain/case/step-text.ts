@@ -91,6 +91,11 @@ export const differenceText = (difference: Difference, { utc }: StepText): strin
 /** A state in full, as indented JSON. */
 export const stateText = (state: State): string => JSON.stringify(freeze(state), null, 2)
 
+/** Decisions that cannot be decided again, and why, each with the separator before it. */
+export const leftOutText = (separator: string, dropped: number, erased: number): string =>
+  (dropped === 0 ? "" : `${separator}${dropped} left out, whose documents were dropped`) +
+  (erased === 0 ? "" : `${separator}${erased} left out, which depend on somebody who was erased`)
+
 /** A step, and which of its events would be absent (-) or added (+) if it were decided today. */
 export const driftText = (
   moment: DecisionStep,

@@ -17,6 +17,21 @@ import { fileOf, patient, runHere, start } from "./command.ts"
 const cluster = await sharedPostgres()
 afterAll(() => cluster?.remove())
 
+describe("verify without the flags of a store", () => {
+  it(
+    "is refused, as its help says: a server is asked for a repair only",
+    { ...patient, tags: ["CLI"] },
+    async () => {
+      const refused = await verify("--admin", "127.0.0.1:1", "--from-start")
+      assert.match(refused.stderr, /verify needs to know where the log is: --database-url .* or --data DIR/)
+      assert.equal(refused.code, 78)
+      const { stdout } = await runHere(["verify", "--help"])
+      assert.match(stdout, /The flags of its store say where the log is .*only --repair can ask a server/)
+      assert.match(stdout, /--admin HOST:PORT +with --repair, instead of the flags of a store/)
+    },
+  )
+})
+
 const verify = async (...args: readonly string[]) => {
   const ended = await runHere(["verify", ...args])
   return { ...ended, lines: ended.stdout.trimEnd().split("\n") }

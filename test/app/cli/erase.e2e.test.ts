@@ -2,13 +2,14 @@
  * `presently erase` as its users have it: on PostgreSQL and on the embedded database, after a server that was in use.
  */
 import assert from "node:assert/strict"
-import { mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, describe, it } from "vitest"
 import { emptyEmbedded } from "../../support/embedded.ts"
 import { filesWith } from "../../support/files.ts"
 import { startPostgres } from "../../support/postgres.ts"
+import { ruleFor, ruleset } from "../../support/rules-builders.ts"
 import { startPresence } from "../../support/server.ts"
 import { answer, openPhone, pidf, script, tuple } from "../../support/sip-client.ts"
 import type { Phone } from "../../support/sip-client.ts"
@@ -154,6 +155,50 @@ describe.skipIf(cluster === null)("erase", () => {
       },
     )
   }
+
+  it(
+    "decisions by rules that named the person are left out when the log is decided again",
+    { ...patient, tags: ["T38", "CLI"] },
+    async () => {
+      const place = ["--database-url", cluster!.database()]
+      const settings = { policy: "rules", no_rules: "block" } as const
+      const server = await startPresence({
+        memory: false,
+        database_url: place[1]!,
+        admin: "127.0.0.1:0",
+        ...settings,
+      })
+      const phone = await openPhone(server, "udp")
+      try {
+        const rules = join(folder, "rules.xml")
+        writeFileSync(rules, ruleset(ruleFor(zerlinde, "allow")))
+        const admin = ["--admin", new URL(server.admin!).host]
+        const put = await runHere(["rules", "put", "sip:bob@example.com", rules, ...admin])
+        assert.equal(put.code, 0, put.stderr)
+        const hers = script(phone, { user: "zerlinde", presentity: "sip:bob@example.com" })
+        assert.equal((await hers.subscribe({ Expires: "600" })).raw.status, 200)
+        answer(phone, await hers.notify())
+      } finally {
+        phone.close()
+        await server.stop()
+      }
+      const asked = [
+        ...place,
+        ...Object.entries(settings).flatMap(([key, value]) => ["--set", `${key}=${value}`]),
+      ]
+      assert.match((await runHere(["verify", "--drift", ...asked])).stdout, /, 0 would be another today$/m)
+      assert.equal((await runHere(["erase", zerlinde, ...place])).code, 0)
+      const drift = await runHere(["verify", "--drift", ...asked])
+      assert.equal(drift.code, 0, drift.stdout + drift.stderr)
+      const told = /, 0 would be another today; .*1 left out, which depend on somebody who was erased$/m
+      assert.match(drift.stdout, told)
+      const file = join(folder, "rules.case")
+      assert.equal((await runHere(["export", "--case", file, ...asked, "sip:bob@example.com"])).code, 0)
+      const replayed = await runHere(["replay", file, "--drift"])
+      assert.equal(replayed.code, 0, replayed.stdout + replayed.stderr)
+      assert.match(replayed.stdout, /decides the same, 1 left out, which depend on somebody who was erased$/m)
+    },
+  )
 
   it(
     "whoever comes back after being erased is somebody new, and requests of others are answered all the while",

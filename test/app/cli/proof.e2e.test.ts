@@ -44,6 +44,12 @@ describe.skipIf(cluster === null)("a log that is proved, and one that forgets", 
         good.stdout,
         /\nchain of \d+ decisions checked\n1 seals, the newest at position \d+ of .*Z; 0 newer/,
       )
+      const other = `${key}.other`
+      assert.equal((await runHere(["seal-key", other])).code, 0)
+      const foreign = await verify("--database-url", url, "--public-key", `${other}.pub`)
+      assert.match(foreign.stdout, /^seals position \d+: its signature is not that of this key\n/)
+      assert.match(foreign.stderr, /^presently: 1 difference: this key does not prove it; check with the key/)
+      assert.equal(foreign.code, 1)
       const sealsCheck = async (isRunning: boolean) => {
         const defaults = { database_url: url, seal_key: key }
         const config = readConfig({ flags: {}, set: [], env: {}, file: null, defaults })

@@ -54,8 +54,8 @@ export const openedAbout = (about: StoredAbout, opening: Opening): object => {
   const result: Record<string, unknown> = { ...about }
   for (const field of fields) {
     const part = about[field]
-    if (typeof part !== "string") continue
-    if (!isTogether(part))
+    if (part === undefined || typeof part === "number") continue
+    if (typeof part !== "string" || !isTogether(part))
       throw new Error(`what is known of the request (${field}) is not what was written there`)
     const { text } = opening.next(part)
     if (text === null) delete result[field]

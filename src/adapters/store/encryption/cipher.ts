@@ -30,11 +30,7 @@ export const encryptText = (key: Uint8Array, associated: string, text: string): 
   const work = room(macRoom, block + 3 * (associated.length + text.length) + lengthOctets)
   const from = block + work.write(associated, block, "utf8")
   const length = work.write(text, from, "utf8")
-  const sealed = room(sealedRoom, tagOctets + length)
-  sealed.write(tagOf(both, work, from, length), 0, "binary")
-  const stream = streamOf(both, sealed, length)
-  for (let index = 0; index < length; index++)
-    sealed[tagOctets + index] = work[from + index]! ^ stream.charCodeAt(index)
+  const sealed = sealedOf(both, work, from, length)
   return sealed.toString("base64url", 0, tagOctets + length)
 }
 
@@ -47,10 +43,7 @@ export const decryptText = (key: Uint8Array, associated: string, text: string): 
   const both = keyPair(key)
   const work = room(macRoom, block + 3 * associated.length + length + lengthOctets)
   const from = block + work.write(associated, block, "utf8")
-  const stream = streamOf(both, sealed, length)
-  for (let index = 0; index < length; index++)
-    work[from + index] = sealed[tagOctets + index]! ^ stream.charCodeAt(index)
-  if (tagOf(both, work, from, length) !== sealed.toString("binary", 0, tagOctets)) return null
+  if (!isOpened(both, sealed, work, from, length)) return null
   return work.toString("utf8", from, from + length)
 }
 
@@ -81,11 +74,7 @@ export const encryptTexts = (
   const from = block + work.write(listed, block, "utf8")
   let at = from
   for (const text of texts) at += work.write(text, at, "utf8")
-  const sealed = room(sealedRoom, tagOctets + length)
-  sealed.write(tagOf(both, work, from, length), 0, "binary")
-  const stream = streamOf(both, sealed, length)
-  for (let index = 0; index < length; index++)
-    sealed[tagOctets + index] = work[from + index]! ^ stream.charCodeAt(index)
+  const sealed = sealedOf(both, work, from, length)
   const results: string[] = []
   let begin = 0
   let end = tagOctets
@@ -129,14 +118,29 @@ export const decryptTexts = (
   if (length < 0 || lengths[0]! < 0) return null
   const work = room(macRoom, block + 3 * listed.length + length + lengthOctets)
   const from = block + work.write(listed, block, "utf8")
-  const stream = streamOf(both, sealed, length)
-  for (let index = 0; index < length; index++)
-    work[from + index] = sealed[tagOctets + index]! ^ stream.charCodeAt(index)
-  if (tagOf(both, work, from, length) !== sealed.toString("binary", 0, tagOctets)) return null
+  if (!isOpened(both, sealed, work, from, length)) return null
   const texts: string[] = []
   let begin = from
   for (const octets of lengths) texts.push(work.toString("utf8", begin, (begin += octets)))
   return texts
+}
+
+/** @param work associated data from octet 64 up to `from`, then the text. @returns the tag, and the text encrypted */
+const sealedOf = (both: Uint8Array, work: Buffer, from: number, length: number): Buffer => {
+  const sealed = room(sealedRoom, tagOctets + length)
+  sealed.write(tagOf(both, work, from, length), 0, "binary")
+  const stream = streamOf(both, sealed, length)
+  for (let index = 0; index < length; index++)
+    sealed[tagOctets + index] = work[from + index]! ^ stream.charCodeAt(index)
+  return sealed
+}
+
+/** Writes the text to `work`, after the associated data that ends at `from`. @returns whether the tag is theirs */
+const isOpened = (both: Uint8Array, sealed: Buffer, work: Buffer, from: number, length: number): boolean => {
+  const stream = streamOf(both, sealed, length)
+  for (let index = 0; index < length; index++)
+    work[from + index] = sealed[tagOctets + index]! ^ stream.charCodeAt(index)
+  return tagOf(both, work, from, length) === sealed.toString("binary", 0, tagOctets)
 }
 
 /** What a text is and how long it is, in associated data. Kinds have no octet 00 in them. */

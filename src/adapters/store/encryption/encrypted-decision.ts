@@ -11,6 +11,7 @@
  * forms are in `siv.ts`.
  */
 import { randomBytes } from "node:crypto"
+import { erasedHost } from "../../../domain/presentity/erase.ts"
 import type { Decision, Event } from "../../../domain/presentity/events.ts"
 import type { Body, Header, Uri } from "../../../domain/vocabulary.ts"
 import type { Envelope, PersonKey, StoredEvents } from "../../../ports/stored-events.ts"
@@ -208,7 +209,7 @@ export const encryptDecision = (
 }
 
 /** Who somebody is called that was erased. */
-export const pseudonym = (id: string): Uri => `sip:erased-${id}@erased.invalid` as Uri
+export const pseudonym = (id: string): Uri => `sip:erased-${id}@${erasedHost}` as Uri
 
 /**
  * Opens a stored row.
@@ -268,7 +269,7 @@ export const decryptDecision = (
       if (body.dropped === undefined) owner()
       return openBody(body, field, own, owners)
     },
-    header: ([name, value]): Header => [name, namedIn(owners(value, `header ${name}`))],
+    header: ([name, value]): Header => [name, namedIn(alone("", value, `header ${name}`))],
     // before, it was stored in clear
     shown: (digest) => (isSealed(digest) ? namedIn(owners(digest, "shown")) : digest),
     own: (sealed, field) => addressIn(owners(sealed, field)),
@@ -369,4 +370,4 @@ export const pseudonymizerFor = (key: PersonKey): PersonalFieldMapper => ({
 })
 
 const namedFor = (id: string, text: string): string => `erased-${id}-${sha256Hex(text).slice(0, 12)}`
-const addressFor = (id: string, text: string): string => `sip:${namedFor(id, text)}@erased.invalid`
+const addressFor = (id: string, text: string): string => `sip:${namedFor(id, text)}@${erasedHost}`

@@ -8,7 +8,7 @@
  */
 import type { PgClient } from "@effect/sql-pg"
 import * as PgConnection from "@effect/sql-pg/PgConnection"
-import { Effect, Exit, Scope, Semaphore } from "effect"
+import { Cause, Effect, Exit, Scope } from "effect"
 import type { SqlError } from "effect/sql"
 import { messageOf } from "../writer/fitness.ts"
 import { appendCall, outcomeIn } from "./append.sql.ts"
@@ -28,88 +28,121 @@ export const sharedConnection = (sql: PgClient.PgClient): AppendConnection => ({
 /** How long appends go over the client's connections before one of their own is asked for again. */
 const tryAgainMillis = 10_000
 
+/** How long a new connection may take to answer: a pooler may accept one and have no session for it. */
+const answersWithin = "5 seconds"
+
 interface Opened {
   readonly connection: PgConnection.PgConnection
   readonly scope: Scope.Closeable
+  /** Appends without an answer. */
+  underWay: number
 }
 
+/** @param ended is called when the database or the network ends it */
+const openConnection = Effect.fnUntraced(function* (
+  { config }: PgClient.PgClient,
+  within: Scope.Scope,
+  ended: (opened: Opened | null) => void,
+) {
+  const scope = yield* Scope.fork(within)
+  let opened: Opened | null = null
+  const { stream } = config
+  const connection = yield* PgConnection.make({
+    ...config,
+    multiplex: true,
+    ...(stream === undefined ? {} : { stream: () => stream().once("close", () => ended(opened)) }),
+  }).pipe(
+    Effect.tap((made) =>
+      Effect.timeoutOrElse(made.queryValues("SELECT 1"), {
+        duration: answersWithin,
+        orElse: () => Effect.fail(new Error(`a new one did not answer within ${answersWithin}`)),
+      }),
+    ),
+    Scope.provide(scope),
+    Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause))),
+  )
+  return (opened = { connection, scope, underWay: 0 })
+})
+
 /**
- * Over a connection of its own, which is opened by the first append and again when it has ended. Where the database gives none,
- * because the role or a pooler has no more, appends go over the client's connections, and another is asked for from time to time.
+ * Over a connection of its own. It is opened while the first appends go over the client's connections, and again when it has ended.
+ * Where the database gives none, because the role or a pooler has no more, appends go on over those of the client, and another is
+ * asked for from time to time; no append waits for that.
  *
  * A connection on which an append failed or was given up is not used again: whether that append is stored is not known either way,
- * and the next one does not wait behind it. Several appends at a time are sent one after the other without waiting.
+ * and the next one does not wait behind it. Several appends at a time are sent one after the other without waiting; those that are
+ * still under way keep the connection open until they are answered.
  *
  * @param within the connection is closed with it
  */
 export const ownConnection = (sql: PgClient.PgClient, within: Scope.Scope): AppendConnection => {
-  const turns = Semaphore.makeUnsafe(1)
   const shared = sharedConnection(sql)
   let opened: Opened | null = null
+  let isOpening = false
   let nextTryAt = -Infinity
-  let isRefusalKnown = false
+  /** Why there is none, until somebody was told. */
+  let refusal: string | null = null
+  let isRefused = false
 
-  const leave = (left: Opened | null): void => {
-    if (left === null || opened !== left) return
-    opened = null
-    Effect.runFork(Scope.close(left.scope, Exit.void))
+  const closeUnused = (own: Opened): void => {
+    if (opened !== own && own.underWay === 0) Effect.runFork(Scope.close(own.scope, Exit.void))
+  }
+  const leave = (own: Opened | null): void => {
+    if (own === null) return
+    if (opened === own) opened = null
+    closeUnused(own)
   }
 
-  const open = Effect.suspend(() => {
-    if (opened !== null) return Effect.succeed(opened)
-    return Effect.gen(function* () {
-      const scope = yield* Scope.fork(within)
-      let hasEnded = false
-      const ended = (): void => {
-        hasEnded = true
-        if (opened?.scope === scope) leave(opened)
-      }
-      const { stream } = sql.config
-      const connection = yield* PgConnection.make({
-        ...sql.config,
-        multiplex: true,
-        ...(stream === undefined ? {} : { stream: () => stream().once("close", ended) }),
-      }).pipe(
-        Scope.provide(scope),
-        Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause))),
-      )
-      const made: Opened = { connection, scope }
-      if (!hasEnded) opened = made
-      return made
-    })
+  /** Asks for one, once at a time, and does not wait for it. */
+  const ask = Effect.suspend(() => {
+    if (isOpening || performance.now() < nextTryAt) return Effect.void
+    isOpening = true
+    const asked = Effect.onExit(openConnection(sql, within, leave), (exit) =>
+      Effect.sync(() => {
+        isOpening = false
+        if (Exit.isSuccess(exit)) {
+          opened = exit.value
+          isRefused = false
+          return
+        }
+        nextTryAt = performance.now() + tryAgainMillis
+        if (!isRefused) refusal = messageOf(Cause.squash(exit.cause))
+        isRefused = true
+      }),
+    )
+    return Effect.forkIn(Effect.ignore(asked), within)
   })
 
-  const openedOrNull: Effect.Effect<Opened | null> = turns.withPermit(open).pipe(
-    Effect.tap(() =>
-      Effect.sync(() => {
-        isRefusalKnown = false
-      }),
-    ),
-    Effect.catch((cause) => {
-      nextTryAt = performance.now() + tryAgainMillis
-      if (isRefusalKnown) return Effect.succeed(null)
-      isRefusalKnown = true
-      const why = `no connection of their own for appends (${messageOf(cause)}): they go over those of the client`
-      return Effect.as(Effect.logWarning(why), null)
-    }),
-  )
-
-  const sendOn = (on: Opened, parameters: readonly unknown[]) =>
-    on.connection.queryValues(appendCall, parameters).pipe(
-      Effect.map(([row]) => outcomeIn(row)),
-      Effect.onError(() => Effect.sync(() => leave(on))),
+  // a database that is away gives no connection either: an append that was stored shows that it is not
+  const tellRefusal = Effect.suspend(() => {
+    if (refusal === null) return Effect.void
+    const why = refusal
+    refusal = null
+    return Effect.logWarning(
+      `no connection of their own for appends (${why}): they go over those of the client`,
     )
+  })
+
+  const sendOn = (own: Opened, parameters: readonly unknown[]) => {
+    own.underWay++
+    return Effect.onExit(own.connection.queryValues(appendCall, parameters), (exit) =>
+      Effect.sync(() => {
+        own.underWay--
+        if (Exit.isSuccess(exit)) closeUnused(own)
+        else leave(own)
+      }),
+    )
+  }
 
   return {
     send: (parameters) =>
       Effect.suspend(() =>
-        opened !== null
-          ? sendOn(opened, parameters)
-          : performance.now() < nextTryAt
-            ? shared.send(parameters)
-            : Effect.flatMap(openedOrNull, (on) =>
-                on === null ? shared.send(parameters) : sendOn(on, parameters),
-              ),
+        opened === null
+          ? Effect.andThen(
+              ask,
+              Effect.tap(shared.send(parameters), () => tellRefusal),
+            )
+          : Effect.map(sendOn(opened, parameters), ([row]) => outcomeIn(row)),
       ),
   }
 }

@@ -12,7 +12,13 @@ import type { CaseHeader } from "../../../explain/case/format.ts"
 import { CaseBroken } from "../../../explain/case/read.ts"
 import { replay } from "../../../explain/case/replay.ts"
 import type { Replayed, ReplayOptions } from "../../../explain/case/replay.ts"
-import { differenceText, driftText, stateText, stepText } from "../../../explain/case/step-text.ts"
+import {
+  differenceText,
+  driftText,
+  leftOutText,
+  stateText,
+  stepText,
+} from "../../../explain/case/step-text.ts"
 import { worldOf } from "../../../explain/case/world.ts"
 import { checkCase, itemsOf } from "../../case/case-file.ts"
 import { nodeSha256 } from "../../case/node-sha256.ts"
@@ -65,7 +71,7 @@ export const replayCase = Effect.fn(function* (input: ReplayInput) {
   const isQuiet = verify || drift || supposition !== null
   const say = (json ? sayJson : sayText)({ utc, isQuiet })
   const began = performance.now()
-  const seen: Seen = { steps: 0, events: 0, streams: 0, differences: 0, drift: 0, undecidable: 0 }
+  const seen: Seen = { steps: 0, events: 0, streams: 0, differences: 0, drift: 0, undecidable: 0, erased: 0 }
   let unequal: (Replayed & { readonly _tag: "Unequal" }) | null = null
   const digests: string[] = []
   const missing = new Set(supposition?.without)
@@ -105,7 +111,7 @@ export const replayCase = Effect.fn(function* (input: ReplayInput) {
   else {
     if (supposition !== null && seen.differences === 0)
       yield* Console.log("nobody would have been told anything else")
-    const left = seen.undecidable === 0 ? "" : `, ${seen.undecidable} left out, whose documents were dropped`
+    const left = leftOutText(", ", seen.undecidable, seen.erased)
     const equal = verify && unequal === null ? `${digest}: equal to what was recorded` : ""
     yield* Console.log(
       drift && seen.drift === 0 ? `${done}: today's code decides the same${left}` : done + equal + left,
@@ -116,7 +122,10 @@ export const replayCase = Effect.fn(function* (input: ReplayInput) {
     return yield* new Unequal({ what: `${plural(seen.drift, "decision")} would be another today` })
 })
 
-type Seen = Record<"steps" | "events" | "streams" | "differences" | "drift" | "undecidable", number>
+type Seen = Record<
+  "steps" | "events" | "streams" | "differences" | "drift" | "undecidable" | "erased",
+  number
+>
 
 const countIn = (seen: Seen, replayed: Replayed): void => {
   switch (replayed._tag) {
@@ -131,7 +140,8 @@ const countIn = (seen: Seen, replayed: Replayed): void => {
       seen.drift++
       break
     case "Undecidable":
-      seen.undecidable++
+      if (replayed.what === "dropped") seen.undecidable++
+      else seen.erased++
       break
     case "Difference":
       seen.differences++

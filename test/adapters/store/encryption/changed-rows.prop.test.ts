@@ -1,0 +1,84 @@
+/**
+ * Rows in which an encrypted text was changed by somebody who has no key: they are not read, and no text takes the place of another.
+ */
+import assert from "node:assert/strict"
+import fc from "fast-check"
+import { describe, it } from "vitest"
+import { isSealed } from "../../../../src/adapters/store/encryption/encrypted-decision.ts"
+import { decodeRow } from "../../../../src/adapters/store/encryption/stored-row.ts"
+import { goldenLogs, keysFor, storedRows } from "../../../golden/golden.ts"
+import type { EventRow } from "../../../golden/golden.ts"
+
+const newest = goldenLogs().at(-1)!
+const keyOf = keysFor(newest)!
+
+type Path = readonly (string | number)[]
+type Json = Readonly<Record<string | number, unknown>>
+
+/** Where encrypted texts stand. */
+const sealedIn = (value: unknown, path: Path = []): readonly Path[] => {
+  if (typeof value === "string") return isSealed(value) ? [path] : []
+  if (typeof value !== "object" || value === null) return []
+  return Object.entries(value).flatMap(([name, inner]) =>
+    sealedIn(inner, [...path, Array.isArray(value) ? Number(name) : name]),
+  )
+}
+
+const textAt = (row: EventRow, path: Path): string =>
+  path.reduce<unknown>((value, name) => (value as Json)[name], row) as string
+
+const withAt = <A>(value: A, [name, ...rest]: Path, put: unknown): A => {
+  if (name === undefined) return put as A
+  const changed = withAt((value as Json)[name], rest, put)
+  return (Array.isArray(value) ? value.with(name as number, changed) : { ...value, [name]: changed }) as A
+}
+
+const rows = storedRows(newest).flatMap((row) => {
+  const places = sealedIn(row).filter(([column]) => column === "origin" || column === "events")
+  return places.length === 0 ? [] : [{ row, places }]
+})
+
+describe("a row in which an encrypted text was changed", () => {
+  it("is not read, whatever of the same looks stands there", { tags: ["T38"] }, () => {
+    const tried: Record<string, number> = {}
+    fc.assert(
+      fc.property(
+        fc.constantFrom(...rows),
+        fc.nat(),
+        fc.nat(),
+        fc.nat(4),
+        ({ row, places }, from, to, how) => {
+          const place = places[from % places.length]!
+          const other = places[to % places.length]!
+          const [text, otherText] = [textAt(row, place), textAt(row, other)]
+          const changed =
+            how === 0
+              ? withAt(withAt(row, place, otherText), other, text)
+              : withAt(row, place, [otherText, "@", "0@", "@AAAA"][how - 1])
+          if (JSON.stringify(changed) === JSON.stringify(row)) return
+          const kind = `${String(place.findLast((name) => typeof name === "string"))} ${how}`
+          tried[kind] = (tried[kind] ?? 0) + 1
+          assert.throws(
+            () => decodeRow(changed, keyOf),
+            Error,
+            JSON.stringify({ place, other, how, changed }),
+          )
+        },
+      ),
+      { numRuns: 3000 },
+    )
+    for (const field of ["headers", "text", "watcher", "sender", "origin", "command"])
+      assert.ok((tried[`${field} 2`] ?? 0) > 0, JSON.stringify(tried))
+  })
+
+  it("and neither is one in which something about the request stands in clear", { tags: ["T38"] }, () => {
+    let tried = 0
+    for (const { row } of rows) {
+      const { about } = row.events as { readonly about?: object }
+      const changed = withAt(row, ["events", "about"], { ...about, by: { account: "somebody" } })
+      assert.throws(() => decodeRow(changed, keyOf), /is not what was written there/)
+      tried++
+    }
+    assert.ok(tried > 100)
+  })
+})
