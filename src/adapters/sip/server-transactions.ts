@@ -131,13 +131,13 @@ export const transactionKey = (message: RawMessage, via: Via, method = message.m
 }
 
 /**
- * What copies of a request that come by several paths have in common.
+ * What copies of a request that come by several paths have in common. CSeq is compared as a number and a method, however written.
  *
  * @param tag of its From; null: it has none
  * @source RFC 3261 §8.2.2.2: From tag, Call-ID and CSeq
  */
 export const mergeKeyOf = (message: RawMessage, tag: string | null): string =>
-  flattened(`${message.cseqText}\n${message.callId}\n${tag ?? ""}`)
+  flattened(`${message.cseq} ${message.method}\n${message.callId}\n${tag ?? ""}`)
 
 /** What an entry costs besides its strings and its response. */
 const entryBytes = 400

@@ -17,11 +17,13 @@ export interface Via {
   /** Null without `rport`; 0 for one that asks. */
   readonly rport: number | null
   readonly maddr: string | null
-  /** Where `received` and `rport` stand in the text, with their semicolons; they are ours to fill in. -1: nowhere. */
+  /** Where the first `received` and `rport` stand in the text, with their semicolons; they are ours to fill in. -1: nowhere. */
   readonly receivedStart: number
   readonly receivedEnd: number
   readonly rportStart: number
   readonly rportEnd: number
+  /** Start and end in turn of any further `received` and `rport`, which no Via may have (RFC 3261 §7.3.1). */
+  readonly repeated: readonly number[]
   /** Where the first value ends; a comma and more may follow. */
   readonly end: number
 }
@@ -97,6 +99,8 @@ const isWordAt = (text: string, start: number, end: number, word: string): boole
   return true
 }
 
+const noneRepeated: readonly number[] = []
+
 const readViaParameters = (
   text: string,
   { host, port, end: from }: SentBy,
@@ -106,6 +110,7 @@ const readViaParameters = (
   let rport: number | null = null
   let maddr: string | null = null
   let [receivedStart, receivedEnd, rportStart, rportEnd] = [-1, -1, -1, -1]
+  let repeated: number[] | null = null
   let at = from
   for (;;) {
     const start = at
@@ -124,6 +129,7 @@ const readViaParameters = (
         receivedEnd,
         rportStart,
         rportEnd,
+        repeated: repeated ?? noneRepeated,
         end,
       }
     }
@@ -143,12 +149,18 @@ const readViaParameters = (
       if (branch !== null) return null
       branch = valueStart < 0 ? "" : text.slice(valueStart, at)
     } else if (isWordAt(text, nameStart, nameEnd, "rport")) {
-      rport = 0
-      rportStart = start
-      rportEnd = at
+      if (rport !== null) (repeated ??= []).push(start, at)
+      else {
+        rport = 0
+        rportStart = start
+        rportEnd = at
+      }
     } else if (isWordAt(text, nameStart, nameEnd, "received")) {
-      receivedStart = start
-      receivedEnd = at
+      if (receivedStart >= 0) (repeated ??= []).push(start, at)
+      else {
+        receivedStart = start
+        receivedEnd = at
+      }
     } else if (isWordAt(text, nameStart, nameEnd, "maddr"))
       maddr = valueStart < 0 ? null : text.slice(valueStart, at)
   }
@@ -180,7 +192,11 @@ const valueEnd = (text: string, start: number): number => {
  * @source RFC 3261 §18.2.1: `received` when sent-by is not the source; RFC 3581 §4: both when `rport` asks
  */
 export const stampVia = (line: string, via: Via, address: string, port: number): string => {
-  const { host, rport, receivedStart, receivedEnd, rportStart, rportEnd, end } = via
+  const { host, rport, receivedStart, receivedEnd, rportStart, rportEnd, repeated, end } = via
+  if (repeated.length > 0) {
+    const plain = withoutRanges(line, repeated)
+    return stampVia(plain, parseVia(plain)!, address, port)
+  }
   const isSame = rport === null && (host === address || (numericHost(host) ?? host) === address)
   if (isSame && receivedStart < 0) return line
   let text = ""
@@ -200,6 +216,17 @@ export const stampVia = (line: string, via: Via, address: string, port: number):
   text += line.slice(at, end)
   if (!isSame) text += `;received=${address}`
   return end === line.length ? text : text + line.slice(end)
+}
+
+/** @param ranges start and end of each in turn, in order */
+const withoutRanges = (text: string, ranges: readonly number[]): string => {
+  let kept = ""
+  let at = 0
+  for (let index = 0; index < ranges.length; index += 2) {
+    kept += text.slice(at, ranges[index])
+    at = ranges[index + 1]!
+  }
+  return kept + text.slice(at)
 }
 
 export interface Target {

@@ -5,8 +5,7 @@
  * begin: positions grow by one for each decision, or by more where an append failed or retention has dropped something. What two pages
  * share is left out. A log with many holes would be read several times over in this way, so that it is read one page after the other.
  */
-import { Effect, Fiber } from "effect"
-import type { Exit } from "effect"
+import { Effect, Exit, Fiber } from "effect"
 import type { EventStore, Position, RecordedDecision, StoreUnavailable } from "../../ports/event-store.ts"
 
 /** Rows per page: the embedded database blocks the event loop while it reads. */
@@ -16,7 +15,7 @@ const pageRows = 500
 const pagesAhead = 3
 
 export interface LogPages {
-  /** The decisions after those that were given so far, in order; null: that was the end. */
+  /** The decisions after those that were given so far, in order; null: that was the end. After a failure they are asked for again. */
   readonly next: Effect.Effect<readonly RecordedDecision[] | null, StoreUnavailable>
 }
 
@@ -44,6 +43,8 @@ export const makeLogPages = (
       (page) => void asked.push({ after, page }),
     )
 
+  const forgetAsked = Effect.suspend(() => Fiber.interruptAll(asked.splice(0).map(({ page }) => page)))
+
   const next: LogPages["next"] = Effect.gen(function* () {
     if (isOver) return null
     while (asked.length < ahead) {
@@ -51,13 +52,15 @@ export const makeLogPages = (
       yield* ask(previous === undefined ? given : Math.max(given, previous.after + rowsMax))
     }
     const { after, page } = asked.shift()!
-    const rows = yield* yield* Fiber.join(page)
+    const exit = yield* Fiber.join(page)
+    if (Exit.isFailure(exit)) yield* forgetAsked
+    const rows = yield* exit
     const last = rows.at(-1)?.position ?? given
     const fresh = rows.filter(({ position }) => position > given)
     given = Math.max(given, last)
     isOver = rows.length < rowsMax
     ahead = isDense(last - after, rowsMax) ? pagesAhead : 1
-    if (isOver) yield* Fiber.interruptAll(asked.map((other) => other.page))
+    if (isOver) yield* forgetAsked
     return fresh
   })
   return { next }

@@ -5,8 +5,8 @@
  * It happens in a node of its own, with a store in memory and a transport without a network. Of the server's database only the
  * statement of an append is run, for a decision that no log can take: one that does not follow its predecessor.
  *
- * It takes only time in which the event loop has nothing else to do, while the database reads or nobody asks for anything, one message
- * at a time. So neither a start nor a request waits for it for longer than one message takes.
+ * After a short advance it takes only time in which the event loop has nothing else to do, while the database reads or nobody asks for
+ * anything, one message at a time: no request waits for it for longer than one message takes.
  */
 import { Context, Effect } from "effect"
 import { make as makeSip } from "../../adapters/sip/stack.ts"
@@ -23,6 +23,7 @@ import { makeProjector } from "./projector.ts"
 import { makePump, pumpDefaults } from "./pump.ts"
 import { makeLoopback, peerAddress } from "./warm-up/loopback.ts"
 import { makePeer } from "./warm-up/peer.ts"
+import { answerMillis, within } from "./within.ts"
 
 export interface WarmUpOptions {
   readonly packages: Packages
@@ -52,15 +53,17 @@ export const warmUp = ({ packages, millisMax, isOver, database }: WarmUpOptions)
     ? Effect.void
     : Effect.gen(function* () {
         const node = yield* makeNode(packages)
-        const untilIdle = makeUntilIdle()
+        const untilIdle = makeUntilIdle(isOver)
         let spent = 0
-        for (let requests = 1; spent < millisMax && !isOver(); requests++) {
+        for (let requests = 1; spent < millisMax; requests++) {
           yield* untilIdle(spent)
+          if (isOver()) return
           const began = processorMillis()
           yield* node.request
           spent += Math.min(processorMillis() - began, requestMillisMax)
           const store = requests % appendEvery === 0 ? database() : null
-          if (store !== null) yield* Effect.ignore(store.append([outOfOrder]))
+          // the answer can be lost with the connection, and a stop must not wait for it
+          if (store !== null) yield* Effect.ignore(within(answerMillis, store.append([outOfOrder])))
           if (requests % writeEvery === 0) yield* node.write
         }
       }).pipe(Effect.scoped)
@@ -71,12 +74,12 @@ const processorMillis = (): Millis => {
   return (user + system) / 1000
 }
 
-/** Waits until the event loop has been idle for about as long as was spent. */
-const makeUntilIdle = (): ((spent: Millis) => Effect.Effect<void>) => {
+/** Waits until the event loop has been idle for about as long as was spent, or until it is over: a busy one may never be idle. */
+const makeUntilIdle = (isOver: () => boolean): ((spent: Millis) => Effect.Effect<void>) => {
   const from = performance.eventLoopUtilization()
   const wait = (spent: Millis): Effect.Effect<void> =>
     Effect.suspend(() =>
-      performance.eventLoopUtilization(from).idle + advanceMillis > spent
+      isOver() || performance.eventLoopUtilization(from).idle + advanceMillis > spent
         ? Effect.void
         : Effect.flatMap(pause, () => wait(spent)),
     )

@@ -6,6 +6,7 @@ import { trapText } from "../../support/sip-messages.ts"
 
 const stamp = (line: string, address = "192.0.2.7", port = 4711): string =>
   stampVia(line, parseVia(line)!, address, port)
+const ownParameters = fc.constantFrom(";rport", ";rport=5", ";received=1.2.3.4", " ; Received", ";maddr=h")
 const target = (line: string) => responseTarget(parseVia(line)!, "192.0.2.7", 4711, udp)
 
 describe("via", () => {
@@ -50,6 +51,22 @@ describe("via", () => {
       "SIP/2.0/UDP h:5060;branch=z9hG4bK1;received=192.0.2.7, SIP/2.0/UDP x;received=5.6.7.8",
     )
   })
+
+  it.each([
+    [";rport;branch=z9hG4bK1;rport", ";rport=4711;branch=z9hG4bK1;received=192.0.2.7"],
+    [";RPORT=1 ; rport=2;branch=z9hG4bK1", ";rport=4711;branch=z9hG4bK1;received=192.0.2.7"],
+    [";received=1.2.3.4;branch=z9hG4bK1;Received=5.6.7.8", ";branch=z9hG4bK1;received=192.0.2.7"],
+    [
+      ";received=1.2.3.4;rport;received;x;rport=5;branch=z9hG4bK1;received=9.9.9.9, SIP/2.0/UDP y;rport;rport",
+      ";rport=4711;x;branch=z9hG4bK1;received=192.0.2.7, SIP/2.0/UDP y;rport;rport",
+    ],
+  ])(
+    "rport and received that come several times are filled in once, so that none is left as the client wrote it: %j",
+    { tags: ["3261-18.2.1-a", "3581-4-a"] },
+    (written, stamped) => {
+      assert.strictEqual(stamp(`SIP/2.0/UDP h:5060${written}`), `SIP/2.0/UDP h:5060${stamped}`)
+    },
+  )
 
   it(
     "without rport the response goes to the sent-by port of the source, with maddr to a group and to nobody else",
@@ -143,16 +160,17 @@ describe("via", () => {
   })
 
   it(
-    "whatever Via is readable, stamping it gives a readable one with the same branch and sent-by",
+    "whatever Via is readable, stamping it gives a readable one with the same branch and sent-by, and nothing of ours twice",
     { tags: ["3261-8.2.6.2-a"] },
     () => {
       fc.assert(
-        fc.property(trapText(60), (text) => {
-          const line = `SIP/2.0/UDP h.example.com:5066;branch=z9hG4bK1${text}`
+        fc.property(fc.array(fc.oneof(trapText(20), ownParameters), { maxLength: 6 }), (pieces) => {
+          const line = `SIP/2.0/UDP h.example.com:5066;branch=z9hG4bK1${pieces.join("")}`
           const via = parseVia(line)
           if (via === null) return
           const again = parseVia(stampVia(line, via, "192.0.2.7", 4711))
           assert.deepStrictEqual([again?.branch, again?.host, again?.port], [via.branch, via.host, via.port])
+          assert.deepStrictEqual(again?.repeated, [])
         }),
         { numRuns: 1_000 },
       )

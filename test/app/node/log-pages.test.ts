@@ -92,9 +92,39 @@ describe("a log read in pages", () => {
     assert.ok(log.rows() <= 210, `${log.rows()} rows`)
   })
 
-  it("fails with the store, and leaves nothing under way that says so again", { tags: ["L04"] }, async () => {
-    const read = () => Effect.fail(new StoreUnavailable({ cause: "away" }))
-    const failure = await Effect.runPromise(Effect.flip(makeLogPages({ read }, 0).next))
-    assert.equal(failure._tag, "StoreUnavailable")
-  })
+  it(
+    "fails with the store, leaves nothing under way, and misses nothing when it is asked again",
+    { tags: ["L04"] },
+    async () => {
+      const positions = Array.from({ length: 60 }, (_, index) => index + 1)
+      const log = logOf(positions, [2])
+      let underWay = 0
+      let fails = true
+      const read = (after: number, max: number) => {
+        if (after === 20 && fails) return Effect.fail(new StoreUnavailable({ cause: "away" }))
+        underWay++
+        return Effect.ensuring(
+          log.read(after, max),
+          Effect.sync(() => void underWay--),
+        )
+      }
+      await Effect.runPromise(
+        Effect.gen(function* () {
+          const pages = makeLogPages({ read }, 0, 10)
+          const found: number[] = []
+          const takeAll = Effect.gen(function* () {
+            for (let page = yield* pages.next; page !== null; page = yield* pages.next)
+              found.push(...page.map(({ position }) => position))
+          })
+          const failure = yield* Effect.flip(takeAll)
+          assert.equal(failure._tag, "StoreUnavailable")
+          assert.deepEqual(found, positions.slice(0, 20))
+          assert.equal(underWay, 0)
+          fails = false
+          yield* takeAll
+          assert.deepEqual(found, positions)
+        }),
+      )
+    },
+  )
 })

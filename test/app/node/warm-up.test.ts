@@ -2,14 +2,11 @@
  * What a server does before the first request comes.
  */
 import assert from "node:assert/strict"
-import { Effect } from "effect"
+import { Deferred, Effect, Fiber } from "effect"
 import { describe, it } from "vitest"
 import { makeMemoryLog, makeMemoryStore } from "../../../src/adapters/store/memory.ts"
-import { readConfig } from "../../../src/app/config/config.ts"
-import { packagesOf } from "../../../src/app/config/packages.ts"
 import { makeNode, outOfOrder, warmUp } from "../../../src/app/node/warm-up.ts"
-
-const packages = packagesOf(readConfig({ flags: {}, set: [], env: {}, file: null, defaults: {} }))
+import { packages, warmUpBeside } from "../../support/warm-up.ts"
 
 describe("a warm-up", () => {
   it(
@@ -45,25 +42,53 @@ describe("a warm-up", () => {
 
   it("ends when requests come, and appends only what no log takes", { tags: ["L12"] }, async () => {
     const log = makeMemoryLog()
-    const memory = makeMemoryStore(log)
-    const conflicts: string[] = []
-    let looks = 0
+    const conflicts = await Effect.runPromise(warmUpBeside(makeMemoryStore(log), 5))
+    assert.deepEqual(conflicts, Array(5).fill([outOfOrder.stream]))
+    assert.deepEqual(log.read(0, 10), [])
+  })
+
+  it("ends when requests come, also while the event loop is never idle", { tags: ["L12"] }, async () => {
+    let [isOver, isBusy] = [false, true]
+    const from = process.threadCpuUsage()
+    const spin = (): void => {
+      const { user } = process.threadCpuUsage(from)
+      // until then its advance is used up
+      isOver = user > 500_000
+      isBusy = user < 2_000_000
+      if (isBusy && !isDone) setImmediate(spin)
+    }
+    let isDone = false
+    spin()
     await Effect.runPromise(
       warmUp({
         packages,
         millisMax: Number.POSITIVE_INFINITY,
-        isOver: () => ++looks > 40,
-        database: () => ({
-          ...memory,
-          append: (decisions) =>
-            Effect.tap(memory.append(decisions), (appended) =>
-              Effect.sync(() => void conflicts.push(...appended.conflicts)),
-            ),
-        }),
+        isOver: () => isOver,
+        database: () => null,
       }),
     )
-    assert.deepEqual([...new Set(conflicts)], [outOfOrder.stream])
-    assert.deepEqual(log.read(0, 10), [])
+    isDone = true
+    assert.ok(isBusy)
+  })
+
+  it("does not keep a stop waiting for an append that is never answered", { tags: ["L12"] }, async () => {
+    const isAsked = Deferred.makeUnsafe<void>()
+    const append = () =>
+      Effect.uninterruptible(Effect.andThen(Deferred.succeed(isAsked, undefined), Effect.never))
+    await Effect.runPromise(
+      Effect.gen(function* () {
+        const running = yield* Effect.forkChild(
+          warmUp({
+            packages,
+            millisMax: Number.POSITIVE_INFINITY,
+            isOver: () => false,
+            database: () => ({ ...makeMemoryStore(), append }),
+          }),
+        )
+        yield* Deferred.await(isAsked)
+        yield* Fiber.interrupt(running)
+      }),
+    )
   })
 
   it(
