@@ -52,14 +52,19 @@ export const makeSharedQuestions = Effect.fnUntraced(function* <Subject, Given, 
       questions.answered = number
       return settle(subject, given)
     })
-    const ended = (exit: Exit.Exit<Result>): Effect.Effect<unknown> => {
+    const ended = (exit: Exit.Exit<Result>): void => {
       answered()
       if (--questions.open === 0) asking.delete(keyOf(subject))
-      return Exit.hasInterrupts(exit)
-        ? Deferred.fail(result, new NotAnswered({ why: "stopping" }))
-        : Deferred.done(result, exit)
+      Deferred.doneUnsafe(
+        result,
+        Exit.hasInterrupts(exit) ? Effect.fail(new NotAnswered({ why: "stopping" })) : exit,
+      )
     }
-    return Effect.as(Effect.forkIn(Effect.onExit(asked, ended), scope), result)
+    return Effect.map(Effect.forkIn(asked, scope), (fiber) => {
+      // an observer, since a fiber that is interrupted before its first step runs no finalizers
+      fiber.addObserver(ended)
+      return result
+    })
   }
 
   return (subject: Subject, isShared: boolean): Effect.Effect<Result, NotAnswered> =>

@@ -189,6 +189,18 @@ describe("a program's source of rules", () => {
   )
 
   it(
+    "is not waited for after the end: watchers and refreshes of rules are refused with 503",
+    { tags: ["LIB-rules"] },
+    async (context) => {
+      const { presence } = await start(context, { rules: () => allowing })
+      await presence.close()
+      const isRefused = (refusal: PresenceRefused): boolean => refusal.status === 503
+      await assert.rejects(presence.watch({ presentity: alice, watcher: bob }), isRefused)
+      await assert.rejects(presence.refreshRules(alice), isRefused)
+    },
+  )
+
+  it(
     "is asked after a start before anybody is shown anything, and what fell due meanwhile is shown to nobody",
     { tags: ["LIB-rules", "AUT-7"] },
     async (context) => {
