@@ -102,11 +102,13 @@ describe("a log read in pages", () => {
       let fails = true
       const read = (after: number, max: number) => {
         if (after === 20 && fails) return Effect.fail(new StoreUnavailable({ cause: "away" }))
-        underWay++
-        return Effect.ensuring(
-          log.read(after, max),
-          Effect.sync(() => void underWay--),
-        )
+        return Effect.suspend(() => {
+          underWay++
+          return Effect.ensuring(
+            log.read(after, max),
+            Effect.sync(() => void underWay--),
+          )
+        })
       }
       await Effect.runPromise(
         Effect.gen(function* () {
