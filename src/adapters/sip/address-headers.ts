@@ -1,26 +1,29 @@
 /**
- * Address headers: From, To, Contact, Route, Record-Route and their like.
+ * Address headers: From, To, Contact, Route, Record-Route and the like.
  *
- * A line is walked once, forward, and what is found are positions: texts are cut from it when they are asked for, since of most
- * requests little more than the tag is. The npm package `sip` reads the same values where time does not matter
- * (`sip-package.ts`), and is what this reader is compared with in tests.
+ * A line is scanned once, forward, and only positions are recorded; strings are cut out on demand, because
+ * most requests need little more than the tag. Tests compare this reader with the npm package `sip`
+ * (`sip-package.ts`), which reads the same values where speed does not matter.
  */
 import { isToken, tokenEnd } from "./message-reader.ts"
 
-/** Texts are pieces of the line: copy (`copyText`) what is kept for longer than the message. */
+/** One address; its strings are slices of the line, so copy (`copyText`) any that outlive the message. */
 export interface Address {
   /** The URI as written, without brackets. */
   readonly uri: string
   readonly tag: string | null
-  /** The whole value without its tag, blanks collapsed. */
+  /** The whole value without its tag, whitespace collapsed. */
   readonly untagged: string
-  /** Everything after the URI but the tag, blanks left out: `;expires=60;+sip.instance="…"`. */
+  /** All parameters except the tag, without whitespace: `;expires=60;+sip.instance="…"`. */
   readonly parameterText: string
-  /** All but the tag, by lower-case name; quoted values keep their quotes; of a repeated name the last value. */
+  /**
+   * All parameters except the tag, by lower-case name. Quoted values keep their quotes; the last of a
+   * repeated name wins.
+   */
   readonly parameters: ReadonlyMap<string, string | null>
 }
 
-/** All values of one address line in order; null when any of them is malformed. */
+/** All values of one header line, in order; null if any is malformed. */
 export const parseAddresses = (line: string): readonly Address[] | null => {
   const addresses: Address[] = []
   let at = 0
@@ -33,16 +36,16 @@ export const parseAddresses = (line: string): readonly Address[] | null => {
   return addresses
 }
 
-/** The value of a line that holds exactly one; null when malformed. */
+/** The value of a line that must hold exactly one; null if it is malformed or there are more. */
 export const parseAddress = (line: string): Address | null => {
   const address = readAddress(line, 0)
   return address !== null && address.next > line.length ? address : null
 }
 
-/** One value of a line that is well formed; a class, so that its texts are made when they are asked for. */
+/** One well-formed value of a line. A class, so that its strings are created lazily. */
 class AddressInLine implements Address {
   readonly tag: string | null
-  /** Where the next value starts in the line; beyond its end when there is none. */
+  /** Where the next value starts in the line; past the end of the line if there is none. */
   readonly next: number
   readonly #line: string
   readonly #place: Place
@@ -75,7 +78,7 @@ class AddressInLine implements Address {
     return new Map(this.#parameters().map(([name, value]) => [name.toLowerCase(), value]))
   }
 
-  /** In order and as written, but the tag. */
+  /** In order and as written, without the tag. */
   #parameters(): readonly (readonly [name: string, value: string | null])[] {
     const line = this.#line
     const found: [string, string | null][] = []
@@ -94,10 +97,10 @@ class AddressInLine implements Address {
   }
 }
 
-/** Where the parts of a value are in its line. */
+/** Positions of the parts of a value in its line. */
 interface Place {
   readonly start: number
-  /** Where `<` stands; -1: the URI has no brackets. */
+  /** Position of `<`; -1 if the URI has no brackets. */
   readonly bracket: number
   readonly uriStart: number
   readonly uriEnd: number
@@ -123,7 +126,7 @@ const skipBlanks = (text: string, from: number): number => {
   return at
 }
 
-/** A display name as written, with one space for each run of blanks between its words. */
+/** A display name as written, each run of whitespace between tokens reduced to one space. */
 const collapsed = (line: string, start: number, end: number): string => {
   let last = end
   while (last > start && isBlank(line.charCodeAt(last - 1))) last--
@@ -142,7 +145,8 @@ const quotedEnd = (text: string, from: number): number => {
 }
 
 /**
- * @source RFC 3261 §25.1 `name-addr`, `addr-spec`; §20.10: a URI without brackets holds no comma, semicolon or question mark
+ * @source RFC 3261 §25.1 `name-addr`, `addr-spec`; §20.10: a URI with a comma, semicolon or question mark
+ * needs brackets
  */
 const readAddress = (line: string, from: number): AddressInLine | null => {
   const start = skipBlanks(line, from)
@@ -166,7 +170,7 @@ const readAddress = (line: string, from: number): AddressInLine | null => {
 const noBracket = -1
 const malformed = -2
 
-/** Where `<` stands behind a display name, which is a quoted string, tokens or nothing. */
+/** Position of the `<` after a display name, which is a quoted string, tokens or empty. */
 const bracketAfter = (line: string, start: number): number => {
   if (line.charCodeAt(start) === QUOTE) {
     const end = quotedEnd(line, start)
@@ -184,7 +188,7 @@ const bracketAfter = (line: string, start: number): number => {
   return at
 }
 
-/** Where a URI without brackets ends; its start when there is a question mark in it. */
+/** Where a URI without brackets ends; its start if it contains a question mark. */
 const bareEnd = (line: string, start: number): number => {
   let end = start
   for (; end < line.length; end++) {
@@ -204,7 +208,7 @@ const isUriText = (line: string, start: number, end: number): boolean => {
   return true
 }
 
-/** Reads to the end of a value; null when something there is malformed. */
+/** Reads to the end of a value; null if it is malformed. */
 const readParameters = (line: string, place: Place): AddressInLine | null => {
   let tag: string | null = null
   let at = place.parametersAt
@@ -221,7 +225,7 @@ const readParameters = (line: string, place: Place): AddressInLine | null => {
     at = valueStart < 0 ? nameEnd : valueEnd(line, valueStart)
     if (at <= valueStart) return null
     if (!isTagAt(line, start, nameEnd)) continue
-    // RFC 3261 §19.3: a token; and a dialog has one
+    // RFC 3261 §19.3: the tag is a token, and there is only one
     if (tag !== null || valueStart < 0 || !isToken(line, valueStart, at)) return null
     tag = line.slice(valueStart, at)
   }
@@ -233,17 +237,17 @@ const isTagAt = (line: string, start: number, end: number): boolean =>
   (line.charCodeAt(start + 1) | 32) === 97 &&
   (line.charCodeAt(start + 2) | 32) === 103
 
-/** Where the value of a parameter starts whose name ends there; -1: it has none. */
+/** Where the value of the parameter whose name ends at `nameEnd` starts; -1 if it has none. */
 const valueAfter = (line: string, nameEnd: number): number => {
   const equals = skipBlanks(line, nameEnd)
   return line.charCodeAt(equals) === EQUALS ? skipBlanks(line, equals + 1) : -1
 }
 
-/** Not behind the start: there is no value. */
+/** The end of a value that starts at `start`; not greater than `start` if the value is missing. */
 const valueEnd = (line: string, start: number): number =>
   line.charCodeAt(start) === QUOTE ? quotedEnd(line, start) : wordEnd(line, start)
 
-/** The end of a token or a host, which ends at a separator. */
+/** The end of a token or host. */
 const wordEnd = (line: string, from: number): number => {
   let at = from
   for (; at < line.length; at++) {

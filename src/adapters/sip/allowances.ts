@@ -1,88 +1,89 @@
 /**
- * How much may be sent to where nothing is proven: so that nobody can have NOTIFYs sent to a stranger.
+ * Limits on what may be sent to unproven targets, so that nobody can direct NOTIFYs at a third party.
  *
- * Of each dialog: three times the octets of the requests received for it, and three packets. Of each address and port, whatever
- * the dialogs: three packets, and one attempt to connect, until it has answered something; what finds no room waits for that.
- * The time in which nothing is heard ends with Timer F, and with it what has waited for long. Whatever there is no room to
- * remember or to keep waiting is put off, so that nobody can use up what others need. Proven dialogs never come here.
+ * Each dialog may send three times the octets of the requests received for it, and at most three packets.
+ * Each address and port, whatever the dialogs, gets three packets and one connection attempt until it has
+ * answered; what exceeds that waits for an answer. Silence ends with Timer F, which also ends what has been
+ * waiting long enough. When the tables are full the NOTIFY is put off, so that nobody can use up what others
+ * need. Proven dialogs never come here.
  */
 import type { SipCounters } from "../../ports/sip-transport.ts"
 import type { Limits, SipLimit, Timers } from "./options.ts"
 
-/** As in a flow: `udp:192.0.2.20:5060`. */
+/** In the form of a flow: `udp:192.0.2.20:5060`. */
 export type Place = string
 
 export interface Waiting {
-  /** Begins; false: there is still no room. */
+  /** Tries to send; false if there is still no room. */
   readonly tryNow: () => boolean
   /** Timer F has fired. */
   readonly timedOut: () => void
-  /** There is no room to wait; it is worth another try after so many seconds. */
+  /** There is no room to wait; try again in so many seconds. */
   readonly putOff: (seconds: number) => void
 }
 
 export interface Allowances {
-  /** A request for this dialog has come, or a copy of it has. */
+  /** A request for this dialog, or a retransmission of one, has been received. */
   readonly received: (dialog: string, octets: number, isCopy: boolean) => void
   /**
-   * Takes the room for one packet; false: there is none.
+   * Takes the allowance for one packet; false if there is none.
    *
-   * @param isDirect it goes to the remote target itself: where a 2xx has come from takes part, whatever the dialog. Behind a
-   *   proxy it may be somebody else
+   * @param isDirect the packet goes to the remote target itself, so an address that has answered 2xx in any
+   * dialog is accepted. Behind a proxy the remote target may be someone else
    */
   readonly take: (dialog: string, place: Place, octets: number, isDirect: boolean) => boolean
-  /** Whether there would be room for one more packet of a dialog that has sent there. */
+  /** Whether one more packet is allowed in a dialog that has already sent to this place. */
   readonly mayTake: (dialog: string, place: Place, octets: number) => boolean
-  /** Takes the room for one attempt to connect, which is worth three packets; false: there is none. */
+  /** Takes the allowance for one connection attempt; false if there is none. */
   readonly takeAttempt: (place: Place) => boolean
-  /** Whether a NOTIFY to there can leave, or wait for that. */
+  /** Whether a NOTIFY to this place can be sent, or wait. */
   readonly hasRoom: (place: Place) => boolean
-  /** Keeps a NOTIFY until the place answers; it is put off at once when too many wait already. */
+  /** Keeps a NOTIFY until the place answers; puts it off at once if too many are waiting already. */
   readonly wait: (dialog: string, place: Place, waiting: Waiting) => void
   /** The place has answered a NOTIFY; `isProven`: with a 2xx. */
   readonly answered: (dialog: string, place: Place, isProven: boolean) => void
-  /** Moves time on; called a few times per second. */
+  /** Advances time; called several times per second. */
   readonly tick: () => void
 }
 
-/** Names a dialog here. */
+/** The key of a dialog in these tables. */
 export const allowanceKey = (callId: string, localTag: string): string => `${callId}\n${localTag}`
 
-/** At most three times the octets, at most three packets */
+/** At most three times the octets received, and at most three packets. */
 const factor = 3
 const packetsMax = 3
-/** How long an address that has answered once is taken to be there, in units of Timer F. */
+/** How long an address that has answered once counts as reachable, in units of Timer F. */
 const openFor = 20
-/** Seconds until what found no room is worth another try; where nobody has answered for so long, it is not before Timer F. */
+/** Seconds before a NOTIFY that found no room is tried again. */
 const retryAfter = 5
 
 interface Dialog {
-  /** Where its NOTIFYs went last; empty: none has. */
+  /** Where its last NOTIFY was sent; empty if none has been. */
   place: Place
   left: number
-  /** What the newest request alone allows: all that counts for a new target. */
+  /** What the newest request alone allows, which is all that a new target gets. */
   newest: number
   packets: number
   until: number
 }
 
-/** An address that has not answered anything lately. */
+/** An address that has not answered recently. */
 interface Silent extends Holder {
   packets: number
   hasTried: boolean
 }
 
-/** An address that has. */
+/** An address that has answered recently. */
 interface Open extends Holder {
-  /** With a 2xx. */
+  /** Whether it has answered with a 2xx. */
   readonly isProven: boolean
 }
 
 interface Holder {
-  /** Silent: when Timer F of the first packet fires; open: as long as it counts as there. */
+  /** Silent: when Timer F of the first packet fires. Open: until when the address counts as reachable. */
   readonly until: number
   waiting: Item[]
-  /** How many of them wait still. */
+  /** How many of `waiting` are still waiting. */
   count: number
 }
 
@@ -93,7 +94,7 @@ interface Item {
   isOver: boolean
 }
 
-/** What one stack knows of where nothing is proven; in each map the oldest first: whatever is heard of is put at the end. */
+/** The unproven targets of one stack. Each map is in order of last use, oldest first. */
 interface Memory {
   readonly limits: Limits
   readonly timers: Timers
@@ -101,11 +102,11 @@ interface Memory {
   readonly clock: () => number
   readonly onLimit: (limit: SipLimit) => void
   readonly dialogs: Map<string, Dialog>
-  /** Those of which a 2xx has come: nothing is counted, but that it came from there. */
+  /** Dialogs accepted with a 2xx: nothing is counted for them while they send to the same place. */
   readonly accepted: Map<string, Dialog>
   readonly silent: Map<Place, Silent>
   readonly open: Map<Place, Open>
-  /** What waits, from `queueFrom` on. */
+  /** All waiting NOTIFYs, from index `queueFrom` on. */
   queue: Item[]
   queueFrom: number
 }
@@ -142,7 +143,7 @@ export const makeAllowances = (
   }
 }
 
-/** Nothing is lost with what is forgotten: a peer that has answered answers again. */
+/** May evict the oldest entry: nothing is lost, since a peer that has answered once will answer again. */
 const put = <K, V>({ limits }: Memory, map: Map<K, V>, key: K, value: V, gone?: (value: V) => void): V => {
   map.delete(key)
   if (map.size >= limits.unprovenTargetsMax) {
@@ -154,7 +155,7 @@ const put = <K, V>({ limits }: Memory, map: Map<K, V>, key: K, value: V, gone?: 
   return value
 }
 
-/** Of those that have not answered nothing is forgotten, or they could be sent to again and again. */
+/** Never evicts: forgetting an address that has not answered would allow sending to it again and again. */
 const add = <K, V>({ limits, counters, onLimit }: Memory, map: Map<K, V>, key: K, value: V): V | null => {
   if (map.size >= limits.unprovenTargetsMax) {
     counters.unprovenTargetsFull++
@@ -189,7 +190,7 @@ const over = ({ counters }: Memory, item: Item): boolean => {
   return true
 }
 
-/** Nobody has answered there. What has come only lately has not waited for that as long as it would have to. */
+/** The address has stayed silent. A NOTIFY that joined late has not waited its full time, so it is put off. */
 const giveUp = (memory: Memory, { waiting }: Holder): void => {
   const now = memory.clock()
   for (const item of waiting) {
@@ -218,7 +219,7 @@ const isWaitingFull = ({ counters, limits }: Memory, holder: Holder | undefined)
       ? "unproven_waiting_per_target_max"
       : null
 
-/** Seconds after which nothing is expected of a target any more. */
+/** Seconds after which no answer is expected from a target. */
 const silenceSeconds = ({ timers }: Memory): number =>
   Math.max(retryAfter, Math.ceil(timers.transactionMs / 1_000))
 
@@ -242,7 +243,7 @@ const take = (memory: Memory, key: string, place: Place, octets: number, isDirec
   const { dialogs, accepted, open } = memory
   const target = open.get(place)
   if (target?.isProven === true && isDirect) {
-    // what was received for this dialog was received for here, and not for where it may go next
+    // what was received for this dialog counts for this place, not for where the dialog may send next
     const here = dialogs.get(key)
     if (here !== undefined) here.place = place
     return true
@@ -258,7 +259,7 @@ const take = (memory: Memory, key: string, place: Place, octets: number, isDirec
   }
   const quiet = target === undefined ? silentOf(memory, place) : null
   if (target === undefined && (quiet === null || quiet.packets >= packetsMax)) return false
-  // the first NOTIFY always leaves: without it nothing can be proven
+  // the first NOTIFY is always allowed: without it nothing can be proven
   const isWithin = dialog.packets === 0 || (dialog.packets < packetsMax && dialog.left >= octets)
   if (!isWithin) return false
   dialog.left -= octets
@@ -295,7 +296,7 @@ const hasRoom = (memory: Memory, place: Place): boolean => {
 const keepWaiting = (memory: Memory, key: string, place: Place, waiting: Waiting): void => {
   const { timers, counters, clock, onLimit, dialogs, accepted, silent, open } = memory
   const holder = open.get(place) ?? silent.get(place)
-  // no room to remember it, which has been said
+  // `add` has already counted and reported that the table is full
   if (holder === undefined || !(dialogs.has(key) || accepted.has(key))) return waiting.putOff(retryAfter)
   const limit = isWaitingFull(memory, holder)
   const now = clock()
@@ -317,7 +318,7 @@ const keepWaiting = (memory: Memory, key: string, place: Place, waiting: Waiting
 const noteAnswer = (memory: Memory, key: string, place: Place, isProven: boolean): void => {
   const { timers, clock, dialogs, accepted, silent, open } = memory
   const dialog = dialogs.get(key)
-  // an answer from where it went before says nothing of where it goes now
+  // an answer from the dialog's previous target says nothing about its present one
   if (isProven && dialog?.place === place) {
     dialogs.delete(key)
     put(memory, accepted, key, dialog)

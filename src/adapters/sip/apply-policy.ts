@@ -1,8 +1,8 @@
 /**
- * Requests and the policy about them (`policy.ts`): the question about a request, and the request as it was granted.
+ * The request policy (`policy.ts`) applied: the question about a request, and the request as it was granted.
  *
- * Asked when a request has been read and its sender is known, before the core sees it. A server without a policy never
- * comes here.
+ * Asked after a request has been decoded and its sender identified, before the core sees it. A server without
+ * a policy skips this.
  */
 import type { Uri } from "../../domain/vocabulary.ts"
 import { reply } from "../../encoding/sip-replies.ts"
@@ -14,14 +14,14 @@ import type { PolicyDecision, PolicyRequest, SenderFrom } from "./policy.ts"
 import type { TransportName } from "./transports/names.ts"
 import { ownAddressOf, parseUri } from "./uri.ts"
 
-/** Who sent a request, as far as it was found out. */
+/** Who sent a request, as far as that is known. */
 interface Caller {
   readonly to: Uri
   readonly from: Uri
   readonly user: string | null
 }
 
-/** The question about a request that would otherwise be submitted so. */
+/** Wraps a request that would otherwise be submitted in the question to the policy. */
 export const policyQuestion = (
   submit: Accepted,
   message: RawMessage,
@@ -48,13 +48,13 @@ export const policyQuestion = (
   return { _tag: "Ask", question, otherwise: submit }
 }
 
-/** The address of record in a From or To; what is none stands as it is. */
+/** The address of record of a From or To URI; a URI that cannot be parsed is returned as written. */
 export const whoIn = (uri: string): Uri => {
   const parsed = parseUri(uri)
   return parsed === null ? (uri as Uri) : ownAddressOf(parsed)
 }
 
-/** The request as granted, or the reply that refuses it. */
+/** The request as granted, or the response that refuses it. */
 export const applyPolicy = (
   submit: Accepted,
   grant: PolicyDecision | null,
@@ -66,7 +66,7 @@ export const applyPolicy = (
   if (command._tag === "Publish") {
     if (grant.sender === undefined) return submit
     const sender = senderIn(message, grant.sender)
-    // handle_publish of OpenSIPS answers so too
+    // the same answer as handle_publish of OpenSIPS
     if (sender === malformed) return refuse(400, "Malformed Sender")
     return { ...submit, command: { ...command, sender } }
   }

@@ -1,6 +1,4 @@
-/**
- * What a request arrived on, as dialogs and their Contact have it.
- */
+/** The transport, flow and Contact that a request arrived on, as its dialog will use them. */
 import type { ReceivedOn } from "./decode-result.ts"
 import type { SipOptions } from "./options.ts"
 import { formatUri } from "./sip-package.ts"
@@ -9,7 +7,7 @@ import type { Flow, Transport } from "./transports/transport.ts"
 import { bracketed } from "./uri.ts"
 import type { Target } from "./via.ts"
 
-/** One of our addresses with what is made of it. */
+/** One of our addresses, with what is derived from it. */
 interface Own {
   readonly transport: Transport
   readonly host: string
@@ -34,12 +32,12 @@ const describe = (
   }
 }
 
-/** @returns a function of what the request came over, its source, and where its answer goes */
+/** @returns a function of the flow, the source address and port, and where the response goes */
 export const makeArrivals = (
   options: Pick<SipOptions, "contactUri" | "contactUser">,
   local: LocalHosts,
 ): ((flow: Flow, address: string, port: number, answeredTo: Target) => ReceivedOn) => {
-  /** As many as there are own addresses. */
+  /** One entry for each address of our own. */
   const known = new Map<string, Own>()
   let last: Own | null = null
   const ownAt = (transport: Transport, host: string, port: number): Own => {

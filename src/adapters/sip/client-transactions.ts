@@ -1,9 +1,9 @@
 /**
  * Non-INVITE client transactions: one NOTIFY each, resent until answered, ended exactly once.
  *
- * The diagram of RFC 3261 §17.1.2.2 is the table below; one timing wheel turns for all of them. The state `completed`
- * is not kept: all it does is swallow further responses (Timer K), and a response that matches nothing is dropped
- * anyway.
+ * The state diagram of RFC 3261 §17.1.2.2 is the table below; one timing wheel serves all transactions. The
+ * Completed state is not kept: its only purpose is to absorb further responses (Timer K), and a response that
+ * matches no transaction is dropped anyway.
  */
 import type { SipCounters } from "../../ports/sip-transport.ts"
 import type { RawMessage } from "./message-reader.ts"
@@ -12,11 +12,11 @@ import type { Channel } from "./transports/transport.ts"
 import { parseVia } from "./via.ts"
 
 export type ClientState = "trying" | "proceeding" | "ended"
-/** `denied`: it may not be sent again, and waiting for an answer to what was sent is not worth while any more. */
+/** `denied`: it must not be resent, and waiting any longer for a response is not worth while. */
 export type ClientEvent = "provisional" | "final" | "timerE" | "timerF" | "failure" | "denied"
 export type ClientEffect = "nothing" | "resend" | "answered" | "timedOut" | "failed" | "unrepeated"
 
-/** @source RFC 3261 §17.1.2.2 figure 6, but for `denied` */
+/** @source RFC 3261 §17.1.2.2 figure 6, plus `denied` */
 const diagram: Readonly<
   Record<ClientState, Readonly<Record<ClientEvent, readonly [ClientState, ClientEffect]>>>
 > = {
@@ -46,17 +46,17 @@ const diagram: Readonly<
   },
 }
 
-/** Timer E after it fired: doubled up to T2, and T2 at once after a provisional response. */
+/** Timer E after it has fired: doubled up to T2, or T2 at once after a provisional response. */
 export const nextResendMs = (state: ClientState, lastMs: number, timers: Timers): number =>
   state === "proceeding" ? timers.t2Ms : Math.min(lastMs * 2, timers.t2Ms)
 
 /** How a transaction ended: the final response, or why there is none. */
 export type ClientResult = RawMessage | "timedOut" | "failed" | "unrepeated"
 
-/** Whether it is sent again; `over`: it is not, and ends here. */
+/** Whether to resend; `over`: end the transaction instead. */
 export type Resending = "resend" | "wait" | "over"
 
-/** How long an answer is waited for that cannot be asked for again, in units of T1. */
+/** How long to wait for a response when the request cannot be resent, in units of T1. */
 const patience = 16
 
 export interface ClientTransaction {
@@ -66,12 +66,12 @@ export interface ClientTransaction {
   readonly channel: Channel
   readonly address: string
   readonly port: number
-  /** True on a stream: nothing is resent. */
+  /** A stream: nothing is resent. */
   readonly isReliable: boolean
   /** Called exactly once. */
   readonly ended: (result: ClientResult) => void
   state: ClientState
-  /** What is resent; released at the end. */
+  /** The request to resend; released at the end. */
   bytes: Buffer | null
   resendMs: number
   resendAt: number
@@ -79,7 +79,8 @@ export interface ClientTransaction {
   /** The transport could not send it. */
   readonly failed: () => void
   /**
-   * Asked before it is sent again; null: it always may be. Timer F goes on all the same. `isLate`: no answer has come for 16·T1.
+   * Asked before each retransmission; null: always allowed. Timer F runs on regardless. `isLate`: no response
+   * for 16·T1.
    */
   readonly mayResend: ((octets: number, isLate: boolean) => Resending) | null
 }
@@ -91,21 +92,21 @@ export type ClientRequest = Pick<
   Partial<Pick<ClientTransaction, "mayResend">>
 
 export interface ClientTransactions {
-  /** Sends the bytes and follows them to their end. */
+  /** Sends the request and follows it until the transaction ends. */
   readonly start: (request: ClientRequest, bytes: Buffer) => void
-  /** Hands a response to its transaction; false when there is none. */
+  /** Hands a response to its transaction; false if there is none. */
   readonly answer: (message: RawMessage) => boolean
-  /** The transport lost this one (RFC 3261 §8.1.3.1). */
+  /** The transport failed to deliver this request (RFC 3261 §8.1.3.1). */
   readonly fail: (branch: string) => void
-  /** Moves time on; called every `wheelTickMs`. */
+  /** Advances time; called every `wheelTickMs`. */
   readonly tick: () => void
-  /** Whether one address and port has as many octets under way as are left for all others. */
+  /** Whether one address and port has as many octets outstanding as are left for all others. */
   readonly isShareUsed: (address: string, port: number) => boolean
-  /** Counts octets that wait to be sent as if they were; to be called back when they do not wait any more. */
+  /** Counts octets that are waiting to be sent as outstanding. Call the result when they no longer wait. */
   readonly hold: (address: string, port: number, octets: number) => () => void
 }
 
-/** Octets to one address and port. */
+/** Octets for one address and port. */
 interface Load {
   readonly address: string
   readonly port: number
@@ -118,7 +119,7 @@ const targetKey = (address: string, port: number): string => `${address} ${port}
 /** 51 s of slots: more than the longest timer. */
 const wheelSlots = 1_024
 
-/** The transactions of one stack, and the octets that are under way with them. */
+/** The transactions of one stack, and the octets outstanding in them. */
 interface Memory {
   readonly timers: Timers
   readonly counters: SipCounters
@@ -128,10 +129,10 @@ interface Memory {
   /** By branch. */
   readonly open: Map<string, ClientTransaction>
   readonly held: Set<Load>
-  /** By target; null as long as all together have less than one may have: then nothing is counted. */
+  /** Octets by target; null while the total is below what one target may have, so that nothing need be counted. */
   loads: Map<string, number> | null
   readonly wheel: ClientTransaction[][]
-  /** The slot up to which the wheel has turned. */
+  /** The last slot that has been run. */
   turned: number
 }
 
@@ -190,19 +191,19 @@ const countLoads = ({ open, held }: Memory): Map<string, number> => {
   return counted
 }
 
-/** What is there has been put into `open` or `held`, and what is gone taken out. */
+/** Call after `open` or `held` has been changed. */
 const load = (memory: Memory, address: string, port: number, octets: number): void => {
   const { counters, octetsMax } = memory
   counters.clientOctets += octets
   if (memory.loads !== null) add(memory.loads, address, port, octets)
   else if (counters.clientOctets > octetsMax / 2) memory.loads = countLoads(memory)
-  // counting begins anew only after as much again: so it costs little however often
+  // stop only well below the threshold, so that repeated recounts stay cheap
   if (memory.loads !== null && counters.clientOctets < octetsMax / 4) memory.loads = null
 }
 
 const schedule = ({ wheel, turned }: Memory, transaction: ClientTransaction): void => {
   const dueAt = Math.min(transaction.resendAt, transaction.endsAt)
-  // Rounded up, so that nothing is early; a slot already passed waits for the next tick.
+  // round up, so that nothing fires early; a slot already passed is run at the next tick
   const slot = Math.min(Math.max(Math.ceil(dueAt / wheelTickMs), turned + 1), turned + wheelSlots - 1)
   wheel[slot % wheelSlots]!.push(transaction)
 }
@@ -210,7 +211,7 @@ const schedule = ({ wheel, turned }: Memory, transaction: ClientTransaction): vo
 const start = (memory: Memory, request: ClientRequest, bytes: Buffer): void => {
   const { timers, counters } = memory
   const now = memory.clock()
-  // what may not be sent now is sent as if it had got lost
+  // while sending is paused, treat the request as lost: it is resent later
   const isSent = memory.maySend()
   const resendMs = request.isReliable && isSent ? Number.POSITIVE_INFINITY : timers.t1Ms
   const { branch, callId, cseq, channel, address, port, isReliable, ended, mayResend = null } = request
@@ -239,8 +240,8 @@ const start = (memory: Memory, request: ClientRequest, bytes: Buffer): void => {
 }
 
 const answer = (memory: Memory, message: RawMessage): boolean => {
-  // RFC 3261 §8.1.3.3, §18.1.2: one Via, ours. The branch holds enough randomness to prove that the peer has
-  // seen the request; Call-ID and CSeq must agree with it.
+  // RFC 3261 §8.1.3.3, §18.1.2: exactly one Via, ours. The branch is random enough to prove that the peer has
+  // seen the request; Call-ID and CSeq must match as well.
   const via = message.vias.length === 1 ? parseVia(message.vias[0]!) : null
   const transaction = via === null || via.branch === null ? undefined : memory.open.get(via.branch)
   if (transaction === undefined || via!.end !== message.vias[0]!.length) return false
@@ -254,7 +255,7 @@ const answer = (memory: Memory, message: RawMessage): boolean => {
   return true
 }
 
-/** Moves a transaction on by the table, and does what it says. */
+/** Applies an event by the table. */
 const happen = (
   memory: Memory,
   transaction: ClientTransaction,
@@ -297,15 +298,15 @@ const resend = (memory: Memory, transaction: ClientTransaction): void => {
   }
   transaction.resendMs = nextResendMs(transaction.state, transaction.resendMs, timers)
   transaction.resendAt += transaction.resendMs
-  // what may not be sent again is asked about at that moment as well
+  // ask again when it becomes late, even if it may not be resent now
   if (may === "wait" && resendAt < lateAt) transaction.resendAt = Math.min(transaction.resendAt, lateAt)
 }
 
-/** Turns the wheel as far as the time has come. */
+/** Runs every slot up to now. */
 const turn = (memory: Memory, now: number): void => {
   const { wheel } = memory
   const target = Math.floor(now / wheelTickMs)
-  // After a long stall each slot is visited once.
+  // after a long stall visit each slot once
   if (target - memory.turned > wheelSlots) memory.turned = target - wheelSlots
   while (memory.turned < target) {
     memory.turned++
@@ -322,7 +323,7 @@ const runSlot = (memory: Memory, slot: readonly ClientTransaction[], now: number
     if (transaction.state === "ended") continue
     if (transaction.endsAt <= now) happen(memory, transaction, "timerF", null)
     else if (transaction.resendAt <= now) happen(memory, transaction, "timerE", null)
-    // `happen` may have ended it.
+    // `happen` may have ended it
     if (transaction.bytes !== null) schedule(memory, transaction)
   }
 }

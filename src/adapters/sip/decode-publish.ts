@@ -1,5 +1,5 @@
 /**
- * PUBLISH: who publishes what for whom.
+ * Decodes PUBLISH: publisher, presentity and body.
  *
  * @source RFC 3903 §6
  */
@@ -27,7 +27,7 @@ export const decodePublish = (
   if (identity._tag === "Refused") return identity.decoded
   if (uri.scheme !== "tel" && uri.user === null) return refuse(404)
   const presentity = ownAddressOf(uri)
-  // RFC 3903 §6 step 1: who publishes for somebody else needs a grant.
+  // RFC 3903 §6 step 1: publishing for someone else needs authorization
   if (!mayPublish(identity, presentity, rules))
     return refuse(403, identity._tag === "Asserted" ? "Peer Does Not Publish For This User" : null)
   const event = readEvent(message.headers, rules.limits.eventIdBytesMax, rules.parameterized)
@@ -56,7 +56,7 @@ export const decodePublish = (
   return policyQuestion(submit, message, arrival, { to: presentity, from: who, user: userOf(identity) })
 }
 
-/** One for each line, in the order in which the package names them. */
+/** The header fields that the package carries, in the order in which it names them; one entry for each line. */
 const carriedIn = (message: RawMessage, packageName: string, rules: RequestRules): readonly Header[] => {
   const names = rules.carriedHeaders.get(packageName)
   if (names === undefined) return noHeaders

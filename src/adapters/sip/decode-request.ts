@@ -1,8 +1,8 @@
 /**
- * Requests: a message that has been read becomes a command for the core, or the reply that refuses it here.
+ * Turns a parsed request into a command for the core, or into the response that refuses it.
  *
- * The order of checks is that of RFC 3261 §8.2: method, extensions, Request-URI, size, merging, identity, and then
- * what the method needs. Faults that the core must judge in their turn travel inside the command.
+ * Checks come in the order of RFC 3261 §8.2: method, extensions, Request-URI, size, merging, identity, then
+ * what the method needs. Faults whose turn comes in the core travel inside the command.
  */
 import { schemeOf } from "../../domain/uris.ts"
 import { parseAddress } from "./address-headers.ts"
@@ -20,14 +20,14 @@ import { allow } from "./responses.ts"
 import { mergeKeyOf } from "./server-transactions.ts"
 import { ownAddressOf, parseUri } from "./uri.ts"
 
-/** Methods that exist but not here (RFC 3261 §8.2.1); any other name is unknown and gets 501. */
+/** Methods known but not served (RFC 3261 §8.2.1): 405. Any other gets 501. */
 const elsewhere = new Set(["INVITE", "BYE", "INFO", "MESSAGE", "PRACK", "REFER", "UPDATE"])
 const served = new Set(["OPTIONS", "PUBLISH", "REGISTER", "SUBSCRIBE", "NOTIFY"])
 
 /**
- * What is checked of every request before it is asked whether it has come by another path already.
+ * The checks made before looking for a merged request (RFC 3261 §8.2.2.2).
  *
- * @param to its To; null: malformed
+ * @param to the parsed To; null if malformed
  */
 export const checkRequest = (
   message: RawMessage,
@@ -38,7 +38,7 @@ export const checkRequest = (
   if (!served.has(method)) return refuse(elsewhere.has(method) ? 405 : 501, null, `Allow: ${allow}\r\n`)
   const required = message.headers.get("require")
   if (required !== undefined) {
-    // RFC 3261 §8.2.2.3: we have no extensions, so each one asked for is listed.
+    // RFC 3261 §8.2.2.3: no extensions are supported, so every option tag is listed
     const unknown = (listValues(required) ?? []).filter((option) => isToken(option))
     if (unknown.length > 0) return refuse(420, null, `Unsupported: ${unknown.join(", ")}\r\n`)
   }
@@ -54,7 +54,7 @@ export const checkRequest = (
       scheme === null || scheme === "sip" || scheme === "sips" || scheme === "pres" || scheme === "tel"
     return isKnown ? refuse(400, "Malformed Request-URI") : refuse(416)
   }
-  // A request inside a dialog is addressed to our Contact, which need not be in a served domain.
+  // A request within a dialog is addressed to our Contact, which need not be in a served domain.
   if (to.tag === null && uri.scheme !== "tel" && !rules.serves(uri.host)) return refuse(404)
   if (message.body.length > rules.limits.bodyBytesMax) return refuse(413)
   return {
@@ -67,7 +67,7 @@ export const checkRequest = (
   }
 }
 
-/** @param isMerged whether it is another copy of a request that came by another path */
+/** @param isMerged a copy of this request has already arrived by another path */
 export const decodeRequest = (
   request: CheckedRequest,
   arrival: ReceivedOn,
@@ -79,7 +79,7 @@ export const decodeRequest = (
     case "OPTIONS":
       return refuse(200, null, optionsHeaders(rules))
     case "NOTIFY":
-      // RFC 3265 §3.2.4: we subscribe to nothing.
+      // RFC 3265 §3.2.4: we have no subscriptions of our own
       return refuse(481)
     case "REGISTER":
       return decodeRegister(request, arrival, rules)

@@ -1,6 +1,4 @@
-/**
- * What a request arrived on, and what it is made into.
- */
+/** Where a request arrived, and what it is decoded into. */
 import type { Publish, Resubscribe, Subscribe } from "../../domain/presentity/commands.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
 import type { Reply } from "../../encoding/sip-replies.ts"
@@ -12,7 +10,7 @@ import type { Transport } from "./transports/transport.ts"
 import type { SipUri, TelUri } from "./uri.ts"
 import type { Target } from "./via.ts"
 
-/** Where a request came from and came in. */
+/** Where a request came from and where it was received. */
 export interface ReceivedOn {
   readonly transport: Transport
   /** The receiving socket: `udp:192.0.2.10:5060`. */
@@ -21,32 +19,32 @@ export interface ReceivedOn {
   readonly contact: string
   readonly sourceAddress: string
   readonly sourcePort: number
-  /** Where its answer goes, which is not where it came from when its Via says so; absent: where it came from. */
+  /** Where the response goes, if the Via sends it elsewhere; absent: to the source address. */
   readonly answeredTo?: Target
 }
 
-/** A request that the core decides. */
+/** A request for the core to decide. */
 export interface Accepted {
   readonly _tag: "Submit"
   readonly presentity: Uri | null
   readonly command: Publish | Subscribe | Resubscribe
 }
 
-/** A request that is answered here. */
+/** A request answered without the core. */
 export interface Refused {
   readonly _tag: "Reply"
   readonly reply: Reply
-  /** Nothing is remembered of the request. */
+  /** No transaction state is kept. */
   readonly isStateless: boolean
 }
 
 export type DecodeResult =
   | Accepted
   | Refused
-  /** To be submitted as the policy grants it. */
+  /** To be submitted if and as the policy grants it. */
   | { readonly _tag: "Ask"; readonly question: PolicyRequest; readonly otherwise: Accepted }
 
-/** A request of a method that is served, with the addresses that every request has. */
+/** A request of a supported method, with its addresses parsed. */
 export interface CheckedRequest {
   readonly _tag: "Checked"
   readonly message: RawMessage
@@ -54,11 +52,14 @@ export interface CheckedRequest {
   readonly to: Address
   /** The Request-URI. */
   readonly uri: SipUri | TelUri
-  /** What it has in common with copies that come by other paths; null: within a dialog nothing is merged (RFC 3261 §8.2.2.2). */
+  /**
+   * Equal for copies that arrive by different paths; null within a dialog, where nothing is merged (RFC 3261
+   * §8.2.2.2).
+   */
   readonly mergeKey: string | null
 }
 
-/** @param reason null for the standard phrase; @param headers whole lines, each ended by CRLF */
+/** @param reason null for the standard phrase; @param headers complete lines, each ending in CRLF */
 export const refuse = (status: number, reason: string | null = null, headers = ""): Refused => ({
   _tag: "Reply",
   reply: reply(status, headers, reason),

@@ -1,5 +1,5 @@
 /**
- * SUBSCRIBE: who watches what, and where NOTIFYs go.
+ * Decodes SUBSCRIBE: who watches what, and where NOTIFYs are sent.
  *
  * @source RFC 3265 §3.1, §3.2
  */
@@ -28,17 +28,16 @@ import type { SipUri, TelUri } from "./uri.ts"
 
 type Named = Exclude<Identity, { readonly _tag: "Refused" }>
 
-/** A SUBSCRIBE of which it is known who sent it, and where NOTIFYs are wanted. */
+/** A SUBSCRIBE with its sender identified and its Contact read. */
 interface Subscribing extends CheckedRequest {
   readonly identity: Named
   readonly fromUri: SipUri | TelUri
   readonly watcher: Uri
-  /** Whether the watcher asks not to be named to others; null: the request does not say. */
+  /** Whether the watcher asks for privacy; null if the request does not say. */
   readonly isPrivate: boolean | null
-  /** Null: there is none. */
   readonly contact: Contact | null
   readonly packageName: string | null
-  /** What the command has inside and outside a dialog. */
+  /** Fields of the command that are the same inside and outside a dialog. */
   readonly common: Common
 }
 
@@ -60,7 +59,7 @@ export const decodeSubscribe = (
   })
 }
 
-/** What is checked whether or not there is a dialog. */
+/** The checks common to both cases, inside and outside a dialog. */
 const readSubscribe = (
   request: CheckedRequest,
   arrival: ReceivedOn,
@@ -113,7 +112,7 @@ interface Read {
   readonly condition: string | undefined
 }
 
-/** What a SUBSCRIBE says inside and outside a dialog. */
+/** Fields of the command that are the same inside and outside a dialog. */
 type Common = Pick<
   Subscribe,
   | "packageName"
@@ -154,7 +153,7 @@ const commonOf = (
 const wasGivenToOf = (identity: Named): ((place: string) => boolean) | null =>
   identity._tag === "Known" ? (identity.wasGivenTo ?? null) : null
 
-/** A refresh, or an end, of a subscription that has a dialog. */
+/** A SUBSCRIBE within a dialog: a refresh or an unsubscribe. */
 const renew = (subscribing: Subscribing, arrival: ReceivedOn, rules: RequestRules): Accepted => {
   const { message, from, to, identity, contact, common, isPrivate } = subscribing
   const command: { -readonly [Key in keyof Resubscribe]: Resubscribe[Key] } = {
@@ -167,7 +166,7 @@ const renew = (subscribing: Subscribing, arrival: ReceivedOn, rules: RequestRule
   const room = roomInDialog(subscribing, arrival, rules)
   if (room !== null) command.room = room
   if (isPrivate !== null) command.private = isPrivate
-  // within a dialog most proxies do not say again who it is; a name that cannot be read is another matter
+  // most proxies assert the identity only outside a dialog; an unreadable identity is another matter
   if (identity._tag === "Asserted" && identity.uri === null && !identity.isUnreadable)
     command.through = bracketed(arrival.sourceAddress)
   return { _tag: "Submit", presentity: null, command }
@@ -202,7 +201,7 @@ const begin = (subscribing: Subscribing, arrival: ReceivedOn, rules: RequestRule
     return refuse(403, routeSet.length > 0 ? "Record-Route Is Not The Source" : "Contact Is Not The Source")
   const isSure = hop === null || isProven(hop, arrival, wasGivenToOf(identity), rules)
   const head = headOctetsOf(prepared, packageName ?? "", start)
-  // the same object: what has been prepared for it is found by it
+  // keep the same object: it is the key under which the prepared dialog is found
   const dialog: DialogStart = isSure
     ? start
     : Object.assign(start, { room: roomOf(head, message.octets, rules.udpMtuBytes) })
@@ -215,7 +214,7 @@ const begin = (subscribing: Subscribing, arrival: ReceivedOn, rules: RequestRule
   return { _tag: "Submit", presentity: found.presentity, command }
 }
 
-/** Whom a SUBSCRIBE outside a dialog is for: the user of its Request-URI, unless its package says otherwise. */
+/** The presentity of a SUBSCRIBE outside a dialog: the Request-URI, unless the package says otherwise. */
 const presentityOf = (
   { message, to, uri, fromUri, packageName }: Subscribing,
   contact: string,
@@ -230,7 +229,7 @@ const presentityOf = (
     requestUri,
     to: toUri === null ? null : ownAddressOf(toUri),
     from: ownAddressOf(fromUri),
-    // it has been read before, so it is one
+    // it has been parsed before, so this cannot be null
     contact: contactUri === null ? (contact as Uri) : ownAddressOf(contactUri),
     header: (name) => message.headers.get(name.toLowerCase()) ?? [],
   })
@@ -243,7 +242,7 @@ const argumentIn = (message: RawMessage, packageName: string, rules: RequestRule
   return lines === undefined ? null : copyText(lines.join(", "))
 }
 
-/** A filter we cannot read is refused, unless the watcher says that it may be ignored (RFC 3261 §20.11). */
+/** A body we cannot read is refused unless its handling is optional (RFC 3261 §20.11). */
 const subscribeBodyFault = (message: RawMessage): Rejection | null => {
   if (message.body.length === 0) return null
   const disposition = message.headers.first("content-disposition")
@@ -253,7 +252,10 @@ const subscribeBodyFault = (message: RawMessage): Rejection | null => {
   return { _tag: "UnsupportedMediaType", status: 415, accept: [] }
 }
 
-/** Octets of a document that may go to the Contact of a request in a dialog; null: it is proven. Of a route the core knows. */
+/**
+ * Octets of a document that may be sent to the Contact of a request within a dialog; null: it is proven. The
+ * core knows the route set and accounts for it.
+ */
 const roomInDialog = (
   { message, contact, packageName, identity }: Subscribing,
   arrival: ReceivedOn,
@@ -265,10 +267,10 @@ const roomInDialog = (
   return roomOf(head, message.octets, rules.udpMtuBytes)
 }
 
-/** Null: the authenticated user is not the one in From. */
+/** Null: the authenticated user is not the user in From. */
 const watcherOf = (identity: Named, written: Uri): Uri | null => {
   if (identity._tag === "Asserted") return identity.uri ?? anonymous
   if (identity.uri === null || identity.uri === written) return written
-  // RFC 3323 §4.1.1.3: a user who does not want to be named to others writes an anonymous From, and has authenticated
+  // RFC 3323 §4.1.1.3: a user who wants privacy sends an anonymous From, and is known by the credentials
   return isAnonymous(written) ? identity.uri : null
 }

@@ -1,6 +1,4 @@
-/**
- * Where requests of a dialog are to go: Contact and Record-Route of a SUBSCRIBE, as far as they can be sent to.
- */
+/** Contact and Record-Route of a SUBSCRIBE: where requests within its dialog will be sent. */
 import { parseAddress, parseAddresses } from "./address-headers.ts"
 import { refuse } from "./decode-result.ts"
 import type { ReceivedOn, Refused } from "./decode-result.ts"
@@ -42,17 +40,17 @@ export const readContact = (
   const uri = parseUri(written)
   if (uri === null || uri.scheme === "tel" || uri.scheme === "pres") return refuse(400, "Malformed Contact")
   const hasRoute = message.headers.has("record-route")
-  // What none of our transports reaches, only a proxy in between could.
+  // a Contact that none of our transports reaches may still be reachable through a proxy
   if (!rules.transports.reaches(uri.scheme) && !hasRoute) return refuse(400, "Contact Scheme Not Reachable")
   if (!isPossibleTarget(uri, rules)) return refuse(400, "Contact Is Not An Address To Send To")
-  // outside a dialog its next hop is checked, once the route is known
+  // outside a dialog this is checked on the next hop, once the route set is known
   if (!rules.allowAnyContact && !hasRoute && looksTagged(message.to)) {
     const isFromPeer = rules.peers.find(arrival.sourceAddress, arrival.transport.name) !== null
     const hop = nextHopOf(uri, rules.transports)
     if (!isFromPeer && (hop === null || !isAt(hop, arrival.sourceAddress)))
       return refuse(403, "Contact Is Not The Source")
   }
-  // RFC 3261 §19.1.5: headers of a URI do not become part of a Request-URI.
+  // RFC 3261 §19.1.5: the headers component of a URI is not part of a Request-URI
   const text =
     uri.headers === null ? written : written.slice(0, written.indexOf("?", written.indexOf("@") + 1))
   return { _tag: "Contact", text: copyText(text), uri }
@@ -66,13 +64,13 @@ const isPossibleTarget = (uri: SipUri, rules: RequestRules): boolean => {
   return isPossible(uri.host) && (host === uri.host || isPossible(host))
 }
 
-/** The port of a URI that names none. */
+/** The port for a URI without one. */
 const portWithout = ({ scheme, parameters }: SipUri, transports: Transports): number => {
   const transport = transports.ofUri(scheme, parameters.get("transport")?.toLowerCase() ?? null)
   return (transport === null || transport === "open" ? transports.presumed : transport).defaultPort
 }
 
-/** Record-Route values in order; null when one of them could not be routed by. */
+/** Record-Route values in order; null if one of them cannot be used as a route. */
 export const readRouteSet = (message: RawMessage, rules: RequestRules): readonly string[] | null => {
   const lines = message.headers.get("record-route")
   if (lines === undefined) return noRoutes

@@ -1,8 +1,8 @@
 /**
- * Digest authentication of requests: challenges, nonces, and the check of credentials.
+ * Digest authentication: challenges, nonces and the check of credentials.
  *
- * A nonce proves itself by its own HMAC, so a challenge leaves nothing behind; only the counts of nonces that were
- * really used are kept, and those are bounded.
+ * A nonce carries its own HMAC, so a challenge needs no state. Only the counts of nonces actually used are
+ * kept, and their number is bounded.
  *
  * @source RFC 7616 with RFC 8760; RFC 3261 §22
  */
@@ -19,7 +19,10 @@ export type DigestCheck =
       readonly _tag: "Verified"
       readonly user: string
       readonly uri: Uri
-      /** Whether the nonce was given to this place: who has it receives what is sent there. Absent: nobody knows. */
+      /**
+       * Whether the nonce was sent to this place, which proves that the user receives what is sent there.
+       * Absent: unknown.
+       */
       readonly wasGivenTo?: (place: string) => boolean
     }
   /** `headers`: one WWW-Authenticate line per algorithm. */
@@ -40,9 +43,9 @@ export const algorithmsDefault: readonly DigestAlgorithm[] = getHashes().include
 const nonceLifeMs = 300_000
 const noncesUsedMax = 20_000
 const credentialBytesMax = 4_096
-/** When, what, to whom it was given, and that all this is ours. */
+/** Time, random, MAC of the place it was sent to, MAC of the whole. */
 const nonceBytes = 6 + 8 + 16 + 16
-/** How far behind the highest count a request may arrive. */
+/** How far behind the highest count a request may arrive out of order. */
 const countWindow = 32
 
 const hash = (algorithm: DigestAlgorithm, text: string): string =>
@@ -55,7 +58,7 @@ export interface Credentials {
   readonly uri: string
   readonly response: string
   readonly algorithm: DigestAlgorithm
-  /** Null for the form without quality of protection. */
+  /** Null without quality of protection (RFC 2069). */
   readonly qop: "auth" | null
   readonly cnonce: string
   readonly nc: string
@@ -76,7 +79,7 @@ export const digestResponse = (
       )
 }
 
-/** Null when the secret says nothing about that algorithm. */
+/** Null if the secret has no hash for that algorithm. */
 export const ha1Of = (
   secret: Secret,
   user: string,
@@ -90,7 +93,7 @@ export const ha1Of = (
 /**
  * Reads one Authorization value.
  *
- * @returns null when it is not Digest or not well-formed, or names an algorithm or protection we never offer
+ * @returns null if it is not Digest or is malformed, or names an algorithm or protection we never offer
  */
 export const parseCredentials = (text: string): Credentials | null => {
   if (text.length > credentialBytesMax || text.slice(0, 7).toLowerCase() !== "digest ") return null
@@ -143,13 +146,13 @@ interface Counts {
   seen: number
 }
 
-/** Which counts of which nonces were used; bounded, and what was forgotten cannot be used again. */
+/** Which counts of which nonces have been used. Bounded: a nonce that has been evicted cannot be used again. */
 export const makeNonceCounts = (max = noncesUsedMax) => {
   const used = new Map<string, Counts>()
-  /** Nonces issued up to here and not remembered may have been used. */
+  /** Nonces issued up to this time may have been used and evicted. */
   let forgottenUntil = -1
   return {
-    /** True when this count of this nonce is new. */
+    /** True if this count of this nonce has not been used before. */
     use: (nonce: string, issuedAt: number, count: number): boolean => {
       const counts = used.get(nonce)
       if (counts === undefined) {
@@ -178,11 +181,11 @@ export const makeNonceCounts = (max = noncesUsedMax) => {
 }
 
 interface Nonces {
-  /** One that is given to a place. */
+  /** Creates a nonce to be sent to a place. */
   readonly mint: (place: string) => string
-  /** Whether that is the place which a nonce of ours was given to. */
+  /** Whether a nonce of ours was sent to that place. */
   readonly wasGiven: (nonce: string, place: string) => boolean
-  /** When it was issued, or null when it is not one of ours. */
+  /** When it was issued; null if it is not one of ours. */
   readonly issuedAt: (nonce: string) => number | null
 }
 
@@ -198,7 +201,7 @@ const makeNonces = (
       .digest()
       .subarray(0, 16)
 
-  /** Without the key nobody can tell to whom a nonce was given, or forge that. */
+  /** Keyed, so that nobody else can read or forge the place that a nonce was sent to. */
   const sealFor = (stamp: Buffer, place: string): Buffer =>
     createHmac("sha256", options.nonceKey)
       .update("given to ")
@@ -220,7 +223,6 @@ const makeNonces = (
     return place !== "" && timingSafeEqual(sealFor(bytes.subarray(0, 14), place), bytes.subarray(14, 30))
   }
 
-  /** When it was issued, or null when it is not one of ours. */
   const issuedAt = (nonce: string): number | null => {
     const bytes = Buffer.from(nonce, "base64url")
     if (bytes.length !== nonceBytes || bytes.toString("base64url") !== nonce) return null
@@ -234,9 +236,9 @@ const makeNonces = (
 /**
  * Builds the check made of every PUBLISH, SUBSCRIBE and REGISTER.
  *
- * @param now wall clock: nonces of one node are judged by another
- * @returns a function of the request and of where its answer goes (`udp:192.0.2.20:5060`); a nonce is good anywhere, but proves
- *   only that place
+ * @param now wall clock, since nonces of one node are checked by another @returns a function of the request
+ * and of where its response goes (`udp:192.0.2.20:5060`); a nonce is accepted from anywhere, but proves only
+ * the place it was sent to
  */
 export const makeDigest = (
   options: AuthOptions,
@@ -272,7 +274,7 @@ export const makeDigest = (
     const issued = issuedAt(credentials.nonce)
     if (issued === null) return challenge(false)
     const secret = options.lookup(credentials.username, options.realm)
-    // An unknown user costs the same work and gets the same answer.
+    // an unknown user must take the same time and get the same response
     const ha1 = ha1Of(
       secret ?? { password: decoy },
       credentials.username,
@@ -286,7 +288,7 @@ export const makeDigest = (
     if (!isRight || secret === null || ha1 === null) return challenge(false)
     const age = now() - issued
     if (age > nonceLifeMs || age < -nonceLifeMs) return challenge(true)
-    // Without a count a nonce is good for one request.
+    // without qop there is no count, so a nonce is good for one request
     const count = credentials.qop === null ? 0 : Number.parseInt(credentials.nc, 16)
     if (!counts.use(credentials.nonce, issued, count)) return challenge(true)
     const { username } = credentials

@@ -1,8 +1,8 @@
 /**
- * NOTIFY requests as bytes, and where they go first.
+ * NOTIFY requests as bytes, and their next hop.
  *
- * What does not change within a dialog is put together once per dialog object, and a body is encoded once however
- * many watchers get it.
+ * What is constant within a dialog is formatted once per dialog object, and a body is encoded once for all
+ * watchers who get it.
  *
  * @source RFC 3265 §3.2, RFC 3261 §12.2.1.1
  */
@@ -17,13 +17,13 @@ import { transports as knownTransports } from "./transports/transports.ts"
 import { isNobody, numericHost, parseUri, plainHost, readHostPort } from "./uri.ts"
 import type { SipUri } from "./uri.ts"
 
-/** The next hop as the dialog names it, before any look-up. */
+/** The next hop as given by the dialog, before any DNS lookup. */
 export interface NextHop {
-  /** In canonical spelling (`plainHost`), by which places are remembered. */
+  /** In canonical form (`plainHost`), which is used as a key. */
   readonly host: string
   readonly isNumeric: boolean
   readonly port: number | null
-  /** Null when the URI leaves it open. */
+  /** Null if the URI does not determine it. */
   readonly transport: Transport | null
 }
 
@@ -31,16 +31,16 @@ export interface PreparedDialog {
   readonly requestUri: string
   /** Route header values in order. */
   readonly routes: readonly string[]
-  /** Null when there is nowhere to send to. */
+  /** Null if there is nowhere to send to. */
   readonly hop: NextHop | null
-  /** The transport of the dialog's SUBSCRIBE; null when the stack does not have it. */
+  /** The transport of the dialog's SUBSCRIBE; null if the stack does not support it. */
   readonly arrivedOver: Transport | null
-  /** The socket that it came in on, as the dialog names it; the host without brackets. */
+  /** The socket the SUBSCRIBE arrived on, from the dialog's flow; the host without brackets. */
   readonly arrivedHost: string
   readonly arrivedPort: number
-  /** The other end of the connection that it came over; null: it came as a datagram. */
+  /** The remote end of the connection the SUBSCRIBE arrived on; null if it was a datagram. */
   readonly arrivedFrom: { readonly host: string; readonly port: number } | null
-  /** The request line up to the Via's transport; what stands between Via and the CSeq number; our Contact line. */
+  /** Request line up to the Via's transport; the lines from Via to the CSeq number; our Contact line. */
   readonly start: string
   readonly middle: string
   readonly contact: string
@@ -49,7 +49,7 @@ export interface PreparedDialog {
 /**
  * Request-URI and Route of a request in this dialog.
  *
- * @source RFC 3261 §12.2.1.1: no route, a loose first route (`lr`), a strict one
+ * @source RFC 3261 §12.2.1.1: no route set, a loose first route (`lr`), or a strict one
  */
 export const routeOf = (
   remoteTarget: string,
@@ -73,7 +73,7 @@ const withoutHeaders = (uri: string): string => {
   return question < 0 ? uri : uri.slice(0, question)
 }
 
-/** Null when nothing can be sent there: the transport is not among these, or the address belongs to no host. */
+/** Null if nothing can be sent there: the transport is not supported, or the address cannot belong to a host. */
 export const nextHopOf = (uri: SipUri, transports: Transports): NextHop | null => {
   if (uri.port === 0) return null
   const transport = transports.ofUri(uri.scheme, uri.parameters.get("transport")?.toLowerCase() ?? null)
@@ -90,22 +90,21 @@ export const nextHopOf = (uri: SipUri, transports: Transports): NextHop | null =
 }
 
 /**
- * The host that a request to this URI goes to, as written: its `maddr` or its host.
+ * The host that a request to this URI is sent to, as written: its `maddr`, or else its host.
  *
- * @returns null for an `maddr` that is no host
- * @source RFC 3263 §4
+ * @returns null if the `maddr` is not a host @source RFC 3263 §4
  */
 export const hopHostOf = ({ host, parameters }: SipUri): string | null => {
   const maddr = parameters.get("maddr")
   if (typeof maddr !== "string") return host
   const plain = withPlainEscapes(maddr)
-  // without brackets an IPv6 address is read as well: resolvers would do so
+  // accept an IPv6 address without brackets, as resolvers do
   const written = plain.includes(":") && !plain.startsWith("[") ? `[${plain}]` : plain
   const read = readHostPort(written, 0)
   return read === null || read.port !== null || read.end !== written.length ? null : read.host
 }
 
-/** What is the same in every NOTIFY of a dialog; put together once for each dialog object that is handed over. */
+/** The constant parts of a dialog's NOTIFYs, built once for each dialog object. */
 export type PrepareDialog = (dialog: DialogStart) => PreparedDialog
 
 export const makePrepareDialog = (transports: Transports): PrepareDialog => {
@@ -119,7 +118,7 @@ export const makePrepareDialog = (transports: Transports): PrepareDialog => {
   }
 }
 
-/** For callers without a stack that need to know what NOTIFYs of a dialog would look like. */
+/** For callers without a stack that need to know what the NOTIFYs of a dialog would look like. */
 export const prepareDialog: PrepareDialog = makePrepareDialog(knownTransports)
 
 const prepare = (dialog: DialogStart, transports: Transports): PreparedDialog => {
@@ -128,7 +127,7 @@ const prepare = (dialog: DialogStart, transports: Transports): PreparedDialog =>
   let middle = "Max-Forwards: 70\r\n"
   for (const route of routes) middle += `Route: ${route}\r\n`
   middle += `From: ${dialog.localUri};tag=${dialog.localTag}\r\n`
-  // RFC 3261 §12.1.1: a peer that sent no tag gets none back.
+  // RFC 3261 §12.1.1: a peer that sent no tag gets none back
   middle +=
     dialog.remoteTag === ""
       ? `To: ${dialog.remoteUri}\r\n`
@@ -162,7 +161,7 @@ interface EncodedBody {
   readonly bytes: Buffer
 }
 
-/** Of all stacks: what a body is encoded to depends on nothing else, and is gone with it. */
+/** Shared by all stacks: the encoding depends only on the body, and is garbage-collected with it. */
 const bodies = new WeakMap<Body, EncodedBody>()
 const empty: EncodedBody = { headers: "Content-Length: 0\r\n\r\n", bytes: Buffer.alloc(0) }
 
@@ -179,7 +178,7 @@ const encodeBody = (body: Body | null): EncodedBody => {
   return encoded
 }
 
-/** The decision that stored them has seen to it that each is one line (`isHeaderValue`). */
+/** Each value is known to be a single line: the decision that stored it checked (`isHeaderValue`). */
 const formatCarried = (headers: Notify["headers"]): string => {
   if (headers === undefined) return ""
   let text = ""
@@ -188,7 +187,7 @@ const formatCarried = (headers: Notify["headers"]): string => {
 }
 
 /**
- * The bytes of one NOTIFY.
+ * Formats one NOTIFY.
  *
  * @param sentBy host and port of the sending socket, as printed in Via
  */
@@ -213,7 +212,7 @@ export const formatNotify = (
   return bytes
 }
 
-/** By how many octets a NOTIFY would be shorter without what it shows. */
+/** Octets that a NOTIFY spends on its document: body, its headers and SIP-ETag. */
 export const shownOctets = (notify: Notify): number => {
   const body = encodeBody(notify.body)
   return (

@@ -1,22 +1,22 @@
 /**
- * The header lines of one message by name, in one list that is searched from its start: a message has a dozen of them, and few
- * are asked for.
+ * The header lines of one message, in a list that is searched linearly: a message has about a dozen, and few
+ * are looked up.
  */
 
-/** Names are in lower case and in their full form. */
+/** Names are in lower case and in full form. */
 export interface HeaderLines {
-  /** The values of all lines of that name in their order; undefined when there is none. */
+  /** The values of all lines with that name, in order; undefined if there are none. */
   readonly get: (name: string) => readonly string[] | undefined
-  /** The value of the first line of that name. */
+  /** The value of the first line with that name. */
   readonly first: (name: string) => string | undefined
   readonly has: (name: string) => boolean
-  /** All values, whatever their names. */
+  /** All values, regardless of name. */
   readonly values: () => readonly string[]
 }
 
-/** Lines that are added as they are read. A class, so that a message allocates no functions. */
+/** Lines are added as they are read. A class, so that no closures are allocated per message. */
 export class HeaderList implements HeaderLines {
-  /** Name and value in turn. */
+  /** Names and values alternate. */
   readonly #lines: string[] = []
 
   add(name: string, value: string): void {

@@ -1,6 +1,4 @@
-/**
- * The headers that are read, and how their names may be written.
- */
+/** The headers we read, and the forms of their names. */
 
 const singles = [
   "from",
@@ -33,16 +31,16 @@ const multiples = [
   "p-asserted-identity",
   "privacy",
 ]
-/** Headers of which a message has one line at most, each with a bit of its own. */
+/** Headers that may occur once in a message, each with its bit. */
 export const singleBits: ReadonlyMap<string, number> = new Map(
   singles.map((name, index) => [name, 1 << index]),
 )
-/** Headers that hold addresses, whose lines are shorter than others may be. */
+/** Headers that hold addresses; their lines have a lower length limit. */
 export const isAddress = new Set(["from", "to", "contact", "route", "record-route"])
 
 /**
- * Compact forms are one-to-one with full names (RFC 3261 §7.3.3, RFC 6665 §8.2.1). Those of headers we do not read are
- * left out: an unknown name and an unread name are skipped alike.
+ * Compact forms (RFC 3261 §7.3.3, RFC 6665 §8.2.1) of headers we read. Others need no entry: unknown and
+ * unread headers are both skipped.
  */
 const compact: readonly (readonly [string, string])[] = [
   ["v", "via"],
@@ -57,17 +55,17 @@ const compact: readonly (readonly [string, string])[] = [
   ["o", "event"],
 ]
 
-/** The full name in lower case, by name or compact form in lower case. */
+/** From a name or compact form, in lower case, to the full name in lower case. */
 export const lowerNames = new Map<string, string>([...singles, ...multiples].map((name) => [name, name]))
 for (const [short, name] of compact) lowerNames.set(short, name)
 
-/** A header's name as it is usually written, and its full name in lower case. */
+/** One way of writing a name, and the full name in lower case. */
 interface Spelling {
   readonly written: string
   readonly name: string
 }
 
-/** By length and first letter, which few names share. */
+/** Indexed by length and first letter, which few names share. */
 const spellings: (readonly Spelling[] | undefined)[] = []
 const placeOf = (length: number, first: number): number => length * 32 + (first & 31)
 
@@ -75,7 +73,7 @@ const spell = (written: string, name: string): void => {
   const place = placeOf(written.length, written.charCodeAt(0))
   spellings[place] = [...(spellings[place] ?? []), { written, name }]
 }
-/** Words that are not written with a capital followed by small letters. */
+/** Names that capitalizing each word does not produce. */
 const unusual: Readonly<Record<string, string>> = {
   "call-id": "Call-ID",
   cseq: "CSeq",
@@ -97,10 +95,10 @@ for (const [short, name] of compact) {
 }
 
 /**
- * The full name in lower case of the header whose name stands from `start` to `end`, if it is one that is read and is written
- * in a usual way. Nothing is allocated.
+ * The lower-case full name of the header whose name stands from `start` to `end`, if we read it and it is
+ * written in a usual way. Allocates nothing.
  *
- * @returns undefined: unknown, or written in another way
+ * @returns undefined if the name is unknown, or written in an unusual way
  */
 export const usualNameAt = (text: string, start: number, end: number): string | undefined => {
   const candidates = spellings[placeOf(end - start, text.charCodeAt(start))]

@@ -1,6 +1,6 @@
 /**
- * The values of headers that presence is about: Event, Expires, Accept, Content-Type, Subscription-State and their
- * like. Address headers are in `address-headers.ts`, Via in `via.ts`.
+ * Values of Event, Expires, Accept, Content-Type, Subscription-State and similar headers. Address headers are
+ * in `address-headers.ts`, Via in `via.ts`.
  */
 import type { Notify } from "../../domain/presentity/intents.ts"
 import type { Rates, Seconds } from "../../domain/vocabulary.ts"
@@ -17,9 +17,9 @@ const trim = (text: string): string => {
 }
 
 /**
- * Splits at a separator that stands outside quotes and angle brackets; the pieces are trimmed.
+ * Splits at a separator outside quotes and angle brackets; the pieces are trimmed.
  *
- * @returns null when a quote stays open
+ * @returns null if a quote is not closed
  */
 export const splitAt = (text: string, separator: string): readonly string[] | null => {
   if (!text.includes(separator)) return [trim(text)]
@@ -46,7 +46,7 @@ export const splitAt = (text: string, separator: string): readonly string[] | nu
   return pieces
 }
 
-/** Every value of a header that is a comma-separated list, empty ones left out; null when malformed. */
+/** The values of a header that is a comma-separated list, without empty ones; null if malformed. */
 export const listValues = (lines: readonly string[] | undefined): readonly string[] | null => {
   if (lines === undefined) return noValues
   const values: string[] = []
@@ -62,11 +62,11 @@ const noValues: readonly string[] = []
 
 interface Parameters {
   readonly value: string
-  /** By lower-case name; null without a value; quotes kept. */
+  /** By lower-case name; null for a parameter without a value; quotes are kept. */
   readonly parameters: ReadonlyMap<string, string | null>
 }
 
-/** `value;name=value;name`; null when malformed or when a name comes twice. */
+/** `value;name=value;name`; null if malformed or if a name is repeated. */
 export const splitParameters = (text: string): Parameters | null => {
   const pieces = splitAt(text, ";")
   if (pieces === null) return null
@@ -83,23 +83,21 @@ export const splitParameters = (text: string): Parameters | null => {
 }
 
 export interface EventHeader {
-  /** Byte for byte as written, registered parameters included (`dialog;sla`). */
+  /** As written, with the parameters that are part of a registered name (`dialog;sla`). */
   readonly packageName: string
   readonly id: string | null
-  /** Null when the watcher has no wish about its pace. */
+  /** Null if the watcher asks for no particular rate. */
   readonly rates: Rates | null
 }
 
-/**
- * Package names with parameters, which distinguish them from their type, as parsed; those with most parameters first.
- */
+/** Package names with parameters (`dialog;sla`), parsed; those with most parameters first. */
 export interface ParameterizedName {
   readonly packageName: string
   readonly type: string
   readonly parameters: readonly (readonly [name: string, value: string | null])[]
 }
 
-/** @param names of all registered packages; those without parameters are left out */
+/** @param names of all registered packages; those without parameters are skipped */
 export const parameterizedNames = (names: readonly string[]): readonly ParameterizedName[] =>
   names
     .filter((name) => name.includes(";"))
@@ -110,9 +108,8 @@ export const parameterizedNames = (names: readonly string[]): readonly Parameter
     .sort((left, right) => right.parameters.length - left.parameters.length)
 
 /**
- * @source RFC 3265 §7.2.1: compared byte by byte; one value only
- * @param parameterized names whose parameters make another package of a type; all must be there, others are ignored
- * @returns null when malformed
+ * @source RFC 3265 §7.2.1: compared byte by byte; exactly one value @param parameterized package names with
+ * parameters; all of its parameters must be present, and others are ignored @returns null if malformed
  */
 export const parseEvent = (
   text: string,
@@ -138,12 +135,12 @@ export const parseEvent = (
   return { packageName: special?.packageName ?? parts.value, id, rates }
 }
 
-/** An event without parameters; null when it is anything else. */
+/** An event type without parameters; null for anything else. */
 const readPlainEvent = remembering((text): EventHeader | null =>
   isToken(text) ? { packageName: text, id: null, rates: null } : null,
 )
 
-/** The Event header of a request; null: it has none. */
+/** The Event header of a request; null if it has none. */
 export const readEvent = (
   headers: Pick<HeaderLines, "first">,
   idBytesMax: number,
@@ -179,10 +176,10 @@ const decimal = (rate: number): string => rate.toFixed(10).replace(/\.?0+$/, "")
 export const formatEvent = (packageName: string, id: string | null): string =>
   id === null ? packageName : `${packageName};id=${id}`
 
-/** What an unreadable Expires counts as (RFC 3261 §20.19, RFC 4475 §3.1.2.4). */
+/** The value for an unreadable Expires (RFC 3261 §20.19, RFC 4475 §3.1.2.4). */
 const expiresUnreadable: Seconds = 3_600
 
-/** Total: absent is null, anything but a number below 2^32 is 3600. */
+/** Null if absent; 3600 for anything but a number below 2^32. */
 export const parseExpires = (text: string | undefined): Seconds | null => {
   if (text === undefined) return null
   const seconds = readDigits(text, 0, text.length, 0x1_0000_0000)
@@ -190,9 +187,9 @@ export const parseExpires = (text: string | undefined): Seconds | null => {
 }
 
 /**
- * Media ranges in lower case without parameters; those with `q=0` are left out.
+ * Media ranges in lower case without parameters, except those with `q=0`.
  *
- * @returns null when there is no Accept header; an empty header accepts nothing (RFC 3261 §20.1)
+ * @returns null without an Accept header; an empty header accepts nothing (RFC 3261 §20.1)
  */
 export const parseAccept = (lines: readonly string[] | undefined): readonly string[] | null => {
   if (lines === undefined) return null
@@ -219,7 +216,7 @@ export interface ContentType {
   /** `type/subtype` in lower case. */
   readonly mediaType: string
   readonly charset: string | null
-  /** All but `charset`, as written; empty without. */
+  /** All except `charset`, as written; may be empty. */
   readonly parameters: string
 }
 
@@ -243,7 +240,7 @@ export const parseContentType: (text: string) => ContentType | null = rememberin
   }
 })
 
-/** A quoted string's content; anything else as it is. */
+/** The content of a quoted string; anything else unchanged. */
 export const unquoted = (text: string): string => {
   if (text.length < 2 || text.charCodeAt(0) !== 34) return text
   const inside = text.slice(1, -1)
@@ -256,7 +253,7 @@ export const unquoted = (text: string): string => {
   return result
 }
 
-/** Retry-After in seconds (comment and parameters ignored); null when absent or unreadable. */
+/** Retry-After in seconds, comment and parameters ignored; null if absent or unreadable. */
 export const parseRetryAfter = (text: string | undefined): Seconds | null => {
   if (text === undefined) return null
   let end = 0
@@ -265,7 +262,7 @@ export const parseRetryAfter = (text: string | undefined): Seconds | null => {
   return seconds < 0 ? null : seconds
 }
 
-/** @source RFC 3265 §7.2.3, §3.2.4: `expires` while it lives, `reason` once it has ended */
+/** @source RFC 3265 §7.2.3, §3.2.4: `expires` while the subscription lasts, `reason` once it is terminated */
 export const formatSubscriptionState = (notify: Notify): string => {
   let text: string = notify.state
   if (notify.state === "terminated") {

@@ -1,6 +1,4 @@
-/**
- * Lists of hosts as settings name them: names, `*.example.com`, addresses, networks (`10.1.0.0/16`).
- */
+/** Lists of hosts in settings: names, `*.example.com`, addresses, networks (`10.1.0.0/16`). */
 import { BlockList, isIP } from "node:net"
 import { canonicalAddress } from "./uri.ts"
 
@@ -10,7 +8,7 @@ export interface Network {
   readonly family: "ipv4" | "ipv6"
 }
 
-/** An address, or a network in CIDR notation; null: it is neither. */
+/** An address or a network in CIDR notation; null if it is neither. */
 const networkOf = (entry: string): Network | null => {
   const [, address = "", prefix = ""] = /^([0-9a-f.:]+)(?:\/(\d{1,3}))?$/i.exec(entry) ?? []
   if (isIP(address) === 0) return null
@@ -18,7 +16,7 @@ const networkOf = (entry: string): Network | null => {
   const bits = family === "ipv4" ? 32 : 128
   const length = prefix === "" ? bits : Number(prefix)
   if (length > bits) return null
-  // an IPv4 address in IPv6 spelling is the IPv4 address (RFC 4291 §2.5.5.2)
+  // an IPv4-mapped IPv6 address is the IPv4 address (RFC 4291 §2.5.5.2)
   const plain = canonicalAddress(address)
   return family === "ipv6" && !plain.includes(":") && length >= 96
     ? { address: plain, prefix: length - 96, family: "ipv4" }
@@ -27,15 +25,15 @@ const networkOf = (entry: string): Network | null => {
 
 const familyOf = (address: string): "ipv4" | "ipv6" => (isIP(address) === 6 ? "ipv6" : "ipv4")
 
-/** A host name, or `*.` and one. */
+/** A host name, or `*.` followed by one. */
 const isHostName = (entry: string): boolean => /^(?:\*\.)?(?!-)[a-z0-9-]+(?:\.[a-z0-9-]+)*$/i.test(entry)
 
-/** Entries that are neither a name, an address nor a network. A name of digits and dots only is a mistyped address. */
+/** Entries that are not a name, address or network. A name of only digits and dots is a mistyped address. */
 export const hostListFaults = (entries: readonly string[]): readonly string[] =>
   entries.filter((entry) => networkOf(entry) === null && (!isHostName(entry) || /^[\d.]+$/.test(entry)))
 
 /**
- * Whether a host stands in the list.
+ * Builds a test of whether a host is in the list.
  *
  * @returns a function of a name, or of an address without brackets
  */

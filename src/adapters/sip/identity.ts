@@ -1,9 +1,9 @@
 /**
- * Who a request is from, and what a trusted peer may say of that.
+ * Who sent a request, and what a trusted peer may assert about that.
  *
- * A request of a trusted peer (`peers.ts`) is from whomever that peer names, and from nobody when it names nobody: From is
- * what anybody may write. All others prove who they are by digest, where there are users; where there are only peers, they
- * are refused; where there is neither, From is believed.
+ * A request from a trusted peer (`peers.ts`) comes from the user whom the peer asserts, and from nobody known
+ * if it asserts none: anyone can write a From. Everyone else is authenticated by digest if there are users,
+ * refused if there are only peers, and believed by From if there is neither.
  *
  * @source RFC 3325 §5, §9.1; RFC 3261 §22; RFC 3323 §4.2
  */
@@ -27,34 +27,38 @@ export type Identity =
       readonly _tag: "Known"
       readonly user: string | null
       readonly uri: Uri | null
-      /** Of an accepted digest: whether its nonce was given to a place. */
+      /** For accepted digest credentials: whether the nonce was sent to that place. */
       readonly wasGivenTo?: (place: string) => boolean
     }
-  /** By a trusted peer; `uri` is the first of `uris`, a `sip` URI if there is one; null: the peer does not say who it is. */
+  /**
+   * By a trusted peer. `uri` is the first of `uris`, a `sip` URI if there is one; null: the peer asserts no
+   * identity.
+   */
   | {
       readonly _tag: "Asserted"
       readonly peer: TrustedPeer
       readonly uri: Uri | null
-      /** All that were asserted: RFC 3325 §9.1 allows a `sip` and a `tel` URI. */
+      /** All asserted URIs: RFC 3325 §9.1 allows a `sip` and a `tel` URI. */
       readonly uris: readonly Uri[]
-      /** Somebody was named, in a way that cannot be read. */
+      /** An identity was asserted but cannot be read. */
       readonly isUnreadable: boolean
     }
   | { readonly _tag: "Refused"; readonly decoded: Refused }
 
 /**
- * What becomes of requests of peers and strangers, for counters and the log: a peer names nobody (`unnamed`); its PUBLISH is
- * refused (`refused`); it is not believed to be the peer (`doubted`); there are peers only, and it is none (`stranger`).
+ * Events for counters and the log: a peer asserts no identity (`unnamed`); its PUBLISH is refused
+ * (`refused`); a request is not believed to come from the peer (`doubted`); there are only peers, and the
+ * sender is not one (`stranger`).
  */
 export type PeerEvent = "unnamed" | "refused" | "doubted" | "stranger"
 
 export interface IdentityRules {
   readonly limits: Limits
-  /** Null asks nobody who they are. */
+  /** Null: nobody is authenticated. */
   readonly authenticate: ((message: RawMessage, place: string) => DigestCheck) | null
   readonly mayPublishFor: (user: string, presentity: string) => boolean
   readonly peers: Peers
-  /** Called for each such request; `peer` is the entry, or the address of a stranger. */
+  /** Called for each such request; `peer` is the entry in the settings, or the address of a stranger. */
   readonly peerEvent: (what: PeerEvent, peer: string) => void
 }
 
@@ -63,10 +67,10 @@ const refuse = (status: number, reason: string | null): Identity => ({
   decoded: { _tag: "Reply", reply: reply(status, "", reason), isStateless: false },
 })
 
-/** Nobody is asked who they are. */
+/** When nobody is authenticated. */
 const unasked: Identity = { _tag: "Known", user: null, uri: null }
 
-/** @param isBegin whether it is a SUBSCRIBE outside a dialog, which says where requests of its dialog will go */
+/** @param isBegin a SUBSCRIBE outside a dialog, whose Contact and Record-Route say where requests in its dialog go */
 export const identify = (
   message: RawMessage,
   arrival: ReceivedOn,
@@ -91,7 +95,7 @@ export const identify = (
     const { user, uri, wasGivenTo } = check
     return { _tag: "Known", user, uri, ...(wasGivenTo === undefined ? {} : { wasGivenTo }) }
   }
-  // RFC 3261 §8.2.7: a challenge leaves no state behind.
+  // RFC 3261 §8.2.7: a challenge is sent statelessly
   if (check._tag === "Challenged")
     return {
       _tag: "Refused",
@@ -101,12 +105,12 @@ export const identify = (
 }
 
 /**
- * Whether requests of the dialog that a SUBSCRIBE begins go to the peer first. The source of a datagram is easily forged;
- * whoever does gets nothing for it when all that follows goes to the peer.
+ * Whether the dialog that a SUBSCRIBE would create sends its requests to the peer first. The source of a
+ * datagram is easily forged, but a forger gains nothing if all that follows goes to the peer.
  */
 const leadsTo = (peer: TrustedPeer, message: RawMessage, source: string): boolean => {
   const line = message.headers.first("record-route") ?? message.headers.first("contact")
-  // without a Contact it is refused for that
+  // a SUBSCRIBE without Contact is refused for that reason later
   if (line === undefined) return true
   const first = parseAddresses(line)?.[0]
   const uri = first === undefined ? null : parseUri(first.uri)
@@ -139,11 +143,10 @@ const namedIn = (text: string): readonly Uri[] | null => {
 }
 
 /**
- * The URIs in P-Asserted-Identity: one, or two of which one is a `tel` URI. Of anything else nobody can tell who is meant
- * (a client may have brought a line of its own), and nobody is. The `sip` URI comes first.
+ * The URIs in P-Asserted-Identity: one, or two of which one is a `tel` URI; a `sip` URI comes first. Anything
+ * else is ambiguous (a client may have added its own line) and is not used.
  *
- * @returns empty: nobody is named; null: it cannot be read
- * @source RFC 3325 §9.1
+ * @returns empty if no identity is asserted; null if it cannot be read @source RFC 3325 §9.1
  */
 export const assertedIn = (lines: readonly string[], limits: Limits): readonly Uri[] | null => {
   const uris: Uri[] = []
@@ -166,11 +169,11 @@ export const assertedIn = (lines: readonly string[], limits: Limits): readonly U
   }
   if (isNobody) return uris.length === 0 ? [] : null
   if (tels > 1 || uris.length - tels > 1) return null
-  // the order of the values must not decide who is meant
+  // the order of the values must not matter
   return uris.length === 2 && uris[0]!.startsWith("tel:") ? uris.reverse() : uris
 }
 
-/** The name that a request authenticated with; null: it did not. */
+/** The user name a request authenticated with; null if it did not. */
 export const userOf = (identity: Identity): string | null =>
   identity._tag === "Known" ? identity.user : null
 
@@ -186,14 +189,18 @@ export const mayPublish = (
   }
   const { peer, uris } = identity
   const isNamed = uris.some((uri) => uri === presentity || rules.mayPublishFor(uri, presentity))
-  // a user whom a peer names by P-Asserted-Identity publishes for that user only, also when the peer may publish for others
+  // a user asserted by P-Asserted-Identity publishes for that user only, even if the peer may publish for
+  // others
   const isOwn = uris.length === 0 ? !identity.isUnreadable : peer.identity === "from"
   const may = isNamed || (isOwn && peer.publishesFor(presentity))
   if (!may) rules.peerEvent("refused", peer.text)
   return may
 }
 
-/** Whether a REGISTER may be for that address; nothing uses its bindings, so it may where nobody is named. */
+/**
+ * Whether a REGISTER may be for that address. Allowed where nobody is authenticated, since its bindings are
+ * not used.
+ */
 export const mayRegister = (
   identity: Exclude<Identity, { readonly _tag: "Refused" }>,
   address: Uri,
@@ -204,18 +211,17 @@ export const mayRegister = (
       identity.uris.includes(address) ||
       identity.peer.publishesFor(address)
 
-/** Values that ask nothing of what others are shown of a watcher, or take such a wish back. */
+/** Values that do not ask to hide the watcher from others, or that withdraw such a request. */
 const otherPrivacy: ReadonlySet<string> = new Set(["none", "critical", "header", "session", "history"])
 
 /**
- * Whether the sender is not to be named to other watchers.
+ * Whether the sender asks not to be shown to other watchers.
  *
- * `id` and `user` ask for that, and so do values nobody knows and a header that cannot be read: better too little is shown.
- * `header`, `session` and `history` are about headers, media and a list that no watcher is shown. The anonymous URI in From
- * says it as well.
+ * `id` and `user` ask for it; so do unknown values and an unreadable header, to err on the side of privacy.
+ * `header`, `session` and `history` concern headers, media and a list that no watcher is shown. An anonymous
+ * URI in From asks for it too.
  *
- * @returns null: the request has no such wish
- * @source RFC 3323 §4.2, RFC 3325 §9.3
+ * @returns null if the request does not say @source RFC 3323 §4.2, RFC 3325 §9.3
  */
 export const wantsPrivacy = (lines: readonly string[] | undefined, fromUri: Uri): boolean | null => {
   if (lines === undefined) return isAnonymous(fromUri) ? true : null
@@ -224,7 +230,7 @@ export const wantsPrivacy = (lines: readonly string[] | undefined, fromUri: Uri)
   return values.includes("none") ? false : isAnonymous(fromUri) ? true : null
 }
 
-/** The URI of the device that published and is not to be notified of it (`Sender` of OpenSIPS). */
+/** The URI of the publishing device, which is not to be notified of its own publication (`Sender` of OpenSIPS). */
 export const senderOf = (message: RawMessage, limits: Limits): string | null => {
   const text = message.headers.first("sender")
   const address = text === undefined || text.length > limits.addressLineBytesMax ? null : parseAddress(text)

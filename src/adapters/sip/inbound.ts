@@ -1,6 +1,6 @@
 /**
- * The way of one message that came in: a response to its transaction, a request through transaction, limits and
- * decoder to the core, and the core's answer back.
+ * The path of a received message: a response to its transaction; a request through transaction, limits and
+ * decoder to the core, and the answer back.
  */
 import { createHmac } from "node:crypto"
 import type { Answer } from "../../domain/presentity/commands.ts"
@@ -38,21 +38,21 @@ export interface InboundParts {
   readonly makeArrival: (flow: Flow, address: string, port: number, answeredTo: Target) => ReceivedOn
   /** Counts requests of dialogs whose NOTIFYs go to an unproven target. */
   readonly allowances: Pick<Allowances, "received">
-  /** Seconds after which the NOTIFY of a fetch could leave; null: now. */
+  /** Seconds until the NOTIFY of a fetch could be sent; null if it can be sent now. */
   readonly isFullFor: (dialog: DialogStart) => number | null
   readonly submit: SipHandler["submit"]
   readonly onDefect: (defect: unknown) => void
-  /** Secret from which the tags of stateless responses are derived. */
+  /** Secret from which tags of stateless responses are derived. */
   readonly statelessKey: Uint8Array
 }
 
-/** Takes one message with what it came over, and the peer's address and port. */
+/** Takes a message, the flow it arrived on, and the peer's address and port. */
 export type Receive = (message: RawMessage, flow: Flow, address: string, port: number) => void
 
-/** Retry-After, in seconds, of a client that met our limits. */
+/** Retry-After in seconds when the transaction limit is reached. */
 const retryAfterFull = 10
 
-/** A request that can be answered, and how. */
+/** A request, and what is needed to respond to it. */
 interface Inbound {
   readonly message: RawMessage
   readonly via: Via
@@ -61,14 +61,14 @@ interface Inbound {
   readonly port: number
   /** Where responses go. */
   readonly target: Target
-  /** The first Via line as it goes back. */
+  /** The topmost Via, as it is returned in the response. */
   readonly topVia: string
-  /** Null: malformed, or the message has a fault. */
+  /** Null if it is malformed or the message has a fault. */
   readonly to: Address | null
   readonly isTagged: boolean
 }
 
-/** An exception while one message is handled ends that message, not the process. */
+/** An exception while handling a message ends that message, not the process. */
 export const makeInbound =
   (parts: InboundParts): Receive =>
   (message, flow, address, port) => {
@@ -98,7 +98,7 @@ const receive = (
     counters.malformed++
     return
   }
-  // RFC 3261 §17.1.1.3: nothing answers an ACK.
+  // RFC 3261 §17.1.1.3: an ACK gets no response
   if (message.method === "ACK") return
   const to = message.fault === null ? parseAddress(message.to) : null
   const inbound: Inbound = {
@@ -128,7 +128,7 @@ const receive = (
   handle(parts, inbound, key)
 }
 
-/** Names of counters by status, of the methods that have counters of their own: a sender cannot make more of them. */
+/** Counter names by method and status. Other methods share `other`, so that a sender cannot create counters. */
 const counterNames: ReadonlyMap<string, string[]> = new Map(
   ["PUBLISH", "SUBSCRIBE", "NOTIFY", "OPTIONS", "REGISTER", "CANCEL"].map((method) => [method, []]),
 )
@@ -141,7 +141,7 @@ const count = ({ responses }: SipCounters, method: string, status: number): void
   responses[name] = (responses[name] ?? 0) + 1
 }
 
-/** RFC 3261 §8.2.7: the same request gets the same tag, and nothing is remembered. */
+/** RFC 3261 §8.2.7: the same request gets the same tag without keeping state. */
 const statelessTag = ({ statelessKey }: InboundParts, message: RawMessage): string =>
   createHmac("sha256", statelessKey)
     .update(`${message.callId}\n${message.cseqText}\n${message.from}\n${message.vias[0]!}`, "latin1")
@@ -158,14 +158,14 @@ const respondStateless = (
   flow.send(formatResponse(message, topVia, tag, answer), target.address, target.port)
 }
 
-/** Retry-After in seconds when there is no room for a new request; null when there is. */
+/** Retry-After in seconds if there is no room for a new request; null if there is. */
 const refusedFor = ({ server, overload }: InboundParts, { message, isTagged }: Inbound): number | null => {
   if (server.isFull()) return retryAfterFull
   const overloaded = isRefresh(message, isTagged) ? null : overload()
   return overloaded === null ? null : Math.max(1, Math.ceil(overloaded.retryAfter))
 }
 
-/** RFC 3261 §9.2: a CANCEL is answered, and has no effect on what is not an INVITE. */
+/** RFC 3261 §9.2: CANCEL is answered, but has no effect on a request other than INVITE. */
 const cancelStatus = (server: ServerTransactions, message: RawMessage, via: Via): number =>
   ["PUBLISH", "SUBSCRIBE", "REGISTER", "OPTIONS"].some((method) =>
     server.has(transactionKey(message, via, method)),
@@ -173,7 +173,7 @@ const cancelStatus = (server: ServerTransactions, message: RawMessage, via: Via)
     ? 200
     : 481
 
-/** A request that has opened a transaction. */
+/** A request with its server transaction. */
 interface Opened {
   readonly inbound: Inbound
   readonly arrival: ReceivedOn
@@ -205,7 +205,7 @@ const handle = (parts: InboundParts, inbound: Inbound, key: string): void => {
   else submit(parts, decoded, opened)
 }
 
-/** Sends the final response; only the first call does. */
+/** Sends the final response; later calls do nothing. */
 const complete = (parts: InboundParts, transaction: ServerTransaction, answer: Reply): void => {
   const { unanswered } = transaction
   if (unanswered === null) return
@@ -214,7 +214,7 @@ const complete = (parts: InboundParts, transaction: ServerTransaction, answer: R
   parts.server.complete(transaction, formatResponse(message, topVia, tag, answer))
 }
 
-/** An exception of an event package that a program brought is counted as a defect, and the request is answered 500. */
+/** An exception from an event package of the program counts as a defect, and the request gets 500. */
 const decode = (
   parts: InboundParts,
   checked: ReturnType<typeof checkRequest>,
@@ -232,7 +232,7 @@ const decode = (
   }
 }
 
-/** Counts the octets of a request whose NOTIFYs go to an unproven target; null: the target is proven. */
+/** Counts the octets of a request whose NOTIFYs go to an unproven target; null if the target is proven. */
 const allowed = (
   { allowances }: InboundParts,
   decoded: DecodeResult,
@@ -276,7 +276,7 @@ const submit = (parts: InboundParts, accepted: Accepted, opened: Opened): void =
 
 const answered = (parts: InboundParts, accepted: Accepted, opened: Opened, answer: Answer): void => {
   const { transaction } = opened
-  // its NOTIFY is sent right after the response, and meets the same limits
+  // its NOTIFY follows the response at once, and the same limits apply
   if (isFetched(answer) && isFull(parts, accepted, transaction)) return
   const { command } = accepted
   const recordRoutes =
@@ -292,8 +292,8 @@ const answered = (parts: InboundParts, accepted: Accepted, opened: Opened, answe
 const noRoutes: readonly string[] = []
 
 /**
- * Answers 503 when the NOTIFY of a new subscription could not be sent. A fetch has one NOTIFY only, which is not sent later:
- * the watcher has to ask again.
+ * Answers 503 if the NOTIFY of a fetch could not be sent: there is only one, which is not sent later, so the
+ * watcher has to ask again.
  */
 const isFull = (parts: InboundParts, { command }: Accepted, transaction: ServerTransaction): boolean => {
   const seconds = command._tag === "Subscribe" ? parts.isFullFor(command.dialog) : null
@@ -302,7 +302,7 @@ const isFull = (parts: InboundParts, { command }: Accepted, transaction: ServerT
   return true
 }
 
-/** The policy may answer later; meanwhile the transaction absorbs retransmissions. */
+/** The policy may answer asynchronously; meanwhile the transaction absorbs retransmissions. */
 const ask = (
   parts: InboundParts,
   { question, otherwise }: Extract<DecodeResult, { readonly _tag: "Ask" }>,
@@ -325,7 +325,7 @@ const ask = (
 const isFetched = (answer: Answer): boolean =>
   answer._tag === "Accepted" && answer.reply._tag === "Subscribed" && answer.reply.expires === 0
 
-/** The tag of a new dialog is chosen by the decoder, because the command carries it. */
+/** The decoder has chosen the tag of a new dialog, because the command carries it. */
 const tagFor = (decoded: DecodeResult, rules: RequestRules): string =>
   decoded._tag === "Ask"
     ? tagFor(decoded.otherwise, rules)

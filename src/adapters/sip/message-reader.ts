@@ -1,9 +1,9 @@
 /**
- * Bytes to lines: what every SIP message must pass before anything else looks at it.
+ * Parses bytes into the start line and header lines of a SIP message, before anything else looks at it.
  *
- * One forward walk, no pattern matching, so that time grows with the bytes and with nothing else. Header text is the
- * latin1 view of the bytes, so that what is copied into a response is copied byte for byte. A message that cannot be read but can
- * still be answered carries its `fault`; one that cannot even be answered is null.
+ * One forward scan without regular expressions, so that time is linear in the size of the message. Header
+ * text is a latin1 view of the bytes, so what is copied into a response is copied byte for byte. A message
+ * with an error that can still be answered carries its `fault`; one that cannot be answered is null.
  */
 import { HeaderList } from "./header-lines.ts"
 import type { HeaderLines } from "./header-lines.ts"
@@ -17,7 +17,7 @@ export interface Fault {
 
 export interface RawMessage {
   readonly isRequest: boolean
-  /** Of a response: the method in its CSeq. */
+  /** In a response, the method of its CSeq. */
   readonly method: string
   /** Request-URI as written; empty in a response. */
   readonly uri: string
@@ -25,30 +25,30 @@ export interface RawMessage {
   readonly status: number
   /** Via lines as written, in order; one line may hold several values. */
   readonly vias: readonly string[]
-  /** From, To and Call-ID as written, folding undone; empty when missing. */
+  /** From, To and Call-ID as written, unfolded; empty if missing. */
   readonly from: string
   readonly to: string
   readonly callId: string
   /** CSeq as written. */
   readonly cseqText: string
   readonly cseq: number
-  /** Null when there is no Content-Length, -1 when it is not a number. */
+  /** Null if there is no Content-Length, -1 if it is not a number. */
   readonly contentLength: number | null
   /**
-   * Headers that are used here, and those that event packages carry, by lower-case full name; all others are skipped
-   * unread (RFC 3261 §8.2.2). Via lines are not among them.
+   * The headers we use and those that event packages carry, by lower-case full name; all others are skipped
+   * (RFC 3261 §8.2.2). Does not include Via.
    */
   readonly headers: HeaderLines
   readonly body: Buffer
   readonly fault: Fault | null
-  /** Octets it took on the wire; 0: it was not read from there. */
+  /** Its octets on the wire; 0 if it was not read from there. */
   readonly octets: number
 }
 
 type Draft = { -readonly [K in keyof Omit<RawMessage, "headers" | "vias">]: RawMessage[K] } & {
   headers: HeaderList
   vias: string[]
-  /** The bits of the single-value headers that have come. */
+  /** Bits of the single-value headers already seen. */
   seen: number
 }
 
@@ -57,7 +57,7 @@ const LF = 10
 const CR = 13
 const SPACE = 32
 
-/** RFC 3261 §25.1: the characters of a token. */
+/** Characters of a token (RFC 3261 §25.1). */
 const tokenCharacters = (() => {
   const table = new Uint8Array(256)
   for (const character of "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-.!%*_+`'~")
@@ -65,25 +65,25 @@ const tokenCharacters = (() => {
   return table
 })()
 
-/** Is every character from `start` to `end` one of a token's, and is there at least one? */
+/** Whether the text from `start` to `end` is a token: not empty, and token characters only. */
 export const isToken = (text: string, start = 0, end = text.length): boolean => {
   if (end <= start) return false
   for (let at = start; at < end; at++) if (tokenCharacters[text.charCodeAt(at)] !== 1) return false
   return true
 }
 
-/** Shorter pieces of a text are copies (V8 `SlicedString::kMinLength`). */
+/** V8 copies shorter substrings instead of slicing (`SlicedString::kMinLength`). */
 const slicedFrom = 13
 const scratch = Buffer.allocUnsafeSlow(1_024)
 
-/** The index of the first character from `start` on that is none of a token. */
+/** The index of the first character from `start` on that is not a token character. */
 export const tokenEnd = (text: string, start: number): number => {
   let at = start
   while (at < text.length && tokenCharacters[text.charCodeAt(at)] === 1) at++
   return at
 }
 
-/** The same text on its own: a piece cut from a datagram would keep the whole datagram alive. */
+/** A copy of the text: a slice of a datagram would keep the whole datagram alive. */
 export const copyText = (text: string): string => {
   const { length } = text
   if (length < slicedFrom) return text
@@ -93,15 +93,15 @@ export const copyText = (text: string): string => {
 }
 
 /**
- * A text that was just joined from pieces, as one piece: V8 keeps the pieces, and with them the datagrams that they were cut
- * from, until a character of the text is read. Ten times as fast as a copy.
+ * Flattens a concatenated string: V8 keeps the parts, and with them the datagrams they were cut from, until a
+ * character is read. Ten times as fast as a copy.
  */
 export const flattened = <Text extends string>(text: Text): Text => {
   text.charCodeAt(0)
   return text
 }
 
-/** `1*DIGIT` below `max`, else -1. Longer numbers than a double holds exactly are refused by the bound. */
+/** `1*DIGIT` below `max`, else -1. The bound also rejects numbers that a double cannot hold exactly. */
 export const readDigits = (text: string, start: number, end: number, max: number): number => {
   if (end <= start) return -1
   let value = 0
@@ -124,7 +124,10 @@ const trimmed = (text: string, start: number, end: number): string => {
 
 const noBody = Buffer.alloc(0)
 
-/** Controls have no place in a head, and CR and LF only as a pair: what passes can be echoed without injection. */
+/**
+ * Control characters are not allowed, and CR and LF only as a pair, so that what passes can be echoed without
+ * header injection.
+ */
 const hasStrayControl = (head: string): boolean => {
   for (let at = 0; at < head.length; at++) {
     const code = head.charCodeAt(at)
@@ -139,9 +142,9 @@ const hasStrayControl = (head: string): boolean => {
 /**
  * Reads a start line and its headers.
  *
- * @param head latin1 text from the first byte of the start line through the CRLF of the last header
- * @param carried names of further headers to keep, in lower case; each may come many times
- * @returns null when it is neither a request nor a usable response: nothing can be answered
+ * @param head latin1 text from the first byte of the start line through the CRLF of the last header @param
+ * carried names of further headers to keep, in lower case; each may occur many times @returns null if it is
+ * neither a request nor a usable response, so that nothing can be answered
  */
 export const readHead = (head: string, limits: Limits, carried: Names = noNames): RawMessage | null => {
   const message: Draft = {
@@ -173,12 +176,12 @@ export const readHead = (head: string, limits: Limits, carried: Names = noNames)
   return message
 }
 
-/** Names of headers in lower case. */
+/** Header names in lower case. */
 export type Names = Pick<ReadonlySet<string>, "has">
 
 const noNames: Names = new Set()
 
-/** The first fault counts. */
+/** Records the first fault only. */
 const fail = (message: Draft, status: Fault["status"], reason: string): void => {
   message.fault ??= { status, reason }
 }
@@ -190,7 +193,7 @@ const readStartLine = (head: string, end: number, message: Draft, limits: Limits
   message.method = head.slice(0, first)
   const second = head.indexOf(" ", first + 1)
   const last = head.lastIndexOf(" ", end - 1)
-  // RFC 3261 §7.1: three parts, one space between them.
+  // RFC 3261 §7.1: three parts separated by single spaces
   if (second < 0 || second >= end || second !== last || second === first + 1) {
     fail(message, 400, "Malformed Request-Line")
     return true
@@ -204,7 +207,7 @@ const readStartLine = (head: string, end: number, message: Draft, limits: Limits
   if (message.uri.length > limits.uriBytesMax) fail(message, 414, "Request-URI Too Long")
   for (let at = 0; at < message.uri.length; at++) {
     const code = message.uri.charCodeAt(at)
-    // `"`, `<` and `>` delimit URIs and cannot be in one.
+    // `"`, `<` and `>` delimit URIs and cannot occur in one
     if (code <= SPACE || code >= 127 || code === 34 || code === 60 || code === 62) {
       fail(message, 400, "Malformed Request-URI")
       break
@@ -225,7 +228,7 @@ const readStatusLine = (head: string, end: number, message: Draft): boolean => {
 const readHeaders = (head: string, from: number, message: Draft, limits: Limits, carried: Names): void => {
   let lines = 0
   let at = from
-  // looked for again only when it is passed, since many lines may be without
+  // searched again only once passed: rescanning for each line without a colon would be quadratic
   let colon = head.indexOf(":", from)
   while (at < head.length) {
     if (++lines > limits.headerLinesMax) fail(message, 513, "Too Many Header Lines")
@@ -239,7 +242,7 @@ const readHeaders = (head: string, from: number, message: Draft, limits: Limits,
       continue
     }
     let value = trimmed(head, colon + 1, end)
-    // RFC 3261 §7.3.1: a line that starts with a blank continues the one before.
+    // RFC 3261 §7.3.1: a line that starts with whitespace continues the previous one
     while (at < head.length && isBlank(head.charCodeAt(at))) {
       const start = at
       end = head.indexOf("\r\n", at)
@@ -284,7 +287,7 @@ const keep = (message: Draft, name: string, value: string, limits: Limits): void
   else if (name === "call-id") message.callId = value
   else if (name === "cseq") message.cseqText = value
   else if (name === "content-length") {
-    // RFC 3261 §20.14: digits only, so neither `-1` nor `1e3` nor `0x10`.
+    // RFC 3261 §20.14: digits only; not `-1`, `1e3` or `0x10`
     message.contentLength = readDigits(value, 0, value.length, 0x8000_0000)
     if (message.contentLength < 0) fail(message, 400, "Malformed Content-Length")
   }
@@ -302,7 +305,7 @@ const checkRequired = (message: Draft, limits: Limits): void => {
   else readCseq(message)
 }
 
-/** RFC 3261 §20.16: a number below 2^31, blanks, and the method of the request. */
+/** RFC 3261 §20.16: a number below 2^31, whitespace, and the method of the request. */
 const readCseq = (message: Draft): void => {
   const text = message.cseqText
   let digits = 0
@@ -314,13 +317,13 @@ const readCseq = (message: Draft): void => {
   else if (method !== message.method) fail(message, 400, "CSeq Method Mismatch")
 }
 
-/** Where the head that starts at `start` ends: the index after its blank line, or -1. */
+/** The index after the blank line that ends the head starting at `start`; -1 if there is none. */
 export const headEnd = (bytes: Buffer, start: number): number => {
   const at = bytes.indexOf("\r\n\r\n", start, "latin1")
   return at < 0 ? -1 : at + 4
 }
 
-/** Skips the CRLFs that may stand before a start line (RFC 3261 §7.5). */
+/** Skips CRLFs before a start line (RFC 3261 §7.5). */
 export const skipLineEnds = (bytes: Uint8Array, start: number): number => {
   let at = start
   while (bytes[at] === CR || bytes[at] === LF) at++
@@ -328,10 +331,9 @@ export const skipLineEnds = (bytes: Uint8Array, start: number): number => {
 }
 
 /**
- * One datagram to one message.
+ * Parses a datagram.
  *
- * @source RFC 3261 §18.3
- * @returns null when there is nothing that could be answered
+ * @source RFC 3261 §18.3 @returns null if it cannot be answered
  */
 export const readDatagram = (bytes: Buffer, limits: Limits, carried: Names = noNames): RawMessage | null => {
   const start = skipLineEnds(bytes, 0)
@@ -341,21 +343,21 @@ export const readDatagram = (bytes: Buffer, limits: Limits, carried: Names = noN
   if (message === null) return null
   const available = bytes.length - end
   const length = message.contentLength ?? available
-  // RFC 3261 §18.3: bytes beyond Content-Length are not ours; bytes missing are an error.
+  // RFC 3261 §18.3: bytes beyond Content-Length are discarded; missing bytes are an error
   if (length > available) return withFault(message, 400, "Body Shorter Than Content-Length")
   if (length > 0) (message as Draft).body = bytes.subarray(end, end + length)
   ;(message as Draft).octets = bytes.length
   return message
 }
 
-/** The same message with its body; called once, after its head was read. */
+/** Sets the body; called once, after the head has been read. */
 export const withBody = (message: RawMessage, body: Buffer, octets: number): RawMessage => {
   ;(message as Draft).body = body
   ;(message as Draft).octets = octets
   return message
 }
 
-/** The same message with a fault, unless it has one. */
+/** Sets the fault, unless there is one already. */
 export const withFault = (message: RawMessage, status: Fault["status"], reason: string): RawMessage => {
   ;(message as Draft).fault ??= { status, reason }
   return message

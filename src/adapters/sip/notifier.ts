@@ -1,8 +1,8 @@
 /**
- * Where one NOTIFY goes: its next hop, the transport, and the socket or connection that takes it there.
+ * Routes one NOTIFY: next hop, transport, and socket or connection.
  *
- * Numeric hosts go out in the call that asked for it; names wait for the resolver, and connections to be opened wait
- * for the peer. Whatever happens, the outcome is reported once.
+ * To a numeric host it is sent synchronously; host names wait for the resolver, and new connections for the
+ * peer. The outcome is reported exactly once in every case.
  */
 import type { Notify } from "../../domain/presentity/intents.ts"
 import type { DialogStart } from "../../domain/vocabulary.ts"
@@ -26,7 +26,7 @@ import { canonicalAddress, isNobody } from "./uri.ts"
 
 export interface Notifier {
   readonly send: (notify: Notify) => void
-  /** Seconds after which a NOTIFY in this dialog could leave, as far as limits go; null: it could now. */
+  /** Seconds until the limits would allow a NOTIFY in this dialog; null if they allow it now. */
   readonly isFullFor: (dialog: DialogStart) => number | null
 }
 
@@ -56,14 +56,14 @@ const send = (notifying: Notifying, notify: Notify): void => {
   const prepared = notifying.prepareDialog(notify.dialog)
   const { hop } = prepared
   if (hop === null) return endSoon(notifying, notify, { _tag: "Unreachable" })
-  // an answer over the connection would prove nothing of where the Contact leads
+  // a response over the connection would not prove where the Contact leads
   const connection = notify.proof?._tag === "Unproven" ? null : connectionOf(notifying, prepared)
   if (connection !== null) {
     if (client.isShareUsed(connection.remoteAddress, connection.remotePort))
       return shareUsed(notifying, notify)
     return sendOn(notifying, { notify, prepared, named: null, allowed: null }, connection)
   }
-  // the connection was proven, and is gone
+  // only the connection was proven, and it has been closed
   if (notify.proof?._tag === "Connection") return endSoon(notifying, notify, { _tag: "Unproven" })
   const transport = transportTo(hop, prepared)
   if (hop.isNumeric) {
@@ -77,11 +77,11 @@ const send = (notifying: Notifying, notify: Notify): void => {
   )
 }
 
-/** The transport that the hop names, or the stream that the SUBSCRIBE came over; null: neither says which. */
+/** The transport named by the hop, or the stream that the SUBSCRIBE arrived over; null if neither determines it. */
 const transportTo = (hop: NextHop, { arrivedOver }: PreparedDialog): Transport | null =>
   hop.transport ?? (arrivedOver?.isReliable === true ? arrivedOver : null)
 
-/** The connection the SUBSCRIBE came over, while it lasts: the only way back to a watcher behind a NAT. */
+/** The connection that the SUBSCRIBE arrived over, while it is open: the only way back to a watcher behind a NAT. */
 const connectionOf = (
   { socketsOf }: Notifying,
   { arrivedOver, arrivedFrom }: PreparedDialog,
@@ -104,7 +104,7 @@ const sendTo = (
   named: string | null,
   hop: Hop,
 ): void => {
-  // a NOTIFY that ends a subscription is not sent again later; a fetch was refused beforehand
+  // the last NOTIFY of a subscription is not retried later; a fetch has been refused earlier instead
   const isLast = named !== null && notify.state === "terminated"
   if (notifying.client.isShareUsed(hop.address, hop.port) && !isLast) return shareUsed(notifying, notify)
   if (notify.proof?._tag === "Unproven") return sendUnproven(notifying, notify, prepared, named, hop)
@@ -114,7 +114,7 @@ const sendTo = (
   else asDatagram(notifying, outgoing, sockets, hop)
 }
 
-/** To one of the addresses that a name leads to: a proven one, if there is one. */
+/** Sends to one of the addresses that a host name resolves to, to a proven one if possible. */
 const sendToOneOf = (
   notifying: Notifying,
   notify: Notify,
@@ -161,7 +161,7 @@ const asDatagram = (
   const { length } = draft.bytes
   const larger = length <= notifying.udpMtuBytes ? null : streamsForBig(notifying, hop)
   if (larger === null) return start(notifying, outgoing, draft, listener, hop)
-  // RFC 3261 §18.1.1: too big for one packet, so over a stream if the peer has it, and as a datagram after all if not.
+  // RFC 3261 §18.1.1: too big for a datagram, so try a stream, and fall back to a datagram.
   const letGo = client.hold(hop.address, hop.port, length)
   larger.open(hop.address, hop.port, limits.bigRequestConnectMs, (connection) => {
     letGo()
@@ -175,7 +175,10 @@ const asDatagram = (
   })
 }
 
-/** What takes requests that are too big for the hop's transport; null: there is none, or the peer has refused it. */
+/**
+ * The stream sockets for requests too big for the hop's transport; null if there are none, or the peer has
+ * refused a connection.
+ */
 const streamsForBig = (notifying: Notifying, hop: Hop): StreamSockets | null => {
   const { bigRequestsOver } = hop.transport
   const transport = bigRequestsOver === null ? null : notifying.transports.named(bigRequestsOver)
@@ -211,7 +214,7 @@ const isFullFor = (notifying: Notifying, dialog: DialogStart): number | null => 
     return client.isShareUsed(connection.remoteAddress, connection.remotePort) ? retryAfterFull : null
   }
   const { hop } = prepared
-  // where a name leads is not known yet
+  // a host name has not been resolved yet
   if (hop?.isNumeric !== true) return null
   const transport = transportTo(hop, prepared) ?? transports.presumed
   const port = hop.port ?? transport.defaultPort

@@ -1,6 +1,4 @@
-/**
- * The transaction of one NOTIFY and its outcome, which is reported to the core and counted.
- */
+/** The transaction of one NOTIFY, and its outcome, which is counted and reported to the core. */
 import type { DeliveryOutcome } from "../../domain/presentity/commands.ts"
 import type { Notify } from "../../domain/presentity/intents.ts"
 import type { SipCounters, SipHandler } from "../../ports/sip-transport.ts"
@@ -20,7 +18,7 @@ import { bracketed, parseUri } from "./uri.ts"
 export interface NotifierParts {
   readonly client: ClientTransactions
   readonly transports: Transports
-  /** The sockets of a transport of those. */
+  /** The sockets of one of `transports`. */
   readonly socketsOf: (transport: Transport) => Sockets
   readonly prepareDialog: PrepareDialog
   readonly counters: SipCounters
@@ -33,27 +31,27 @@ export interface NotifierParts {
   readonly delivered: SipHandler["delivered"]
   readonly isOwnAddress: (host: string, port: number) => boolean
   readonly allowances: Allowances
-  /** Whether the operator lets NOTIFYs go to a host that has not answered any. */
+  /** Whether the operator allows NOTIFYs to a host that has not answered any. */
   readonly isNotifyTarget: (host: string) => boolean
   readonly onLimit: (limit: SipLimit) => void
 }
 
-/** What NOTIFYs that leave have in common. */
+/** State shared by all NOTIFYs of a stack. */
 export interface Notifying extends NotifierParts {
-  /** By address and port: until when a peer that refused a connection is not asked for one again. */
+  /** By address and port: until when a peer that refused a connection is not tried again. */
   readonly streamRefusals: Map<string, number>
   branches: number
-  /** Host and port of the socket that sent the last NOTIFY, as they are printed. */
+  /** Host and port of the socket used last, as printed in Via. */
   sentBy: { readonly host: string; readonly port: number; readonly text: string }
 }
 
-/** One NOTIFY on its way. */
+/** One NOTIFY being sent. */
 export interface OutgoingNotify {
   readonly notify: Notify
   readonly prepared: PreparedDialog
-  /** The address that the name of its next hop leads to, when it is not known to be proven; null: it is, or is no name. */
+  /** The resolved address if the next hop is a host name and the address is not known to be proven; otherwise null. */
   readonly named: string | null
-  /** Where nothing is proven: what it may take there; null: it is proven. */
+  /** For an unproven target, the allowance that its packets are taken from; null if it is proven. */
   readonly allowed: { readonly dialog: string; readonly place: Place; readonly isDirect: boolean } | null
 }
 
@@ -63,20 +61,20 @@ export interface Peer {
   readonly port: number
 }
 
-/** Seconds until a NOTIFY that found no room is worth another try. */
+/** Seconds until a NOTIFY that met a limit is tried again. */
 export const retryAfterFull = 5
-/** By how much the next NOTIFY may be longer than this one, were they to show the same: its CSeq has a digit more. */
+/** How many octets longer the next NOTIFY may be with the same content: its CSeq may have one more digit. */
 const growth = 1
 
-/** What ends a transaction without a final response, and the outcome that it is. */
+/** The outcome of each transaction that ended without a final response. */
 const outcomes: Readonly<Record<Exclude<ClientResult, RawMessage>, DeliveryOutcome>> = {
   timedOut: { _tag: "TimedOut" },
   failed: { _tag: "Unreachable" },
-  // it had a document, and could not be repeated: the next goes without one
+  // it carried a document and could not be resent: send the next one without
   unrepeated: { _tag: "Unproven", room: 0 },
 }
 
-/** What each outcome is counted as. */
+/** The counter of each outcome. */
 const countedAs = {
   Accepted: "notifyAccepted",
   Refused: "notifyRefused",
@@ -85,7 +83,7 @@ const countedAs = {
   Unproven: "notifyUnproven",
 } as const satisfies Record<DeliveryOutcome["_tag"], keyof SipCounters>
 
-/** Tells how a NOTIFY ended; once for each. */
+/** Reports the outcome of a NOTIFY; called once for each. */
 export const end = (
   { counters, delivered }: NotifierParts,
   notify: Notify,
@@ -96,7 +94,7 @@ export const end = (
   delivered(notify.presentity, notify.no, notify.cseq, outcome)
 }
 
-/** The same, but never inside the call that handed the NOTIFY over. */
+/** Like `end`, but never within the call that handed over the NOTIFY. */
 export const endSoon = (parts: NotifierParts, notify: Notify, outcome: DeliveryOutcome): void =>
   queueMicrotask(() => end(parts, notify, outcome))
 
@@ -106,7 +104,7 @@ export const putOff = (parts: NotifierParts, notify: Notify, seconds = retryAfte
 
 const outcomeOf = (parts: NotifierParts, result: ClientResult, outgoing: OutgoingNotify): DeliveryOutcome => {
   if (typeof result === "string") return outcomes[result]
-  // A challenge is a refusal like any other: nobody gets credentials out of us.
+  // a challenge is a refusal like any other: we have no credentials to offer
   if (result.status >= 300) {
     const retryAfter = parseRetryAfter(result.headers.first("retry-after"))
     return { _tag: "Refused", status: result.status, retryAfter }
@@ -119,10 +117,10 @@ const outcomeOf = (parts: NotifierParts, result: ClientResult, outgoing: Outgoin
 }
 
 /**
- * RFC 3261 §12.2.1.2: the Contact of a 2xx, when we could send to it.
+ * The Contact of a 2xx, if it may become the remote target (RFC 3261 §12.2.1.2).
  *
- * An answer proves that a peer is where the NOTIFY went, and says nothing of any other place: a Contact elsewhere does not replace
- * the target that answered. Behind a proxy nothing else is known.
+ * A response proves that a peer is where the NOTIFY was sent, and nothing about any other place: a Contact
+ * elsewhere does not replace the target that answered. Behind a proxy no Contact is proven.
  */
 const newTarget = (
   { limits, transports, isOwnAddress, isNotifyTarget, counters }: NotifierParts,
@@ -146,28 +144,31 @@ const newTarget = (
   return isThere ? copyText(contact) : null
 }
 
-/** The port of a hop, with that which goes without saying. */
+/** The port of a hop, or the default of its transport. */
 const portOf = ({ port, transport }: NextHop, { presumed }: Transports): number =>
   port ?? (transport ?? presumed).defaultPort
 
-/** Where both URIs lead, one with and one without the transport and the port that go without saying. */
+/** Whether both hops are the same place, defaults for transport and port filled in. */
 const isSamePlace = (hop: NextHop, current: NextHop | null, transports: Transports): boolean =>
   current !== null &&
   hop.host === current.host &&
   portOf(hop, transports) === portOf(current, transports) &&
   (hop.transport ?? transports.presumed) === (current.transport ?? transports.presumed)
 
-/** Random, so that it cannot be guessed; counted, so that it cannot come twice (RFC 3261 §8.1.1.7). */
+/** Random, so that it cannot be guessed; numbered, so that it is unique (RFC 3261 §8.1.1.7). */
 const mintBranch = (notifying: Notifying): string =>
   `z9hG4bK${notifying.mintTag()}${(notifying.branches++).toString(36)}`
 
-/** A NOTIFY as it leaves through a flow. */
+/** A formatted NOTIFY. */
 export interface Draft {
   readonly branch: string
   readonly bytes: Buffer
 }
 
-/** @param address where it goes, which says which of our addresses a socket of all of them is printed with */
+/**
+ * @param address the destination, which determines the address to print for a wildcard socket; null: the
+ * flow's host
+ */
 export const draftFor = (
   notifying: Notifying,
   { notify, prepared }: OutgoingNotify,
@@ -182,7 +183,7 @@ export const draftFor = (
   }
 }
 
-/** Mostly that of the NOTIFY before. */
+/** Usually the same as for the NOTIFY before. */
 const sentByOf = (notifying: Notifying, host: string, port: number): string => {
   const { sentBy } = notifying
   if (sentBy.host !== host || sentBy.port !== port)
@@ -190,7 +191,7 @@ const sentByOf = (notifying: Notifying, host: string, port: number): string => {
   return notifying.sentBy.text
 }
 
-/** What showed something and cannot be sent again makes way for one that shows nothing, if that can be sent still. */
+/** A NOTIFY whose document may not be resent is abandoned for one without it, if there is still room for that. */
 const resending = (
   { allowances }: NotifierParts,
   notify: Notify,
@@ -204,7 +205,7 @@ const resending = (
   return shown > 0 && allowances.mayTake(dialog, place, octets - shown + growth) ? "over" : "wait"
 }
 
-/** Begins the transaction. @param connection the flow, when it is one */
+/** Starts the transaction. */
 export const start = (
   notifying: Notifying,
   outgoing: OutgoingNotify,
@@ -239,7 +240,7 @@ export const start = (
   )
 }
 
-/** Sends it over a connection that is there. */
+/** Sends it over an open connection. */
 export const sendOn = (notifying: Notifying, outgoing: OutgoingNotify, connection: Connection): void =>
   start(notifying, outgoing, draftFor(notifying, outgoing, connection, null), connection, peerOf(connection))
 
@@ -248,7 +249,7 @@ export const peerOf = ({ remoteAddress, remotePort }: Connection): Peer => ({
   port: remotePort,
 })
 
-/** The socket that the SUBSCRIBE came in on; failing that, one of the same family. */
+/** The socket that the SUBSCRIBE arrived on, or else one of the same address family. */
 export const listenerFor = (
   listeners: readonly Flow[],
   { prepared }: OutgoingNotify,

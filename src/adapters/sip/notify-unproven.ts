@@ -1,6 +1,4 @@
-/**
- * NOTIFYs to where nothing is proven: sent as far as that may be, else kept until somebody there has answered.
- */
+/** NOTIFYs to unproven targets: sent as far as the allowances permit, otherwise kept until the target has answered. */
 import type { Notify } from "../../domain/presentity/intents.ts"
 import { allowanceKey } from "./allowances.ts"
 import type { PreparedDialog } from "./format-notify.ts"
@@ -40,11 +38,11 @@ const waitFor = (notifying: Notifying, { notify, allowed }: Cautious, tryNow: ()
     putOff: (seconds) => putOff(notifying, notify, seconds),
   })
 
-/** Takes what so many octets are allowed there; false: there is no room. */
+/** Takes the allowance for a packet of this size; false if there is none. */
 const take = ({ allowances }: Notifying, { allowed }: Cautious, octets: number): boolean =>
   allowances.take(allowed.dialog, allowed.place, octets, allowed.isDirect)
 
-/** Whatever its size: an attempt to connect would be more packets. @returns false: there is no room */
+/** Sent as a datagram regardless of size: connecting would take more packets. @returns false if there is no room */
 const asDatagram = (
   notifying: Notifying,
   outgoing: Cautious,
@@ -62,7 +60,7 @@ const asDatagram = (
   return true
 }
 
-/** One attempt to connect at a time, and one only as long as nobody answers. @returns false: there is no room */
+/** A single connection attempt while nothing has answered. @returns false if there is no room */
 const overConnection = (
   notifying: Notifying,
   outgoing: Cautious,

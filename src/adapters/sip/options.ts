@@ -1,8 +1,4 @@
-/**
- * What can be set on the SIP side, what each setting is when it is not given, and the counters that are kept.
- *
- * Every limit has its unit in its name. Values only: nothing here acts.
- */
+/** Options of the SIP stack with their defaults, and its counters. Every limit has its unit in its name. */
 import type { Packages } from "../../domain/packages/event-package.ts"
 import type { SipCounters } from "../../ports/sip-transport.ts"
 import type { TrustedPeer } from "./peers.ts"
@@ -19,7 +15,7 @@ export interface ListenAddress {
   readonly port: number
 }
 
-/** What is known about one user: the password, or ready-made hashes of user, realm and password by algorithm. */
+/** A user's secret: the password, or hashes of user, realm and password by algorithm. */
 export type Secret =
   | { readonly password: string }
   | { readonly ha1: Partial<Readonly<Record<DigestAlgorithm, string>>> }
@@ -28,29 +24,29 @@ export type DigestAlgorithm = "SHA-256" | "SHA-512-256" | "MD5"
 
 export interface AuthOptions {
   readonly realm: string
-  /** Null for an unknown user, who is refused exactly like a wrong password. */
+  /** Null for an unknown user, who gets the same response as for a wrong password. */
   readonly lookup: (user: string, realm: string) => Secret | null
-  /** At least 16 bytes; nodes of one cluster share it. */
+  /** At least 16 bytes; must be the same on all nodes of a cluster. */
   readonly nonceKey: Uint8Array | string
-  /** Offered in this order (RFC 8760 §2.3). MD5 is offered only when it is listed. */
+  /** In order of preference (RFC 8760 §2.3). MD5 is offered only if listed. */
   readonly algorithms?: readonly DigestAlgorithm[]
-  /** The address of a user's account; null: it is the user's name at the realm. */
+  /** The address of a user's account; null: the user name at the realm. */
   readonly addressOf?: (user: string, realm: string) => string | null
   /**
-   * May this user publish for that presentity? Asked only when they differ; of a user whom a trusted peer names, with that
-   * URI. Default: no.
+   * Whether a user may publish for that presentity. Asked only if they differ; for a user asserted by a
+   * trusted peer, with that URI. Default: no.
    */
   readonly mayPublishFor?: (user: string, presentity: string) => boolean
 }
 
 export interface Limits {
-  /** A head above this is answered 513. */
+  /** A larger head gets 513. */
   readonly headBytesMax: number
   readonly headerLinesMax: number
   readonly lineBytesMax: number
   readonly addressLineBytesMax: number
   readonly viaMax: number
-  /** A body above this is answered 413. */
+  /** A larger body gets 413. */
   readonly bodyBytesMax: number
   readonly uriBytesMax: number
   readonly callIdBytesMax: number
@@ -61,17 +57,17 @@ export interface Limits {
   readonly serverTransactionBytesMax: number
   readonly clientTransactionsMax: number
   /**
-   * Octets of NOTIFYs under way, each with its own copy of the document; above, NOTIFYs end as refused with 503. Those of one
-   * address and port may be as many as are left for all others.
+   * Octets of unanswered NOTIFYs, each with its own copy of the document; beyond that, NOTIFYs end as if
+   * refused with 503. One address and port may have as many as are left for all others.
    */
   readonly unansweredOctetsMax: number
-  /** Dialogs, and addresses, where nothing is proven that are remembered with what was sent there; above, NOTIFYs to others are put off. */
+  /** Unproven dialogs, and unproven addresses, that are tracked; beyond that, NOTIFYs to others are put off. */
   readonly unprovenTargetsMax: number
-  /** NOTIFYs that wait until where they go has answered; above, further ones are put off. */
+  /** NOTIFYs waiting for an unproven target to answer; beyond that, NOTIFYs are put off. */
   readonly unprovenWaitingMax: number
-  /** The same of one address and port. */
+  /** The same for one address and port. */
   readonly unprovenWaitingPerTargetMax: number
-  /** How long a connection to where nothing is proven may take to come up: as long as three SYNs. */
+  /** How long connecting to an unproven target may take: three SYNs. */
   readonly unprovenConnectMs: number
   readonly connectionsMax: number
   readonly connectionsPerSourceMax: number
@@ -79,24 +75,24 @@ export interface Limits {
   readonly headCompleteMs: number
   readonly writeQueueBytesMax: number
   readonly connectMs: number
-  /** How long a connection may take to come up when it is only tried because the request is big. */
+  /** How long connecting may take if it is tried only because the request is too big for a datagram. */
   readonly bigRequestConnectMs: number
-  /** How long a refused attempt of that kind is remembered. */
+  /** How long a failed attempt of that kind is remembered. */
   readonly streamRefusedMs: number
   readonly bindingsMax: number
   readonly bindingsPerAddressMax: number
 }
 
-/** Settings that bound what this side does for others, and that were met. */
+/** Settings whose limit was reached. */
 export type SipLimit =
   | "unanswered_octets_max"
-  /** What one address and port may have of them. */
+  /** The share of one address and port in those octets. */
   | "unanswered_octets_share"
   | "unproven_targets_max"
   | "unproven_waiting_max"
   | "unproven_waiting_per_target_max"
 
-/** RFC 3261 §17.1.1.1 and table 4; shorter ones make tests quick. */
+/** RFC 3261 §17.1.1.1 and table 4; tests use shorter ones. */
 export interface Timers {
   readonly t1Ms: number
   readonly t2Ms: number
@@ -104,17 +100,17 @@ export interface Timers {
   readonly transactionMs: number
 }
 
-/** A stop of the process: what waits in sockets then is read before timers fire. */
+/** Deals with stops of the process: what has queued up in the sockets is read before timers fire. */
 export interface Attention {
-  /** Milliseconds that only grow, without stops. */
+  /** Monotonic milliseconds, not counting stops. */
   readonly clock: () => number
-  /** Above 0 while sockets are being read after a stop. */
+  /** Greater than 0 while sockets are being read after a stop. */
   readonly late: () => number
-  /** Something came from a socket. */
+  /** Called when something has been received. */
   readonly heard: () => void
-  /** A timer that counts by that clock, and waits for what is to be read; returns what calls it off. */
+  /** Starts a timer on that clock, which waits until the sockets have been read. @returns a function that cancels it */
   readonly after: (millis: number, done: () => void) => () => void
-  /** Looks for stops until what it returns is called. */
+  /** Starts watching for stops. @returns a function that ends it */
   readonly begin: () => () => void
 }
 
@@ -123,7 +119,7 @@ const timeout = (millis: number, done: () => void): (() => void) => {
   return () => clearTimeout(timer)
 }
 
-/** Nobody looks for stops. */
+/** Does not watch for stops. */
 export const inattention: Attention = {
   clock: () => performance.now(),
   late: () => 0,
@@ -133,47 +129,47 @@ export const inattention: Attention = {
 }
 
 export interface SipOptions {
-  /** The transports that the stack may use, that of a plain `sip` URI first; default: all that there are. */
+  /** The transports the stack may use, first the one for a plain `sip` URI. Default: all. */
   readonly transports?: readonly Transport[]
   readonly listen: readonly ListenAddress[]
-  /** Hosts served; empty serves every host. Own addresses, `localhost` and `127.0.0.1` are always served. */
+  /** Hosts served; empty: every host. Own addresses, `localhost` and `127.0.0.1` are always served. */
   readonly domains?: readonly string[]
-  /** The URI of our Contact (`server_address`); null derives it from the receiving socket. */
+  /** Our Contact URI (`server_address`); null: derived from the receiving socket. */
   readonly contactUri?: string | null
-  /** User part of a derived Contact; empty leaves it out. */
+  /** User part of a derived Contact; empty: none. */
   readonly contactUser?: string
-  /** Host printed in Via and Contact for a socket bound to every interface; null asks the system. */
+  /** Host in Via and Contact for a wildcard socket; null: ask the system. */
   readonly advertisedHost?: string | null
-  /** The event packages that requests may name, as a registry has them; without them, parameters never distinguish a package from its type. */
+  /** The registry of event packages. Without it, parameters never distinguish a package from its type. */
   readonly packages?: Pick<Packages, "allowEvents" | "accept"> &
     Partial<Pick<Packages, "names" | "find" | "carriedHeaders" | "argumentHeaders">>
   readonly auth?: AuthOptions | null
   readonly registrar?: "accept" | "reject"
-  /** Requests above this many bytes leave UDP for TCP (RFC 3261 §18.1.1). */
+  /** Larger requests use TCP instead of UDP (RFC 3261 §18.1.1). */
   readonly udpMtuBytes?: number
-  /** False refuses a Contact, or first Record-Route, whose host is not where the SUBSCRIBE came from. */
+  /** False: refuse a SUBSCRIBE whose Contact, or first Record-Route, is not the host that it came from. */
   readonly allowAnyContact?: boolean
-  /** Servers that have asked already who sends a request, and what each may say (RFC 3325): see `readPeers`. */
+  /** Servers that have authenticated senders, and what each may assert (RFC 3325): see `readPeers`. */
   readonly trustedPeers?: readonly TrustedPeer[]
-  /** Called once for each way in which a request of a trusted peer, or of a stranger where there are peers, is not believed. */
+  /** Called once for each way in which a trusted peer, or a stranger where there are peers, is not believed. */
   readonly onPeer?: (line: string) => void
-  /** Where NOTIFYs may go that nobody there has answered yet: addresses, networks, names (`hosts.ts`). */
+  /** Where NOTIFYs may be sent without proof: addresses, networks, names (`hosts.ts`). */
   readonly notifyTargets?: readonly string[]
-  /** True believes the Sender header of a PUBLISH. */
+  /** Whether the Sender header of a PUBLISH is believed. */
   readonly trustSenderHeader?: boolean
-  /** `handle_subscribe(1)`: subscriptions become active without asking the rules. */
+  /** `handle_subscribe(1)`: subscriptions become active without consulting the rules. */
   readonly forceActive?: boolean
-  /** What an operator says of single requests; null: nothing. */
+  /** The operator's policy for single requests; null: none. */
   readonly policy?: Policy | null
-  /** Called with an exception that was thrown while a message was handled; the default is a process warning. */
+  /** Called with an exception thrown while handling a message. Default: a process warning. */
   readonly onDefect?: (defect: unknown) => void
   /** Called once for each limit that is reached. */
   readonly onLimit?: (limit: SipLimit) => void
   readonly limits?: Partial<Limits>
   readonly timers?: Partial<Timers>
-  /** Milliseconds that only grow; default: those of `attention`. */
+  /** Monotonic milliseconds. Default: the clock of `attention`. */
   readonly clock?: () => number
-  /** What notices that the process was stopped; default: nothing does. */
+  /** Detects stops of the process. Default: nothing does. */
   readonly attention?: Attention
   readonly random?: (bytes: number) => Uint8Array
   readonly resolver?: Resolver

@@ -1,6 +1,4 @@
-/**
- * Which hosts and addresses are this server: those it serves, and those where it listens.
- */
+/** Which hosts and addresses are this server: the domains it serves, and where it listens. */
 import type { SipOptions } from "./options.ts"
 import { isWildcard } from "./transports/local-address.ts"
 import type { LocalHosts } from "./transports/local-address.ts"
@@ -8,15 +6,15 @@ import type { Listener } from "./transports/transport.ts"
 import { bracketed, parseUri, plainHost } from "./uri.ts"
 
 export interface OwnAddresses {
-  /** Whether a request for that host, as a URI has it, is for this server. */
+  /** Whether a request for that host, as spelled in a URI, is for this server. */
   readonly serves: (host: string) => boolean
-  /** Whether a request to that host and port comes to us; names are not looked up. */
+  /** Whether a request sent to that host and port would reach us; names are not resolved. */
   readonly isOwnAddress: (host: string, port: number) => boolean
   /** Adds the host of a socket, without brackets. */
   readonly add: (host: string) => void
 }
 
-/** @param listeners those that are open at the moment */
+/** @param listeners those currently open; may change */
 export const makeOwnAddresses = (
   options: Pick<SipOptions, "domains" | "contactUri" | "advertisedHost">,
   local: LocalHosts,

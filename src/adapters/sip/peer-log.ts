@@ -1,11 +1,11 @@
 /**
- * Counters and log lines, one of each kind, for requests that are not believed: they tell an operator whose entry of a peer is
- * incomplete why its phones are refused.
+ * Counts requests that are not believed, and logs one line of each kind: they tell an operator whose peer
+ * entry is incomplete why phones are refused.
  */
 import type { SipCounters } from "../../ports/sip-transport.ts"
 import type { PeerEvent } from "./identity.ts"
 
-/** Remembers the lines that were logged: one for each entry and kind, and one for all strangers. */
+/** Logs once for each entry and kind, and once for all strangers. */
 export const makePeerLog = (
   counters: SipCounters,
   onPeer: (line: string) => void,

@@ -1,7 +1,8 @@
 /**
- * Trusted peers: proxies, PBXs and other servers that have asked already who sends a request, and for whom each may speak.
+ * Trusted peers: proxies, PBXs and other servers that have authenticated the sender of a request, and for
+ * whom each may publish.
  *
- * An entry is a line of text, an address or a network with its parameters:
+ * An entry is a line of text, an address or a network with parameters:
  *
  *     10.0.0.1
  *     10.0.0.0/24;identity=pai;publishes_for=example.com|sip:desk@example.org;transport=tcp
@@ -16,30 +17,31 @@ import type { TransportName } from "./transports/names.ts"
 import { canonicalAddress, parseUri, plainHost, readHostPort } from "./uri.ts"
 
 /**
- * Which header of a peer's request names its sender: `pai` P-Asserted-Identity (RFC 3325), `from` From, `none` neither. Without
- * that header the sender is anonymous.
+ * Which header of a peer's request asserts its sender: P-Asserted-Identity (`pai`, RFC 3325), From (`from`)
+ * or neither (`none`). Without that header the sender is anonymous.
  */
 export type PeerIdentity = "pai" | "from" | "none"
 
 export interface TrustedPeer {
-  /** The entry as it is shown: its address or network first, then the parameters that differ from the default. */
+  /** The entry for display: address or network, then the parameters that differ from the default. */
   readonly text: string
   /** `10.0.0.1`, or `10.0.0.0/24`. */
   readonly network: string
   readonly prefix: number
   readonly identity: PeerIdentity
-  /** Whether it may publish for that presentity though no identity is asserted for the request. */
+  /** Whether it may publish for that presentity without an asserted identity. */
   readonly publishesFor: (presentity: Uri) => boolean
-  /** Whether there is anybody of that kind. */
+  /** Whether there is any such presentity. */
   readonly publishesForSome: boolean
   readonly transport: TransportName | "any"
-  /** Whether a numeric address, without brackets, is one of the entry. */
+  /** Whether a numeric address, without brackets, belongs to the entry. */
   readonly holds: (address: string) => boolean
   /**
-   * Whether a host of a URI is where the request came from, or one of `hosts`. Not looked up. Another address of a network is
-   * not: a sender that can forge the source of a datagram could have packets sent to all of them.
+   * Whether the host of a URI, not resolved, is the source of the request or one of `hosts`. Another address
+   * of the same network is not enough: a sender who can forge the source of a datagram could have packets
+   * sent to any of them.
    *
-   * @param source address of the request, in its one spelling
+   * @param source canonical address of the request
    */
   readonly isHost: (host: string, source: string) => boolean
 }
@@ -47,21 +49,21 @@ export interface TrustedPeer {
 export interface Peers {
   readonly size: number
   /**
-   * The entry that decides about an address: the narrowest network that holds it.
+   * The entry for an address: the narrowest network that contains it.
    *
-   * @param address numeric, without brackets
-   * @returns null when there is none, or when it is for the other transport
+   * @param address numeric, without brackets @returns null if there is none, or if it is for another
+   * transport
    */
   readonly find: (address: string, transport: string) => TrustedPeer | null
 }
 
-/** One thing that is wrong with the entries. */
+/** One fault in the entries. */
 export interface PeerFault {
   /** From 0. */
   readonly index: number
   /** The entry as given. */
   readonly entry: string
-  /** What is wrong, and what to write. */
+  /** What is wrong, and what to write instead. */
   readonly why: string
 }
 
@@ -77,7 +79,7 @@ const peerSyntax =
   "expected ADDRESS or ADDRESS/PREFIX, then any of ;identity=pai|from|none ;publishes_for=DOMAIN-OR-URI|… (* for everybody) " +
   `;transport=${transportNames.join("|")}|any ;hosts=NAME|…, for example 10.0.0.1;identity=pai;publishes_for=example.com`
 
-/** Reads entries of either form; what is wrong is in `faults`, and such an entry is in no peer. */
+/** Reads entries in either form. A faulty entry is in `faults` and not in `peers`. */
 export const readPeers = (entries: readonly unknown[]): ReadPeers => {
   const peers: TrustedPeer[] = []
   const faults: PeerFault[] = []
@@ -97,7 +99,7 @@ export const readPeers = (entries: readonly unknown[]): ReadPeers => {
   return { peers, faults }
 }
 
-/** Text: what is wrong. */
+/** @returns a string if the entry is faulty, saying why */
 const readPeer = (entry: unknown): TrustedPeer | string => {
   const written = typeof entry === "string" ? partsOfText(entry) : partsOfObject(entry)
   if (typeof written === "string") return written
@@ -122,7 +124,7 @@ const readPeer = (entry: unknown): TrustedPeer | string => {
   const { address, family, prefix } = network
   const list = new BlockList()
   list.addSubnet(address, prefix, family)
-  // a list of one family would also hold addresses of the other that it can be written as
+  // `BlockList` also matches an IPv4-mapped address of the other family
   const holds = (numeric: string): boolean =>
     numeric.includes(":") === (family === "ipv6") && list.check(numeric, family)
   const isWhole = prefix === (family === "ipv4" ? 32 : 128)
@@ -135,7 +137,7 @@ const readPeer = (entry: unknown): TrustedPeer | string => {
       (transport === "any" ? "" : `;transport=${transport}`) +
       (hosts.length === 0 ? "" : `;hosts=${hosts.join("|")}`),
     network: shown,
-    // of two families only one holds an address
+    // addresses of the two families are never compared
     prefix,
     identity,
     publishesFor: publishes.covers,
@@ -247,7 +249,7 @@ const readNetwork = (text: string): Network | string => {
   return plain
 }
 
-/** An IPv4 address in IPv6 spelling is the IPv4 address (RFC 4291 §2.5.5.2). */
+/** An IPv4-mapped IPv6 address is the IPv4 address (RFC 4291 §2.5.5.2). */
 const unmapped = (network: Network): Network => {
   const plain = canonicalAddress(network.address)
   return plain.includes(":") || network.family === "ipv4" || network.prefix < 96
@@ -255,7 +257,7 @@ const unmapped = (network: Network): Network => {
     : { address: plain, family: "ipv4", prefix: network.prefix - 96 }
 }
 
-/** The address with all bits behind the prefix cleared. */
+/** The address with all bits after the prefix cleared. */
 const firstOf = ({ address, family, prefix }: Network): string => {
   const groups = family === "ipv4" ? address.split(".").map(Number) : groupsOf(address)
   const width = family === "ipv4" ? 8 : 16
@@ -268,7 +270,7 @@ const firstOf = ({ address, family, prefix }: Network): string => {
     : canonicalHost(`[${cleared.map((group) => group.toString(16)).join(":")}]`).slice(1, -1)
 }
 
-/** The eight groups of an IPv6 address in canonical spelling. */
+/** The eight groups of an IPv6 address in canonical form. */
 const groupsOf = (address: string): readonly number[] => {
   const [before = "", after] = address.split("::")
   const read = (text: string): readonly number[] =>
@@ -313,10 +315,10 @@ const readPublishesFor = (
   }
 }
 
-/** Addresses whose entry is remembered: a request need not be compared with every network again. */
+/** Addresses whose entry is cached, so that not every request is compared with every network. */
 const rememberedMax = 4_096
 
-/** Entries ready to be asked. O(entries) for an address that has not been met lately, else O(1). */
+/** Prepares the entries for lookup: O(1) for cached addresses, else O(entries). */
 export const makePeers = (peers: readonly TrustedPeer[]): Peers => {
   const narrowest = peers.toSorted((left, right) => right.prefix - left.prefix)
   let remembered = new Map<string, readonly TrustedPeer[]>()

@@ -1,45 +1,46 @@
 /**
- * What an operator says of single requests: `handle_publish([sender_uri])` of OpenSIPS and
- * `handle_subscribe([force_active][, sharing_tag])`.
- *
- * Types only. How a request is asked about, and granted what the answer says, is in `apply-policy.ts`.
+ * The operator's policy for single requests: `handle_publish([sender_uri])` and
+ * `handle_subscribe([force_active][, sharing_tag])` of OpenSIPS. Types only; `apply-policy.ts` asks and
+ * applies it.
  */
 import type { TransportName } from "./transports/names.ts"
 
-/** One request as a policy sees it. */
+/** A request as presented to a policy. */
 export interface PolicyRequest {
   readonly method: "PUBLISH" | "SUBSCRIBE"
-  /** Whose state it is about. */
   readonly presentity: string
-  /** The event package, with the parameters that belong to its name; null: there is no Event header. */
+  /** The event package, with the parameters that belong to its name; null without an Event header. */
   readonly event: string | null
-  /** Who asks: whom a trusted peer names (`sip:anonymous@anonymous.invalid`: nobody), else the URI in From. */
+  /**
+   * The sender: as asserted by a trusted peer (`sip:anonymous@anonymous.invalid` if it asserts none), else
+   * the URI in From.
+   */
   readonly from: string
-  /** The name it authenticated with; null: it did not. */
+  /** The user name it authenticated with; null if it did not. */
   readonly user: string | null
   /** The URI in Contact, as written. */
   readonly contact: string | null
-  /** IP address and port it came from. */
+  /** Source IP address and port. */
   readonly source: string
   readonly port: number
   readonly transport: TransportName
   readonly callId: string
-  /** A refresh, or an end, of what is there. */
+  /** A refresh or an unsubscribe. */
   readonly inDialog: boolean
   readonly expires: number | null
-  /** The lines of a header, each as written. */
+  /** The values of all lines of a header, as written. */
   readonly header: (name: string) => readonly string[]
 }
 
-/** Which Contact URI is that of the device that publishes, which is not notified of what it published itself. */
+/** Where to find the Contact URI of the publishing device, which is not notified of its own publication. */
 export type SenderFrom =
   | { readonly _tag: "From" }
   | { readonly _tag: "Contact" }
-  /** The URI in that header; a request without it has no sender. */
+  /** The URI in that header; without the header there is no sender. */
   | { readonly _tag: "Header"; readonly name: string }
   | { readonly _tag: "Uri"; readonly uri: string }
 
-/** What is left out is as without a policy. */
+/** What is omitted stays as it would be without a policy. */
 export type PolicyDecision =
   | {
       readonly _tag: "Granted"
@@ -47,12 +48,12 @@ export type PolicyDecision =
       readonly sharingTag?: string
       readonly sender?: SenderFrom
     }
-  /** Null reason: the standard phrase. */
+  /** Reason null: the standard phrase. */
   | { readonly _tag: "Refused"; readonly status: number; readonly reason: string | null }
 
 export interface Policy {
-  /** Null: as without a policy. Never throws, never rejects. */
+  /** Null: proceed as without a policy. Never throws, never rejects. */
   readonly ask: (request: PolicyRequest) => PolicyDecision | null | Promise<PolicyDecision | null>
-  /** Headers it looks at that nobody else reads, in lower case; null: it may look at any. */
+  /** Headers it reads that nothing else does, in lower case; null: it may read any. */
   readonly headers: ReadonlySet<string> | null
 }

@@ -1,10 +1,11 @@
 /**
- * A first-in, first-out queue in blocks: nothing is moved when it grows or shrinks, and what has left it is not held.
+ * A first-in, first-out queue in blocks: nothing is copied when it grows or shrinks, and removed items are
+ * released.
  */
 
 export interface Queue<Item> {
   readonly push: (item: Item) => void
-  /** The oldest item; undefined when the queue is empty. */
+  /** The oldest item; undefined if the queue is empty. */
   readonly first: () => Item | undefined
   /** Removes the oldest item. */
   readonly shift: () => void

@@ -1,8 +1,8 @@
 /**
- * The least REGISTER that lets clients go on to PUBLISH and SUBSCRIBE: bindings in memory, echoed and expired.
+ * The minimal registrar that some clients need before they PUBLISH and SUBSCRIBE: bindings are kept in
+ * memory, returned and expired.
  *
- * Nothing is routed by them, so no GRUU is promised and nothing is lost at a restart that the next REGISTER does not
- * bring back.
+ * Nothing is routed by them, so there is no GRUU, and what a restart loses the next REGISTER restores.
  *
  * @source RFC 3261 §10.3
  */
@@ -27,7 +27,7 @@ interface Binding {
   readonly cseq: number
 }
 
-/** Seconds under which a binding is not worth its traffic (RFC 3261 §10.2.8); 0 removes. */
+/** Minimum of Expires in seconds (RFC 3261 §10.2.8); 0 removes the binding. */
 const expiresMin = 60
 
 export const makeRegistrar = (
@@ -43,7 +43,7 @@ export const makeRegistrar = (
     const lines = message.headers.get("contact") ?? []
     const general = parseExpires(message.headers.first("expires"))
     if (lines.some((line) => line === "*")) {
-      // RFC 3261 §10.3 step 6: the star stands alone and removes everything.
+      // RFC 3261 §10.3 step 6: `*` must be the only Contact, and removes all bindings
       if (lines.length > 1 || general !== 0) return reply(400, "", "Contact Star Needs Expires Zero")
       addresses.delete(to)
       return answer([], now)
@@ -60,7 +60,7 @@ export const makeRegistrar = (
       const asked = typeof own === "string" ? (parseExpires(own) ?? expiresMax) : (general ?? expiresMax)
       const canonical = canonicalUri(contact.uri)
       const known = bindings.find((binding) => sameUri(binding.canonical, canonical))
-      // RFC 3261 §10.3 step 7: an older request of the same registration changes nothing.
+      // RFC 3261 §10.3 step 7: an older request of the same registration must not change the binding
       if (known !== undefined && known.callId === message.callId && known.cseq >= message.cseq)
         return reply(500, "", "Request Out Of Order")
       bindings = bindings.filter((binding) => binding !== known)
@@ -91,7 +91,7 @@ export const makeRegistrar = (
 const answer = (bindings: readonly Binding[], now: number): Reply => {
   let headers = ""
   for (const binding of bindings) {
-    // the clock has fractions: 600 s from now must not become 601 for the last of them
+    // the clock has fractions: 600 s must not be rounded up to 601
     const expires = Math.max(0, Math.ceil(Math.round(binding.expiresAtMs - now) / 1000))
     headers += `Contact: <${binding.uri}>${binding.parameters};expires=${expires}\r\n`
   }
@@ -103,7 +103,7 @@ const forgetExpired = (addresses: Map<Uri, readonly Binding[]>, now: number): vo
     if (bindings.every(({ expiresAtMs }) => expiresAtMs <= now)) addresses.delete(uri)
 }
 
-/** Contact parameters without `expires`, quoted strings left whole. */
+/** Contact parameters without `expires`; quoted strings are left intact. */
 const withoutExpires = (text: string): string => {
   let result = ""
   let start = 0

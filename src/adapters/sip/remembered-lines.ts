@@ -1,14 +1,14 @@
 /**
- * Readers of header lines that hardly differ between phones (`Accept: application/pidf+xml`): a result is made once and shared,
- * so that neither a message nor what is kept of it has a text of its own.
+ * Caches for header lines that hardly vary between phones (`Accept: application/pidf+xml`): each is parsed
+ * once and the result shared, so that neither messages nor the state derived from them hold their own copies.
  */
 import { copyText } from "./message-reader.ts"
 
-/** Distinct lines remembered by one reader before it begins anew, and the longest of them. */
+/** Lines that one reader caches before it starts afresh, and their maximum length. */
 const rememberedMax = 256
 const lengthMax = 64
 
-/** @param read depends on nothing but the line, and never returns undefined */
+/** @param read depends on the line only, and never returns undefined */
 export const remembering = <Result>(read: (line: string) => Result): ((line: string) => Result) => {
   const results = new Map<string, Result>()
   return (line) => {
@@ -23,14 +23,14 @@ export const remembering = <Result>(read: (line: string) => Result): ((line: str
   }
 }
 
-/** Texts remembered before the older half is forgotten; one memory for the process, since it shows in no result. */
+/** Strings cached before the older half is dropped. One cache for the process: it does not affect any result. */
 const sharedMax = 32_768
-/** Longer ones are not remembered: what a peer sends can hold 8 MB at most. */
+/** Longer ones are not cached, so that peers can fill 8 MB at most. */
 const sharedLengthMax = 256
 let recent = new Map<string, string>()
 let older = new Map<string, string>()
 
-/** A text of its own with those letters, and the same for many dialogs: that of their presentity, for one. */
+/** The same string for many dialogs, such as the URI of their presentity; it does not hold on to the message. */
 export const shared = (text: string): string => {
   if (text.length > sharedLengthMax) return copyText(text)
   let known = recent.get(text)

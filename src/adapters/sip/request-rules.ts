@@ -1,6 +1,4 @@
-/**
- * What the decoder of requests goes by besides the message: the settings of the stack, and what it knows of itself.
- */
+/** What the request decoder needs besides the message: settings of the stack, and what it knows about itself. */
 import type { EventPackage } from "../../domain/packages/event-package.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
 import type { Reply } from "../../encoding/sip-replies.ts"
@@ -18,24 +16,24 @@ export interface RequestRules extends IdentityRules {
   readonly isOwnAddress: (host: string, port: number) => boolean
   readonly allowEvents: string
   readonly accept: readonly string[]
-  /** Null refuses REGISTER. */
+  /** Null: REGISTER is refused. */
   readonly register: ((message: RawMessage, to: Uri) => Reply) | null
   readonly forceActive: boolean
-  /** Packages whose names have parameters, which distinguish them from their type. */
+  /** Package names with parameters, which distinguish them from their type. */
   readonly parameterized: readonly ParameterizedName[]
-  /** By name of a package: the headers that belong to its publications, as they are to be written. */
+  /** By package name: the header fields that belong to its publications, spelled as they are sent. */
   readonly carriedHeaders: ReadonlyMap<string, readonly string[]>
-  /** By name of a package: the header of a SUBSCRIBE that says what exactly is asked for. */
+  /** By package name: the header of a SUBSCRIBE that says what exactly is subscribed to. */
   readonly argumentHeaders: ReadonlyMap<string, string>
-  /** Of a package: which presentity a SUBSCRIBE outside a dialog is for; undefined: that of its Request-URI. */
+  /** How a package determines the presentity of a SUBSCRIBE outside a dialog; undefined: by the Request-URI. */
   readonly presentityOf: (packageName: string) => EventPackage["presentityOf"]
-  /** Whether the Sender header of a PUBLISH is believed; that of a peer whose PUBLISH is taken is. */
+  /** Whether the Sender header of a PUBLISH is believed; from a trusted peer it always is. */
   readonly trustSenderHeader: boolean
   readonly allowAnyContact: boolean
-  /** Whether the operator lets NOTIFYs go to a host that has not answered any. */
+  /** Whether the operator allows NOTIFYs to a host that has not answered any. */
   readonly isNotifyTarget: (host: string) => boolean
   readonly udpMtuBytes: number
   readonly mintTag: () => string
-  /** What an operator says of single requests; null: nothing. */
+  /** The operator's policy for single requests; null: none. */
   readonly policy: Policy | null
 }

@@ -1,8 +1,8 @@
 /**
- * From a host name to addresses: NAPTR, SRV, A and AAAA.
+ * Resolves host names to addresses: NAPTR, SRV, A and AAAA.
  *
- * Only names come here; numeric hosts never wait. Answers and failures are remembered for a while, and the number of
- * look-ups under way is bounded, so that Contacts with made-up names do not turn us into a weapon against resolvers.
+ * Only names are resolved; numeric hosts never wait. Results and failures are cached for a while, and
+ * concurrent lookups are bounded, so that Contacts with invented names cannot be used to attack resolvers.
  *
  * @source RFC 3263 §4
  */
@@ -20,10 +20,9 @@ export interface Hop {
 
 export interface Resolver {
   /**
-   * Targets in the order to be tried; empty when the name leads nowhere.
+   * Targets in the order to try them; empty if the name does not resolve.
    *
-   * @param port null when the URI names none
-   * @param transport null when the URI names none
+   * @param port null if the URI has none @param transport null if the URI does not determine one
    */
   readonly resolve: (
     host: string,
@@ -32,7 +31,7 @@ export interface Resolver {
   ) => Promise<readonly Hop[]>
 }
 
-/** The questions asked of DNS; tests answer them from a table. */
+/** The DNS queries; tests answer them from a table. */
 export interface NameService {
   readonly naptr: (host: string) => Promise<
     readonly {
@@ -69,10 +68,10 @@ const hopsMax = 8
 
 export interface ResolverParts {
   readonly names: NameService
-  /** Those whose records are asked for, in the order in which they are tried. */
+  /** The transports to query, in order of preference. */
   readonly transports: Transports
   readonly clock: () => number
-  /** From 0 up to 1: chooses among servers of one priority. */
+  /** From 0 up to 1; chooses among servers of equal priority. */
   readonly random: () => number
   readonly after: (millis: number, done: () => void) => () => void
 }
@@ -134,14 +133,14 @@ const withTimeout = async (
 
 type Directory = Pick<ResolverParts, "names" | "transports" | "random">
 
-/** What a URI says of where it leads. */
+/** What a URI says about its target. */
 interface Destination {
   readonly host: string
   readonly port: number | null
   readonly transport: Transport | null
 }
 
-/** One transport, and the name of its SRV records. */
+/** A transport, and the name of its SRV records. */
 interface Service {
   readonly transport: Transport
   readonly srv: string
@@ -153,10 +152,10 @@ const resolveHost = async (
 ): Promise<readonly Hop[]> => {
   const { names, transports } = directory
   const presumed = transport ?? transports.presumed
-  // RFC 3263 §4.2: an explicit port rules SRV out.
+  // RFC 3263 §4.2: an explicit port excludes SRV
   if (port !== null) return atAddresses(names, host, port, presumed)
   const services = transport === null ? await naptrServices(directory, host) : []
-  // without NAPTR records a plain URI is not taken to where it did not ask to be secure (RFC 3263 §4.1)
+  // without NAPTR records only insecure transports are tried for a plain `sip` URI (RFC 3263 §4.1)
   const tried = transport === null ? transports.all.filter(({ isSecure }) => !isSecure) : [transport]
   const candidates =
     services.length > 0
@@ -200,7 +199,7 @@ const atAddresses = async (
   transport: Transport,
 ): Promise<readonly Hop[]> => (await names.addresses(host)).map((address) => ({ transport, address, port }))
 
-/** Lower priority first; within one, drawn by weight (RFC 2782). */
+/** By ascending priority; within one, drawn by weight (RFC 2782). */
 export const orderServices = <T extends { readonly priority: number; readonly weight: number }>(
   records: readonly T[],
   random: () => number,

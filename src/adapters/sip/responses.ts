@@ -1,8 +1,8 @@
 /**
- * Responses as bytes: what the domain answered, or what this adapter refused by itself.
+ * Formats responses, from the domain's answer or a refusal by the SIP stack itself.
  *
- * Via, From, Call-ID and CSeq are copied as they came (RFC 3261 §8.2.6.2); the gate has made sure that they hold
- * nothing that could end a line.
+ * Via, From, Call-ID and CSeq are copied as received (RFC 3261 §8.2.6.2); the message reader has ensured that
+ * they cannot contain a line end.
  */
 import type { Reply } from "../../encoding/sip-replies.ts"
 import type { RawMessage } from "./message-reader.ts"
@@ -49,14 +49,14 @@ const statusLines: ReadonlyMap<number, string> = new Map(
   [...phrases].map(([status, phrase]) => [status, `SIP/2.0 ${status} ${phrase}\r\nVia: `]),
 )
 
-/** Methods answered other than by a refusal (RFC 3261 §20.5). */
+/** The methods served (RFC 3261 §20.5). */
 export const allow = "OPTIONS, PUBLISH, REGISTER, SUBSCRIBE"
 
 /**
- * The bytes of a response.
+ * Formats a response.
  *
- * @param topVia the first Via line with `received` and `rport` filled in
- * @param tag our To tag; null when the To has one or the response is provisional
+ * @param topVia the topmost Via with `received` and `rport` filled in @param tag our To tag; null if the To
+ * has one already, or the response is provisional
  */
 export const formatResponse = (
   message: RawMessage,
@@ -68,7 +68,7 @@ export const formatResponse = (
   const { vias, from, to, callId, cseqText } = message
   let text = (reason === null ? statusLine(status) : `SIP/2.0 ${status} ${reason}\r\nVia: `) + topVia
   for (let at = 1; at < vias.length; at++) text += `\r\nVia: ${vias[at]!}`
-  // of a broken request only what it has can be copied
+  // a malformed request may lack any of these
   if (from !== "") text += `\r\nFrom: ${from}`
   if (to !== "") text += tag === null ? `\r\nTo: ${to}` : `\r\nTo: ${to};tag=${tag}`
   if (callId !== "") text += `\r\nCall-ID: ${callId}`
@@ -77,11 +77,11 @@ export const formatResponse = (
   return Buffer.from(`${text}Content-Length: 0\r\n\r\n`, "latin1")
 }
 
-/** The status line with its standard phrase, up to where the top Via is written. */
+/** The status line with the standard phrase, up to the value of the topmost Via. */
 const statusLine = (status: number): string =>
   statusLines.get(status) ?? `SIP/2.0 ${status} Response\r\nVia: `
 
-/** Has this To or From line a tag? Good enough for lines that could not be parsed. */
+/** Whether a To or From line has a tag; an approximation for lines that could not be parsed. */
 export const looksTagged = (line: string): boolean => {
   let at = line.indexOf(";")
   while (at >= 0) {

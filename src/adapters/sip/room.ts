@@ -1,8 +1,9 @@
 /**
- * Whether the next hop of NOTIFYs is proven by the SUBSCRIBE itself, and, where it is not, how large a document may go there.
+ * Whether the SUBSCRIBE itself proves the next hop of its NOTIFYs, and if not, how large a document may be
+ * sent there.
  *
- * A request's source can be forged, its Contact and Record-Route can name anybody. What cannot be forged is to receive:
- * being the other end of a connection, or knowing the nonce that was sent there.
+ * The source of a request can be forged, and its Contact and Record-Route can name anyone. Receiving cannot
+ * be forged: being the other end of a connection, or knowing a nonce that was sent there.
  */
 import type { DialogStart } from "../../domain/vocabulary.ts"
 import type { ReceivedOn } from "./decode-result.ts"
@@ -13,16 +14,16 @@ import { bracketed } from "./uri.ts"
 
 export interface ProofRules {
   readonly peers: Peers
-  /** Whether the operator lets NOTIFYs go there without proof. */
+  /** Whether the operator allows NOTIFYs to that host without proof. */
   readonly isNotifyTarget: (host: string) => boolean
   readonly udpMtuBytes: number
 }
 
-/** An answer of us may be three times what was received. */
+/** What we send may be three times what was received. */
 const factor = 3
 /**
- * RFC 3261 §18.1.1 has requests leave UDP 200 octets below the path MTU; 28 of them are the headers of IP and UDP. What is
- * larger than that would be several packets.
+ * RFC 3261 §18.1.1 keeps requests over UDP 200 octets below the path MTU; 28 of those are IP and UDP headers.
+ * Anything larger would be fragmented.
  */
 const packetMargin = 172
 /** Octets of the constant parts of Via, CSeq, Event, Subscription-State, SIP-ETag, Content-Type and Content-Length. */
@@ -32,23 +33,23 @@ const fixedOctets = 228
 export const placeOf = ({ name }: Transport, address: string, port: number): string =>
   `${name}:${bracketed(address)}:${port}`
 
-/** Whether a hop is a number, and this address. */
+/** Whether a hop is numeric and equals this address. */
 export const isAt = ({ isNumeric, host }: NextHop, address: string): boolean => isNumeric && host === address
 
-/** @param presumed the transport where the hop names none */
+/** @param presumed the transport if the hop names none */
 export const placeOfHop = (hop: NextHop, presumed: Transport): string => {
   const transport = hop.transport ?? presumed
   return placeOf(transport, hop.host, hop.port ?? transport.defaultPort)
 }
 
-/** Where the answer to a request goes, for its nonce. */
+/** The place where the response to a request goes, which its nonce is bound to. */
 export const placeOfAnswer = ({ transport, sourceAddress, sourcePort, answeredTo }: ReceivedOn): string =>
   placeOf(transport, answeredTo?.address ?? sourceAddress, answeredTo?.port ?? sourcePort)
 
 /**
- * Whether what sent this request receives at the hop.
+ * Whether the sender of this request is known to receive at the hop.
  *
- * @param wasGivenTo whether the nonce of the accepted digest was sent to an address; null: there was no digest
+ * @param wasGivenTo whether the nonce of the accepted credentials was sent to a place; null without digest
  */
 export const isProven = (
   hop: NextHop,
@@ -66,18 +67,18 @@ export const isProven = (
   return wasGivenTo !== null && wasGivenTo(place)
 }
 
-/** Octets of a document that fit into a NOTIFY besides its head, which is estimated upwards. */
+/** Octets of a document that fit into a NOTIFY with a head of this size. */
 export const roomOf = (headOctets: number, requestOctets: number, udpMtuBytes: number): number =>
   Math.max(0, Math.min(factor * requestOctets, udpMtuBytes + packetMargin) - headOctets)
 
-/** Of a NOTIFY in a dialog that begins. */
+/** An upper estimate of the head of a NOTIFY in a new dialog. */
 export const headOctetsOf = (
   { start, middle, contact }: PreparedDialog,
   event: string,
   { flow }: Pick<DialogStart, "flow">,
 ): number => fixedOctets + start.length + middle.length + contact.length + event.length + flow.length
 
-/** Of a NOTIFY in a dialog of which only a request is known. */
+/** An upper estimate of the head of a NOTIFY in a dialog of which only a request is at hand. */
 export const headOctetsIn = (
   request: { readonly from: string; readonly to: string; readonly callId: string },
   remoteTarget: string,

@@ -1,10 +1,10 @@
 /**
  * Non-INVITE server transactions: a request reaches the core once, however often it arrives.
  *
- * @source RFC 3261 §17.2.2, §17.2.3, §8.2.2.2; RFC 4320 §4.1
+ * The state diagram of RFC 3261 §17.2.2 is the table below. Transactions need no timers of their own: all
+ * last equally long, so they are kept in a queue and expire from its front.
  *
- * The diagram of RFC 3261 §17.2.2 is the table below. No transaction has a timer of its own: each lasts equally long, so the
- * oldest stands first in a queue, and what has lasted long enough is taken from there.
+ * @source RFC 3261 §17.2.2, §17.2.3, §8.2.2.2; RFC 4320 §4.1
  */
 import { reply } from "../../encoding/sip-replies.ts"
 import type { SipCounters } from "../../ports/sip-transport.ts"
@@ -19,19 +19,19 @@ import type { ShardedMap } from "./sharded-map.ts"
 import type { Channel } from "./transports/transport.ts"
 import type { Via } from "./via.ts"
 
-/** `completed` of the figure; `terminated`: it is remembered no more. */
+/** The states of the figure; `terminated`: the transaction is removed. */
 export type ServerState = "trying" | "proceeding" | "completed" | "terminated"
 /**
- * `repeated`: a copy of the request; `due`: a 100 is due, since the client's Timer E has reached T2; `final`: the answer is
- * there; `timerJ`: the time for which it is remembered is over.
+ * `repeated`: a retransmission; `due`: a 100 is due, because the client's Timer E has reached T2; `final`:
+ * the final response is available; `timerJ`: Timer J has fired.
  */
 export type ServerEvent = "repeated" | "due" | "final" | "timerJ"
-/** `refuse`: nobody has answered, and nobody will. */
+/** `refuse`: the core has not answered in time. */
 export type ServerEffect = "nothing" | "send100" | "sendFinal" | "resend" | "refuse"
 
 /**
- * @source RFC 3261 §17.2.2 figure 8; RFC 4320 §4.1 (`due`) and §4.2 (`refuse`). RFC 6026 changes the transactions of INVITE
- *   only
+ * @source RFC 3261 §17.2.2 figure 8; RFC 4320 §4.1 (`due`) and §4.2 (`refuse`). RFC 6026 changes INVITE
+ * transactions only
  */
 export const diagram: Readonly<
   Record<ServerState, Readonly<Record<ServerEvent, readonly [ServerState, ServerEffect]>>>
@@ -62,28 +62,28 @@ export const diagram: Readonly<
   },
 }
 
-/** Milliseconds after the request at which a 100 is due: from then on the client repeats it every T2 (RFC 4320 §4.1). */
+/** Milliseconds after which a 100 is due: from then on the client resends every T2 (RFC 4320 §4.1). */
 export const dueAfterMs = ({ t1Ms, t2Ms }: Timers): number => t2Ms - t1Ms
 
-/** What is needed to answer, kept only until the answer is there. */
+/** What is needed to respond; kept only until the final response. */
 export interface Unanswered {
   readonly message: RawMessage
-  /** The top Via line as it goes back. */
+  /** The topmost Via, as it is returned in the response. */
   readonly topVia: string
   readonly tag: string | null
 }
 
-/** A request that opens a transaction. */
+/** The data of a new transaction. */
 export interface Opening {
   readonly key: string
-  /** See `mergeKeyOf`; null: the request cannot be merged with another. */
+  /** See `mergeKeyOf`; null if the request cannot be merged. */
   readonly mergeKey: string | null
   readonly channel: Channel
   readonly address: string
   readonly port: number
   /** False on a stream, where nothing is retransmitted (Timer J is 0). */
   readonly isRemembered: boolean
-  /** Called with the octets of each copy that comes; null: nobody counts them. */
+  /** Called with the octets of each retransmission; null if nothing counts them. */
   readonly repeated: ((octets: number) => void) | null
   readonly unanswered: Unanswered
 }
@@ -92,34 +92,34 @@ export interface ServerTransaction extends Omit<Opening, "unanswered"> {
   /** Whole milliseconds. */
   readonly startedAt: number
   state: ServerState
-  /** The last response, resent to each retransmission; null before there is one. */
+  /** The last response, resent for each retransmission; null until there is one. */
   response: Buffer | null
-  /** Null once the final response is there, so that the request's text can go. */
+  /** Null after the final response, so that the request can be freed. */
   unanswered: Unanswered | null
 }
 
 export interface ServerTransactions {
   /**
-   * Absorbs a retransmission: true when the request must not go further. The stored response goes back the way this
-   * copy came, which may be a connection although the first one came as a datagram.
+   * Absorbs a retransmission; true if the request must not be processed further. The stored response is sent
+   * to where this copy came from, which may be a connection even if the first was a datagram.
    */
   readonly absorb: (key: string, channel: Channel, address: string, port: number, octets?: number) => boolean
   readonly has: (key: string) => boolean
   readonly isMerged: (mergeKey: string) => boolean
   readonly isFull: () => boolean
   readonly open: (opening: Opening) => ServerTransaction
-  /** Stores the final response and sends it, unless there is one. */
+  /** Stores and sends the final response; later calls do nothing. */
   readonly complete: (transaction: ServerTransaction, response: Buffer) => void
-  /** Moves time on; called a few times per second. */
+  /** Advances time; called several times per second. */
   readonly tick: () => void
 }
 
 const branchCookie = "z9hG4bK"
 
 /**
- * What makes two requests the same. Keys differ most at their end.
+ * The key by which retransmissions match. Keys differ mostly at their end (see `sharded-map.ts`).
  *
- * @source RFC 3261 §17.2.3; without a real branch the RFC 2543 tuple is used
+ * @source RFC 3261 §17.2.3; without an RFC 3261 branch the rules of RFC 2543 apply
  */
 export const transactionKey = (message: RawMessage, via: Via, method = message.method): string => {
   const { branch } = via
@@ -131,18 +131,17 @@ export const transactionKey = (message: RawMessage, via: Via, method = message.m
 }
 
 /**
- * What copies of a request that come by several paths have in common. CSeq is compared as a number and a method, however written.
+ * Equal for copies of a request that arrive by several paths. CSeq is compared by value.
  *
- * @param tag of its From; null: it has none
- * @source RFC 3261 §8.2.2.2: From tag, Call-ID and CSeq
+ * @param tag the From tag; null if there is none @source RFC 3261 §8.2.2.2: From tag, Call-ID and CSeq
  */
 export const mergeKeyOf = (message: RawMessage, tag: string | null): string =>
   flattened(`${message.cseq} ${message.method}\n${message.callId}\n${tag ?? ""}`)
 
-/** What an entry costs besides its strings and its response. */
+/** Estimated bytes of an entry without its strings and response. */
 const entryBytes = 400
 
-/** Timer J begins with the final response: so much longer is a transaction remembered, counted from its request. */
+/** Timer J starts with the final response but is counted from the request, so this share is added to it. */
 const answerShare = 1 / 16
 
 /** The transactions of one stack. */
@@ -154,9 +153,9 @@ interface Memory {
   readonly byKey: ShardedMap<ServerTransaction>
   /** The newest transaction of each merge key. */
   readonly byMergeKey: ShardedMap<ServerTransaction>
-  /** Those that are remembered, oldest first. */
+  /** Transactions waiting for Timer J, oldest first. */
   readonly remembered: Queue<ServerTransaction>
-  /** Those for which a 100 may become due, oldest first. */
+  /** Transactions for which a 100 may become due, oldest first. */
   readonly waiting: Queue<ServerTransaction>
   bytes: number
 }
@@ -185,7 +184,7 @@ export const makeServerTransactions = (
       transaction.repeated?.(octets)
       counters.retransmissionsAbsorbed++
       const effect = happen(memory, transaction, isDue(memory, transaction) ? "due" : "repeated")
-      // the way this copy came
+      // to where this copy came from
       if (effect === "resend") channel.send(transaction.response!, address, port)
       return true
     },
@@ -209,7 +208,7 @@ export const makeServerTransactions = (
 const isDue = ({ clock, timers }: Memory, { state, startedAt }: ServerTransaction): boolean =>
   state === "trying" && clock() - startedAt >= dueAfterMs(timers)
 
-/** Moves a transaction on by the table, and does what it says but for `resend`, whose way only the caller knows. */
+/** Applies an event by the table, except `resend`: only the caller knows where to. */
 const happen = (
   memory: Memory,
   transaction: ServerTransaction,
@@ -263,7 +262,7 @@ const open = (memory: Memory, opening: Opening): ServerTransaction => {
   return transaction
 }
 
-/** Without its response. */
+/** Without the response. */
 const sizeOf = ({ key, mergeKey }: ServerTransaction): number =>
   entryBytes + key.length + (mergeKey === null ? 0 : mergeKey.length)
 
@@ -278,7 +277,7 @@ const sendDue = (memory: Memory, now: number): void => {
   }
 }
 
-/** Forgets what has outlived Timer J. */
+/** Removes transactions whose Timer J has fired. */
 const forget = (memory: Memory, now: number): void => {
   const { remembered, byKey, byMergeKey, counters } = memory
   const lastsMs = memory.timers.transactionMs * (1 + answerShare)

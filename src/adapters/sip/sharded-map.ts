@@ -1,8 +1,8 @@
 /**
- * A map by text that is many small maps.
+ * A string-keyed map split into many small maps.
  *
- * One `Map` of a hundred thousand entries is copied as a whole when it grows, or when half of it has been deleted, which stops
- * the process for 10 to 40 ms. Each of these holds a sixty-fourth of the entries.
+ * A single `Map` with a hundred thousand entries is rehashed as a whole when it grows, or after half of it
+ * has been deleted, which blocks the process for 10 to 40 ms. Each shard holds a sixty-fourth of the entries.
  */
 
 export interface ShardedMap<Value> {
@@ -15,7 +15,7 @@ export interface ShardedMap<Value> {
 /** A power of two. */
 const shardCount = 64
 
-/** The end of a key chooses its map, so keys should differ there. If they do not, one map holds them all. */
+/** Shards by the last characters, so keys should differ there; otherwise one map holds them all. */
 const shardOf = (key: string): number => {
   let hash = 0
   for (let at = Math.max(0, key.length - 4); at < key.length; at++)

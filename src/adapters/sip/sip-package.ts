@@ -1,28 +1,28 @@
 /**
- * The only file that knows the npm package `sip`. It reads the Contacts of REGISTER requests and writes our own URIs; what every
- * message needs is read by `address-headers.ts`.
+ * The only file that uses the npm package `sip`, which parses the Contacts of REGISTER requests and formats
+ * our own URIs. Addresses in all other messages are read by `address-headers.ts`.
  *
- * The package's parser backtracks on hostile text: it is given values only that `address-headers.ts` has found well formed.
+ * Its parser backtracks on hostile input, so it only gets values that `address-headers.ts` has accepted.
  */
 import sip from "sip"
 import { parseAddresses } from "./address-headers.ts"
 import type { Address } from "./address-headers.ts"
 import type { Transport } from "./transports/transport.ts"
 
-/** What the package makes of one value; null when it does not take it for an address. */
+/** Parses one value with the package; null if the package does not accept it. */
 const readWithPackage = ({ untagged, tag }: Address): Pick<Address, "uri" | "tag" | "parameters"> | null => {
-  // it wants a whole message, so it is given the smallest one that there is, with the value as its To
+  // the package parses whole messages only, so the value becomes the To of a minimal one
   const value = tag === null ? untagged : `${untagged};tag=${tag}`
   const parsed = sip.parse(`X sip:x SIP/2.0\r\nTo: ${value}\r\n\r\n`)?.headers.to
   if (parsed === undefined || parsed.uri === "") return null
-  // own keys only: the package collects parameters in a plain object, whatever their names are
+  // own keys only: the package collects parameters in a plain object, whatever their names
   const parameters = new Map(Object.keys(parsed.params).map((name) => [name, parsed.params[name] ?? null]))
   const ownTag = parameters.get("tag") ?? null
   parameters.delete("tag")
   return { uri: parsed.uri, tag: ownTag, parameters }
 }
 
-/** `parseAddresses`, with URI, tag and parameters as the package has them. */
+/** Like `parseAddresses`, with URI, tag and parameters as parsed by the package. */
 export const parseAddressesWithPackage = (line: string): readonly Address[] | null => {
   const addresses: Address[] = []
   for (const address of parseAddresses(line) ?? []) {
@@ -33,7 +33,7 @@ export const parseAddressesWithPackage = (line: string): readonly Address[] | nu
   return addresses.length === 0 ? null : addresses
 }
 
-/** A URI of ours as text: `sip:presence@192.0.2.10:5060;transport=tcp`. */
+/** Formats a URI of ours: `sip:presence@192.0.2.10:5060;transport=tcp`. */
 export const formatUri = (
   user: string,
   host: string,

@@ -1,6 +1,4 @@
-/**
- * The two functions of the npm package `sip` that we call, typed; it ships no types of its own.
- */
+/** Types for the two functions of the npm package `sip` that we call; it has none of its own. */
 declare module "sip" {
   interface ParsedAddress {
     readonly name?: string

@@ -1,8 +1,8 @@
 /**
- * The SIP side put together: sockets, transactions, requests in, NOTIFYs out.
+ * The SIP stack: sockets, transactions, requests in, NOTIFYs out.
  *
- * A message goes from the socket to the core in one synchronous call. Effect is used for what has a lifetime: the
- * sockets, the one timer, the scope that closes them.
+ * A message goes from the socket to the core in one synchronous call. Effect is used for resources: the
+ * sockets, the one timer, and the scope that closes them.
  */
 import { randomBytes } from "node:crypto"
 import { Effect, Layer } from "effect"
@@ -39,19 +39,18 @@ import { bracketed, canonicalAddress } from "./uri.ts"
 
 export type { DigestAlgorithm, Secret, SipOptions } from "./options.ts"
 
-/** The service of the port. */
 export type Sip = (typeof SipTransport)["Service"]
 
 /**
- * A SIP stack as the application asks for it. It opens nothing until `listen`, and needs nothing but these options: what it asks
- * while it runs comes with the handler.
+ * The SIP stack as a layer. It opens nothing before `listen`, and depends on these options only: everything
+ * else comes with the handler.
  */
 export const layerSip = (options: SipOptions): Layer.Layer<SipTransport> =>
   Layer.sync(SipTransport, () => SipTransport.of(make(options)))
 
 const everyName: Names = { has: () => true }
 
-/** A source of random text that asks the system for much at a time. */
+/** Mints random tags; asks the system for random bytes in large blocks. */
 const makeTagMint = (random: (bytes: number) => Uint8Array): (() => string) => {
   const tagBytes = 16
   let pool = Buffer.alloc(0)
@@ -66,7 +65,7 @@ const makeTagMint = (random: (bytes: number) => Uint8Array): (() => string) => {
   }
 }
 
-/** Tells of each limit once. */
+/** Reports each limit once. */
 const onceEach = (onLimit: SipOptions["onLimit"]): ((limit: SipLimit) => void) => {
   const limitsMet = new Set<SipLimit>()
   return (limit) => {
@@ -76,7 +75,7 @@ const onceEach = (onLimit: SipOptions["onLimit"]): ((limit: SipLimit) => void) =
   }
 }
 
-/** What the parts of one stack are made with. */
+/** What the parts of one stack share. */
 const basisOf = (options: SipOptions) => {
   const attention = options.attention ?? inattention
   const clock = options.clock ?? attention.clock
@@ -84,7 +83,7 @@ const basisOf = (options: SipOptions) => {
   const transports = options.transports === undefined ? knownTransports : transportSet(options.transports)
   const local = makeLocalHosts(options.advertisedHost ?? null, clock)
   const sockets = new Map<Transport, Sockets>()
-  /** Those that are open, in the order in which they were opened. */
+  /** The open ones, in the order in which they were opened. */
   const listeners: Listener[] = []
   return {
     limits: { ...limitsDefault, ...options.limits },
@@ -111,7 +110,7 @@ const basisOf = (options: SipOptions) => {
 
 type Basis = ReturnType<typeof basisOf>
 
-/** Headers that are kept of a message besides those that the reader has a use for. */
+/** Headers kept besides those that the message reader keeps anyway. */
 const carriedNames = ({ packages, policy }: SipOptions): Names => {
   if (policy?.headers === null) return everyName
   const names = [
@@ -122,14 +121,14 @@ const carriedNames = ({ packages, policy }: SipOptions): Names => {
   return new Set([...names.map((name) => name.toLowerCase()), ...(policy?.headers ?? [])])
 }
 
-/** Expires of a REGISTER that names none, and the most that is granted, in seconds. */
+/** Default and maximum Expires of a REGISTER, in seconds. */
 const registrarExpires = 3_600
 
 const rulesOf = (options: SipOptions, basis: Basis): RequestRules => {
   const { limits, clock, random, own } = basis
   const packages: NonNullable<SipOptions["packages"]> = options.packages ?? { allowEvents: "", accept: [] }
   const origin = Date.now() - clock()
-  /** Nonces go by time that passes, and not by a clock that jumps: what is too old, or used up, would be so for good. */
+  /** Nonces age by elapsed time: after a jump of the wall clock they would all be stale, or used up. */
   const nonceClock = (): number => Math.floor(origin + clock())
   return {
     limits,
@@ -195,7 +194,7 @@ export const make = (options: SipOptions): Sip => {
     statelessKey: basis.random(16),
   })
   makeSockets(basis, carriedNames(options), client, receive)
-  /** After sockets have been read, however late it is. */
+  /** Timers fire only after the sockets have been read, however late that is. */
   const tick = (): void => {
     if (basis.attention.late() > 0) return
     client.tick()
@@ -231,7 +230,7 @@ const sending =
 const resolverOf = ({ transports, clock, attention }: Basis) =>
   makeResolver({ names: systemNames, transports, clock, after: attention.after })
 
-/** Those of each transport, which open nothing yet. */
+/** The sockets of each transport; nothing is opened yet. */
 const makeSockets = (basis: Basis, carried: Names, client: ClientTransactions, receive: Receive): void => {
   const { limits, counters, clock, attention } = basis
   const events = {
@@ -260,7 +259,7 @@ const ticking = (attention: Attention, tick: () => void): Effect.Effect<unknown,
       }),
   )
 
-/** Those of the first transport first: others may take the port beside it. */
+/** Addresses of the first transport first, so that others can take the port next to it. */
 const inOrder = (listen: readonly ListenAddress[], { all }: Transports): readonly ListenAddress[] =>
   all.flatMap(({ name }) => listen.filter(({ transport }) => transport === name))
 

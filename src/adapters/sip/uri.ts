@@ -1,7 +1,6 @@
 /**
- * Parser of SIP, SIPS, PRES and TEL URIs as they are received.
- *
- * Spelling and equality are the domain's (`domain/uris.ts`). Scanned by index; nothing here backtracks.
+ * Parser of received SIP, SIPS, PRES and TEL URIs. It scans by index and never backtracks. Canonical form and
+ * equality are in `domain/uris.ts`.
  */
 import { isIPv4, isIPv6 } from "node:net"
 import {
@@ -16,25 +15,25 @@ import { flattened, readDigits } from "./message-reader.ts"
 
 export interface SipUri {
   readonly scheme: "sip" | "sips" | "pres"
-  /** Without needless escapes; null when absent. */
+  /** Unnecessary escapes decoded; null if absent. */
   readonly user: string | null
   readonly password: string | null
-  /** Lower case; an IPv6 address keeps its brackets. */
+  /** In lower case; an IPv6 address keeps its brackets. */
   readonly host: string
   readonly port: number | null
-  /** Names in lower case, values as written; null when a parameter has none. */
+  /** Names in lower case, values as written; null for a parameter without a value. */
   readonly parameters: ReadonlyMap<string, string | null>
-  /** After the `?`, as written; null when absent. */
+  /** After the `?`, as written; null if absent. */
   readonly headers: string | null
 }
 
 export interface TelUri {
   readonly scheme: "tel"
-  /** In its one spelling, with the scheme. */
+  /** In canonical form, with the scheme. */
   readonly text: string
 }
 
-/** The address of record as a text of its own, which keeps nothing of the message. */
+/** The address of record, as a string that does not hold on to the message. */
 export const ownAddressOf = (uri: SipUri | TelUri): Uri => flattened(addressOfRecord(uri))
 
 const characterTable = (extra: string): Uint8Array => {
@@ -52,7 +51,7 @@ const headerCharacters = characterTable("[]/?:+$&=")
 const isHexDigit = (code: number): boolean =>
   (code >= 48 && code <= 57) || ((code | 32) >= 97 && (code | 32) <= 102)
 
-/** Are all characters in the table or well-formed escapes? */
+/** Whether all characters are in the table or part of a well-formed escape. */
 const isMadeOf = (text: string, table: Uint8Array): boolean => {
   for (let at = 0; at < text.length; at++) {
     const code = text.charCodeAt(at)
@@ -71,9 +70,9 @@ interface HostPort {
 }
 
 /**
- * Where a host ends that starts there: a name, an IPv4 address, or an IPv6 address in brackets.
+ * The end of the host at `start`: a name, an IPv4 address, or an IPv6 address in brackets.
  *
- * @returns -1 when it is none of these
+ * @returns -1 if there is none
  */
 export const hostEnd = (text: string, start: number): number => {
   let end = start
@@ -81,7 +80,7 @@ export const hostEnd = (text: string, start: number): number => {
     end = text.indexOf("]", start) + 1
     if (end <= 0 || end - start > 48) return -1
     const address = text.slice(start + 1, end - 1)
-    // a zone has a meaning on the machine that wrote it only, and no place in a URI (RFC 3261 §25.1)
+    // a zone is meaningful on its own machine only, and not allowed in a URI (RFC 3261 §25.1)
     return isIPv6(address) && !address.includes("%") ? end : -1
   }
   for (; end < text.length; end++) {
@@ -97,7 +96,7 @@ export const hostEnd = (text: string, start: number): number => {
   return end === start || end - start > 255 ? -1 : end
 }
 
-/** The index of the first character from `start` on that is no digit. */
+/** The index of the first character from `start` on that is not a digit. */
 export const digitsEnd = (text: string, start: number): number => {
   let end = start
   while (end < text.length && text.charCodeAt(end) >= 48 && text.charCodeAt(end) <= 57) end++
@@ -105,9 +104,9 @@ export const digitsEnd = (text: string, start: number): number => {
 }
 
 /**
- * Reads `host [":" port]` from `start`, without blanks.
+ * Reads `host [":" port]` from `start`, without whitespace.
  *
- * @returns null when there is no host, or the port is not 0 to 65535
+ * @returns null if there is no host, or the port is not 0 to 65535
  */
 export const readHostPort = (text: string, start: number): HostPort | null => {
   const end = hostEnd(text, start)
@@ -127,7 +126,7 @@ export const parseUri = (text: string): SipUri | TelUri | null => {
   let at = scheme.length + 1
   let user: string | null = null
   let password: string | null = null
-  // The only unescaped `@` a URI can hold ends the user part.
+  // the only unescaped `@` in a URI ends the user part
   const sign = text.indexOf("@", at)
   if (sign >= 0) {
     const colon = text.indexOf(":", at)
@@ -177,7 +176,7 @@ const readParameters = (text: string, from: number, end: number): Map<string, st
     const value = equals < next ? text.slice(equals + 1, next) : null
     if (name === "" || !isMadeOf(name, parameterCharacters)) return null
     if (value !== null && !isMadeOf(value, parameterCharacters)) return null
-    // RFC 3261 §19.1.1: a parameter name is given at most once.
+    // RFC 3261 §19.1.1: each parameter name at most once
     if (parameters.has(name.toLowerCase())) return null
     parameters.set(name.toLowerCase(), value)
     at = next
@@ -202,10 +201,10 @@ const parseTel = (text: string): TelUri | null => {
 }
 
 /**
- * An address in its one spelling, without brackets: IPv6 as RFC 5952 §4 has it, and an IPv4 address inside IPv6 as the IPv4
- * address that it is (RFC 4291 §2.5.5.2). Whatever is counted or remembered by address is so by this spelling.
+ * The canonical form of an address, without brackets: IPv6 as in RFC 5952 §4, and an IPv4-mapped address as
+ * IPv4 (RFC 4291 §2.5.5.2). All limits and tables by address use this form.
  *
- * @param address numeric, as a URI or the system has it; a zone stays
+ * @param address numeric, from a URI or the system; a zone is kept
  */
 export const canonicalAddress = (address: string): string => {
   if (!address.includes(":")) return address
@@ -218,10 +217,10 @@ export const canonicalAddress = (address: string): string => {
 }
 
 /**
- * The address of a numeric host, in its one spelling and without brackets; null for a name, and for what could be taken for an
- * address and is none (`127.1`, `010.0.0.1`, an address with a zone).
+ * The canonical address of a numeric host, without brackets. Null for a name, and for text that only
+ * resembles an address (`127.1`, `010.0.0.1`, an address with a zone).
  *
- * @param host as a URI has it, or without the brackets
+ * @param host as in a URI, or without the brackets
  */
 export const numericHost = (host: string): string | null => {
   if (!host.includes(":")) return isIPv4(host) ? host : null
@@ -229,7 +228,7 @@ export const numericHost = (host: string): string | null => {
   return isIPv6(address) && !address.includes("%") ? canonicalAddress(address) : null
 }
 
-/** A host in its one spelling: an address without brackets, a name in lower case and without the dot that may end it. */
+/** The canonical form of a host: an address without brackets; a name in lower case without a trailing dot. */
 export const plainHost = (host: string): string => {
   const address = numericHost(host)
   if (address !== null) return address
@@ -237,11 +236,14 @@ export const plainHost = (host: string): string => {
   return name.length > 1 && name.endsWith(".") ? name.slice(0, -1) : name
 }
 
-/** `host` as it is printed before a port: IPv6 addresses get brackets. */
+/** A host as printed before a port: IPv6 addresses get brackets. */
 export const bracketed = (address: string): string =>
   address.includes(":") && !address.startsWith("[") ? `[${address}]` : address
 
-/** Whether a host is no single host: an unspecified, multicast or broadcast address, or a name that resolvers would take for an address. */
+/**
+ * Whether a host cannot be a single host: an unspecified, multicast or broadcast address, or a name that
+ * resolvers read as an address.
+ */
 export const isNobody = (host: string): boolean => {
   const address = numericHost(host)
   if (address === null) return host.includes(":") || isOddNumber(plainHost(host))
@@ -252,7 +254,7 @@ export const isNobody = (host: string): boolean => {
   return address === "::" || address.startsWith("ff")
 }
 
-/** Addresses of groups: 224.0.0.0/4 (RFC 5771), ff00::/8 (RFC 4291 §2.7); without brackets. */
+/** Multicast addresses: 224.0.0.0/4 (RFC 5771), ff00::/8 (RFC 4291 §2.7); without brackets. */
 export const isMulticast = (address: string): boolean => {
   const plain = canonicalAddress(address)
   if (plain.includes(":")) return plain.startsWith("ff")
@@ -260,5 +262,8 @@ export const isMulticast = (address: string): boolean => {
   return first >= 224 && first < 240
 }
 
-/** Resolvers read `127.1`, `0x7f000001` and `010.0.0.1` as addresses; no name ends in a number (RFC 3261 §25.1 `toplabel`). */
+/**
+ * Resolvers read `127.1`, `0x7f000001` and `010.0.0.1` as addresses; no host name ends in a number (RFC 3261
+ * §25.1 `toplabel`).
+ */
 const isOddNumber = (name: string): boolean => /(?:^|\.)(?:[0-9]+|0x[0-9a-f]*)?$/.test(name)

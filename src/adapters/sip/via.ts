@@ -1,5 +1,5 @@
 /**
- * The topmost Via: reading it, and writing back where the request really came from.
+ * The topmost Via: parsing it, filling in where the request came from, and routing the response.
  *
  * @source RFC 3261 §18.2, §20.42; RFC 3581 §4
  */
@@ -8,23 +8,26 @@ import type { Transport } from "./transports/transport.ts"
 import { digitsEnd, hostEnd, isMulticast, numericHost } from "./uri.ts"
 
 export interface Via {
-  /** `UDP`, `TCP`, in upper case. */
+  /** In upper case: `UDP`, `TCP`. */
   readonly transport: string
-  /** Lower case, IPv6 in brackets. */
+  /** In lower case; an IPv6 address keeps its brackets. */
   readonly host: string
   readonly port: number | null
   readonly branch: string | null
-  /** Null without `rport`; 0 for one that asks. */
+  /** Null without `rport`; 0 for `rport` without a value. */
   readonly rport: number | null
   readonly maddr: string | null
-  /** Where the first `received` and `rport` stand in the text, with their semicolons; they are ours to fill in. -1: nowhere. */
+  /** Positions of the first `received` and `rport`, with their semicolons, for us to fill in; -1 if absent. */
   readonly receivedStart: number
   readonly receivedEnd: number
   readonly rportStart: number
   readonly rportEnd: number
-  /** Start and end in turn of any further `received` and `rport`, which no Via may have (RFC 3261 §7.3.1). */
+  /**
+   * Alternating start and end of further `received` and `rport` parameters, which are not allowed (RFC 3261
+   * §7.3.1).
+   */
   readonly repeated: readonly number[]
-  /** Where the first value ends; a comma and more may follow. */
+  /** The end of the first value; a comma and further values may follow. */
   readonly end: number
 }
 
@@ -43,12 +46,12 @@ const tokenEnd = (text: string, at: number): number => {
   return end
 }
 
-/** Reads the first value of a Via line; null when it is malformed. */
+/** Parses the first value of a Via line; null if it is malformed. */
 export const parseVia = (text: string): Via | null => {
   if (text.startsWith("SIP/2.0/UDP ")) return readSentByAndParameters(text, 11, "UDP")
   let at = 0
   let transport = ""
-  // sent-protocol = name "/" version "/" transport, blanks allowed around the slashes.
+  // sent-protocol = name "/" version "/" transport; whitespace is allowed around the slashes
   for (let part = 0; part < 3; part++) {
     at = skipBlanks(text, at)
     const end = tokenEnd(text, at)
@@ -78,7 +81,7 @@ interface SentBy {
   readonly end: number
 }
 
-/** Host and port with blanks around the colon, as the grammar allows. */
+/** Host and port, with whitespace around the colon as the grammar allows. */
 const readSentBy = (text: string, at: number): SentBy | null => {
   const end = hostEnd(text, at)
   if (end < 0) return null
@@ -91,7 +94,7 @@ const readSentBy = (text: string, at: number): SentBy | null => {
   return port <= 0 ? null : { host, port, end: portEnd }
 }
 
-/** Whether the text from `start` to `end` is that word, in letters of either case; the word is in small ones. */
+/** Whether the text from `start` to `end` is that word, ignoring case; `word` is in lower case. */
 const isWordAt = (text: string, start: number, end: number, word: string): boolean => {
   if (end - start !== word.length) return false
   for (let at = 0; at < word.length; at++)
@@ -186,10 +189,9 @@ const valueEnd = (text: string, start: number): number => {
 }
 
 /**
- * The line as it goes into the response: the first value with `received` and `rport` filled in by us, the rest
- * untouched.
+ * The line for the response: `received` and `rport` of the first value filled in, the rest unchanged.
  *
- * @source RFC 3261 §18.2.1: `received` when sent-by is not the source; RFC 3581 §4: both when `rport` asks
+ * @source RFC 3261 §18.2.1: `received` if sent-by is not the source; RFC 3581 §4: both if `rport` is present
  */
 export const stampVia = (line: string, via: Via, address: string, port: number): string => {
   const { host, rport, receivedStart, receivedEnd, rportStart, rportEnd, repeated, end } = via
@@ -218,7 +220,7 @@ export const stampVia = (line: string, via: Via, address: string, port: number):
   return end === line.length ? text : text + line.slice(end)
 }
 
-/** @param ranges start and end of each in turn, in order */
+/** @param ranges start and end of each range alternating, in order */
 const withoutRanges = (text: string, ranges: readonly number[]): string => {
   let kept = ""
   let at = 0
@@ -235,10 +237,9 @@ export interface Target {
 }
 
 /**
- * Where a response goes: back over the connection that the request came over; as a datagram back to where the request came from,
- * or to a multicast group that `maddr` names.
- *
- * Any other `maddr` is ignored: otherwise a sender could have responses sent to a third party.
+ * Where a response goes: back over the connection of the request, or as a datagram to its source, or to a
+ * multicast group in `maddr`. Any other `maddr` is ignored: a sender could direct responses at a third party
+ * with it.
  *
  * @source RFC 3261 §18.2.2, RFC 3581 §4
  */

@@ -1,7 +1,6 @@
 /**
- * Whom the policies in force end or show something else, of those who watch already: said before it happens.
- *
- * At a start this is what new defaults do to an older log, and what a changed setting does to any.
+ * Existing watchers whose subscription the policies in force end or change; reported before it happens. At a
+ * start, a new default or a changed setting can have that effect on an existing log.
  */
 import { Effect } from "effect"
 import type { Answer } from "../../domain/presentity/commands.ts"
@@ -11,12 +10,12 @@ import type { NamedChange, PoliciesFound } from "./policy-changes.ts"
 import type { Pump } from "./pump.ts"
 import { policiesOrigin } from "./pump/policies.ts"
 
-/** Presentities whose watchers are decided on together. */
+/** Presentities decided on concurrently. */
 const atOnce = 256
 
 const retryMillis = 250
 
-/** How many are named of each package. */
+/** How many watchers are named for each package. */
 const namedMax = 10
 
 /** What happens to the watchers of one package. */
@@ -24,13 +23,13 @@ export interface PolicyReport {
   readonly packageName: PackageName
   readonly ended: number
   readonly changed: number
-  /** How many, the first of them by name, and by what. */
+  /** How many, the first of them by name, and by which policy. */
   readonly what: string
-  /** The setting that keeps them as they are. */
+  /** The setting that would leave them unchanged. */
   readonly keeping: string
 }
 
-/** How it is said of so many that they are ended, or treated otherwise. */
+/** Phrases for a number of subscriptions that are ended or changed. */
 interface Verbs {
   readonly ended: (count: number) => string
   readonly changed: (count: number) => string
@@ -43,13 +42,13 @@ const areNow: Verbs = {
 
 const isOrAre = (count: number): string => (count === 1 ? "is" : "are")
 
-/** @param start by which start it will be so */
+/** @param start the start at which it will happen */
 export const willBe = (start: string): Verbs => ({
   ended: () => `will be ended by ${start}`,
   changed: () => `will be treated otherwise by ${start}`,
 })
 
-/** By package; those for whom nothing changes that they can see are left out. */
+/** One report per package; changes that no watcher can see are left out. */
 export const policyReports = (found: PoliciesFound, verbs: Verbs = areNow): readonly PolicyReport[] => {
   const all = [...found.changes].flatMap(([presentity, changes]) =>
     changes.filter(({ isSeen }) => isSeen).map((change) => ({ presentity, ...change })),
@@ -92,7 +91,7 @@ const named = (changes: readonly NamedChange[]): string => {
   return left === 0 ? names.join(", ") : `${names.join(", ")} and ${left} more`
 }
 
-/** However long the store is away: nobody is served before. */
+/** Retries for as long as the store is away: no requests are served before this is done. */
 const untilStored = (asked: Effect.Effect<Answer>): Effect.Effect<Answer> =>
   Effect.flatMap(asked, (answer) =>
     answer._tag === "Rejected" && answer.rejection._tag === "ServiceUnavailable"
@@ -101,8 +100,8 @@ const untilStored = (asked: Effect.Effect<Answer>): Effect.Effect<Answer> =>
   )
 
 /**
- * Treats those who watch already as the policies in force say, before anything that fell due while the server was down and
- * before any request; the log is told of it first. Nothing when that is nothing.
+ * Applies the policies in force to existing watchers, before anything that fell due while the server was down
+ * and before any request. The changes are logged first; if there are none, nothing is done.
  */
 export const beginPolicies = (pump: Pump): Effect.Effect<void> =>
   Effect.suspend(() => {

@@ -1,6 +1,6 @@
 /**
- * Brings the three tables and the snapshots up to the end of a log that no server writes to: after a kill -9, or of a program
- * that keeps no tables.
+ * Brings the three tables and the snapshots up to the end of a log that no server is writing: after a kill
+ * -9, or for a program that keeps no tables.
  */
 import { Context, Effect } from "effect"
 import type { Millis } from "../../domain/vocabulary.ts"
@@ -10,7 +10,10 @@ import { PresenceTables } from "../../ports/presence-tables.ts"
 import { foldTail } from "./fold-tail.ts"
 import { makeProjector } from "./projector.ts"
 
-/** A projector of one's own, and how far it is. @param oldestInFlight of a server, issue time of its oldest NOTIFY without answer */
+/**
+ * A separate projector and its progress. @param oldestInFlight issue time of the server's oldest NOTIFY
+ * without an outcome
+ */
 export const makeOwnProjector = (log: LogAdmin["Service"], oldestInFlight: () => Millis | null) => {
   const committed = { position: 0, at: 0 }
   const services = Context.make(EventStore, log.store).pipe(Context.add(PresenceTables, log.tables))
@@ -23,9 +26,9 @@ export const makeOwnProjector = (log: LogAdmin["Service"], oldestInFlight: () =>
   )
 }
 
-/** @returns whether all of it could be written */
+/** @returns whether everything could be written */
 export const catchUp = Effect.fn("Tables.catchUp")(function* (log: LogAdmin["Service"]) {
-  // nothing is known here of NOTIFYs: a server may have been killed with some under way
+  // a killed server may have left NOTIFYs without an outcome, so none is assumed to have one
   const { projector, committed } = yield* makeOwnProjector(log, () => 0)
   const { position, at } = yield* foldTail((stored) => projector.note([stored])).pipe(
     Effect.provideService(EventStore, log.store),

@@ -1,6 +1,4 @@
-/**
- * What a log says of NOTIFYs: which have ended, and which may never have arrived.
- */
+/** What the log records of NOTIFYs: which have an outcome, and which may never have arrived. */
 import type { CommittedDecision } from "../../domain/engine/engine.ts"
 import { isWithinProgram } from "../../domain/presentity/abandon.ts"
 import { answersIn } from "../../domain/presentity/delivery-acks.ts"
@@ -14,37 +12,40 @@ import { dialogKey } from "../../domain/vocabulary.ts"
 import type { DialogStart, SubscriptionNo, Uri } from "../../domain/vocabulary.ts"
 import { placeOf } from "./log-front.ts"
 
-/** What a log says of NOTIFYs, read forward from a place before which nothing is in doubt. */
+/** Collects the outcomes of NOTIFYs by reading the log forward from a position before which nothing is in doubt. */
 export interface Deliveries {
-  /** Every decision after that place, in order. */
+  /** Takes every decision after that position, in order. */
   readonly read: (decision: Decision) => void
-  /** Each of them that was folded, after it was read. */
+  /** Takes each of them once more with the states around it, if it was folded. */
   readonly folded: (stored: CommittedDecision) => void
-  /** Ends that were not, and that it takes the states around them to tell of: to be `folded` at last. */
+  /** Decisions that ended subscriptions and have not been folded; pass them to `folded` last. */
   readonly unfolded: () => readonly Decision[]
-  /** Subscriptions whose last NOTIFY is in doubt, of those that may be. O(subscriptions of the presentity). */
+  /**
+   * The subscriptions, among those that `mayBe` admits, whose last NOTIFY is in doubt. O(subscriptions of the
+   * presentity).
+   */
   readonly unsureIn: (
     state: State,
     mayBe: (subscription: Subscription) => boolean,
   ) => readonly SubscriptionNo[]
-  /** Whether a decision was read that told a subscription of something last. */
+  /** Whether the decision with that version, and all later ones of the stream, have been read. */
   readonly isReadFrom: (stream: Uri, version: number) => boolean
-  /** Last NOTIFYs in doubt, each with the last CSeq of its dialog that is known. */
+  /** Final NOTIFYs in doubt, each with the last known CSeq of its dialog. */
   readonly farewells: () => ReadonlyMap<Uri, readonly Farewell[]>
 }
 
-/** What was read so far. */
+/** What has been read so far. */
 interface Known {
-  /** By presentity: the first decision that was read. */
+  /** By presentity: the version of the first decision read. */
   readonly firsts: Map<Uri, number>
-  /** By presentity and subscription: the last CSeq whose end is on record. */
+  /** By presentity and subscription: the last CSeq with an outcome on record. */
   readonly recorded: Map<string, number>
-  /** Subscriptions that ended, by presentity: nothing takes the number of their last NOTIFY again. */
+  /** Terminated subscriptions, by presentity: the CSeq of their final NOTIFY is not used again. */
   readonly over: Set<string>
   readonly farewells: Map<string, { readonly stream: Uri; readonly farewell: Farewell }>
-  /** The last CSeq of dialogs in which subscriptions ended. */
+  /** The last CSeq of dialogs whose subscriptions were terminated. */
   readonly numbers: Map<string, number>
-  /** By place in the log. */
+  /** By position in the log. */
   readonly ends: Map<string, Decision>
 }
 
@@ -84,7 +85,7 @@ export const makeDeliveries = (): Deliveries => {
         .filter((subscription) => {
           const dialog = get(state.dialogs, subscription.dialog)
           if (subscription.toldIn === 0 || dialog === undefined || !mayBe(subscription)) return false
-          // in a dialog that several share the last number may be another's
+          // in a shared dialog the last CSeq may belong to another subscription
           return dialog.usages > 1 || !isOnRecord(known, state.presentity, subscription.no, dialog.localCseq)
         })
         .map(({ no }) => no)
@@ -113,8 +114,9 @@ const read = (known: Known, decision: Decision): void => {
 }
 
 /**
- * Whether a failure is the end of the NOTIFY with that number. One that was never sent gives its number to the next one
- * (`withUnsent`), which may be under way still; only after the last one of a subscription there is no next.
+ * Whether a failure is the outcome of the NOTIFY with that CSeq. A NOTIFY that was never sent passes its CSeq
+ * on to the next one (`withUnsent`), which may still be outstanding; after the final NOTIFY there is no next
+ * one.
  */
 const isEnd = ({ over }: Known, stream: Uri, { no, outcome }: NotificationFailed): boolean =>
   outcome !== "unproven" || over.has(nameOf(stream, no))
@@ -134,7 +136,7 @@ const take = ({ numbers }: Known, start: DialogStart, cseq: number): void => {
 const isOnRecord = ({ recorded }: Known, stream: Uri, no: SubscriptionNo, cseq: number): boolean =>
   (recorded.get(nameOf(stream, no)) ?? 0) >= cseq
 
-/** A fetch was told once, by number one. */
+/** The only NOTIFY of a fetch has CSeq 1. */
 const isAnsweredFetch = (known: Known, { stream, events }: Decision, no: SubscriptionNo): boolean =>
   isOnRecord(known, stream, no, 1) &&
   events.some(
@@ -150,7 +152,7 @@ const farewellsIn = (known: Known): ReadonlyMap<Uri, readonly Farewell[]> => {
   for (const { stream, farewell } of known.farewells.values()) {
     const { no, cseq, start, watcher } = farewell
     if (isOnRecord(known, stream, no, cseq) || isWithinProgram(start)) continue
-    // nobody knows any more where to send anything
+    // after an erasure there is no address left to send to
     if (isErased(watcher) || isErased(stream)) continue
     const last = { ...farewell, cseq: Math.max(cseq, known.numbers.get(dialogOf(start)) ?? 0) }
     const before = found.get(stream)

@@ -1,9 +1,9 @@
 /**
- * Documents that somebody else keeps, on their way into the log: a place that is looked at again and again.
+ * Polls a source of documents that are maintained elsewhere, and puts them in force.
  *
- * A document that cannot be used is refused with the reason, and what was in force stays in force. Where nothing was in force
- * that is not to say that there are none: whoever watches waits until it is known (`isUnread`). The same is true of everybody while
- * the place itself has not been read.
+ * A document that cannot be used is refused with a reason, and the one in force stays in force. If none was
+ * in force, it is unknown what rules apply, so watchers wait until it is known (`isUnread`). The same goes
+ * for everyone while the source itself has not been read.
  */
 import { Deferred, Effect, Fiber } from "effect"
 import type { Scope } from "effect"
@@ -15,14 +15,14 @@ import type { DocumentKind, DocumentSource, Follower, SourceHealth } from "./doc
 import { isLost } from "./documents/tell.ts"
 import type { Pump } from "./pump.ts"
 
-/** Until the next look at a source that could not be read while a start waits for it, or when the store was away. */
+/** Milliseconds until the next poll, if the first one failed or the store was away. */
 const impatientMillis = 250
 
 /**
- * Puts what a source says in force.
+ * Puts the documents of a source in force.
  *
- * @param source null: there is none
- * @param waitSeconds how long a start waits for it, and how long it may be silent without being called unreachable
+ * @param source null if there is none @param waitSeconds how long a start waits for it, and how long it may
+ * stay silent before it is reported unreachable
  */
 export const makeDocumentPoller = (
   source: DocumentSource | null,
@@ -42,7 +42,7 @@ export const makeDocumentPoller = (
   }
 }
 
-/** In the order in which things happen: reading may take so long, putting in force as long as it takes. */
+/** Limits how long the start waits for the first read, but not for putting the documents in force. */
 const begin = (polling: Polling): Effect.Effect<void, never, Scope.Scope> =>
   Effect.gen(function* () {
     const { source, waitSeconds, firstRead, firstApplied } = polling
@@ -61,7 +61,7 @@ const begin = (polling: Polling): Effect.Effect<void, never, Scope.Scope> =>
     yield* review(polling, null)
   })
 
-/** One look, and what follows from it. @returns whether the next should come soon */
+/** Polls once. @returns whether to poll again soon */
 const once = (polling: Polling): Effect.Effect<boolean> =>
   polling.lock.withPermits(1)(
     Effect.gen(function* () {
@@ -72,7 +72,7 @@ const once = (polling: Polling): Effect.Effect<boolean> =>
       const looked = yield* Effect.result(source.look).pipe(Effect.ensuring(Fiber.interrupt(watchdog)))
       if (looked._tag === "Failure") {
         counts.failures++
-        // a start that waits is told when it is over
+        // while the start waits, the failure is reported only when it gives up
         if (polling.hasRead || polling.hasGivenUp) yield* isLost(polling, looked.failure.message)
         else polling.lastWhy = looked.failure.message
         return !polling.hasRead && !polling.hasGivenUp

@@ -1,6 +1,6 @@
 /**
- * What happens, as it happens and from any place in the log on: publications are read from the log, so nothing is missed
- * however long a reader was away; what was exposed is told to whoever listens at that moment.
+ * The feed of events, live or from any position on. Publications are read from the log, so a reader misses
+ * nothing however long it was away; exposed rows are delivered only to those listening at that moment.
  */
 import { Effect, Queue, Schedule, Stream } from "effect"
 import { publishesIn } from "../../domain/projections/published.ts"
@@ -10,30 +10,30 @@ import type { EventStore, RecordedDecision } from "../../ports/event-store.ts"
 import type { ExposedRow, FeedFilter, FeedItem } from "../../ports/operations.ts"
 import { answerMillis, within } from "./within.ts"
 
-/** What a reader has seen when it has seen these. */
+/** A reader that has processed a page continues after its position. */
 export interface FeedPage {
   readonly position: Position
   readonly items: readonly FeedItem[]
-  /** After these so many that were exposed are missing: the reader was too slow. Absent: none. */
+  /** How many exposed items were lost after these, because the reader was too slow. Absent: none. */
   readonly lost?: number
 }
 
 export interface Feed {
   readonly from: (after: Position | null, filter: FeedFilter) => Stream.Stream<FeedItem>
-  /** The same by pages; there are pages without anything of interest, so that a reader's position goes on. */
+  /** The same in pages. Pages may be empty, so that the reader's position advances. */
   readonly pages: (after: Position | null, filter: FeedFilter) => Stream.Stream<FeedPage>
   /** Something was committed. */
   readonly wake: () => void
   readonly expose: (rows: readonly ExposedRow[]) => void
 }
 
-/** Decisions read at once. */
+/** Decisions per read. */
 const pageSize = 200
 
-/** Pages ahead of a slow reader. */
+/** Pages buffered for a slow reader. */
 const pagesAhead = 2
 
-/** What was exposed and a slow reader has not taken yet; more is lost to it. */
+/** Exposed items buffered for a slow reader; further ones are lost to it. */
 const exposedMaxDefault = 100_000
 
 interface Listener {
@@ -50,7 +50,7 @@ export const makeFeed = (
 ): Feed => {
   const listeners = new Set<Listener>()
 
-  /** Until something was committed after that, or exposed. */
+  /** Completes when something has been committed after that position, or exposed. */
   const newsAfter = (position: Position, listener: Listener) =>
     Effect.callback<void>((resume) => {
       listener.wake = () => {
@@ -59,7 +59,7 @@ export const makeFeed = (
       listener.wake()
     })
 
-  /** Waits for a store that does not answer. */
+  /** Retries while the store does not answer. */
   const read = (after: Position) =>
     within(answerMillis, store.read(after, pageSize)).pipe(
       Effect.retry(Schedule.spaced("500 millis")),
@@ -87,7 +87,7 @@ export const makeFeed = (
             }
             const recorded = yield* read(position)
             position = recorded.at(-1)?.position ?? position
-            // what was committed is not to be read yet: not by much
+            // committed, but not yet visible to reads: try again shortly
             if (recorded.length === 0) yield* Effect.sleep("20 millis")
             else yield* Queue.offer(queue, { position, items: itemsOf(recorded, filter) })
           }

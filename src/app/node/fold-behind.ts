@@ -1,6 +1,6 @@
 /**
- * What a checkpoint has left behind: decisions before it that no snapshot holds. A server that keeps order makes none; two that
- * wrote to one log at once did, and what was acknowledged was then never read again.
+ * Decisions before the checkpoint of the tables that no snapshot contains. A single server never leaves any,
+ * but two that wrote to the same log at once did, and what they had acknowledged was never read again.
  */
 import { Effect } from "effect"
 import type { CommittedDecision } from "../../domain/engine/engine.ts"
@@ -15,13 +15,12 @@ const streamsPerPage = 500
 const rowsPerPage = 500
 
 /**
- * Brings the states of such streams up to what the log says.
+ * Brings the states of such streams up to date with the log.
  *
- * @param upTo the checkpoint; what comes after it is read anyway
- * @param states by presentity, as the snapshots have them; changed in place
- * @param each told of every decision that is caught up with, in the order of its stream
- * @param broken streams of which the log says what cannot be are added to these
- * @returns the time of the newest of them; 0: there was none
+ * @param upTo the checkpoint; what follows it is read anyway @param states by presentity, from the snapshots;
+ * updated in place @param each called with every decision folded here, in the order of its stream @param
+ * broken collects streams whose log is inconsistent @returns the time of the newest of these decisions; 0 if
+ * there are none
  */
 export const foldBehind = Effect.fnUntraced(function* (
   store: EventStore["Service"],
@@ -61,7 +60,7 @@ export const foldBehind = Effect.fnUntraced(function* (
   }
 })
 
-/** The state after a decision; an Error says what of it cannot be. */
+/** The state after a decision, or an Error if the decision cannot follow that state. */
 export const folded = (before: State, decision: Decision): State | Error => {
   try {
     return fold(before, decision)

@@ -1,6 +1,4 @@
-/**
- * The end of the log, after the snapshots: what the tables may not have seen yet.
- */
+/** The tail of the log: what follows the snapshots, and may be missing from the tables. */
 import { Effect } from "effect"
 import type { CommittedDecision } from "../../domain/engine/engine.ts"
 import { stateBefore } from "../../domain/presentity/evolve.ts"
@@ -15,26 +13,26 @@ import { makeLogPages } from "./log-pages.ts"
 /** Snapshots per read: the embedded database blocks the event loop while it reads. */
 const pageRows = 500
 
-/** What is read before the tail, and not folded: the snapshots have it. */
+/** Decisions before the tail to read without folding, since the snapshots include them. */
 export interface Earlier {
-  /** From after this place on. */
+  /** Exclusive. */
   readonly from: Position
-  /** Told of every decision from there on, the tail included, before it is folded. */
+  /** Called with every decision after `from`, including the tail, before it is folded. */
   readonly read: (row: RecordedDecision) => void
 }
 
 /**
- * Folds it on top of the snapshots.
+ * Folds the tail on top of the snapshots.
  *
- * @param each told of every decision that the snapshots do not have, in order
- * @returns every state there is, with the place and the time of the newest decision
+ * @param each called with every decision that the snapshots do not include, in order @returns all states,
+ * with the position and the time of the newest decision
  */
 export const foldTail = Effect.fnUntraced(function* (
   each: (stored: CommittedDecision) => void,
   earlier?: Earlier,
 ) {
   const store = yield* EventStore
-  // first: snapshots may be newer than it, and must not be older
+  // read first: snapshots may be newer than the checkpoint, but must not be older
   const shown = (yield* store.checkpoint("tables")) ?? { position: 0, at: 0 }
   let { at } = shown
   let position = Math.min(shown.position, earlier?.from ?? shown.position)
@@ -45,7 +43,8 @@ export const foldTail = Effect.fnUntraced(function* (
     if (page.length < pageRows) break
     after = page.at(-1)!.presentity
   }
-  // those of which the log says what cannot be: nobody is held up by them, and whoever asks for them is told (`pump/loading.ts`)
+  // streams with an inconsistent log: they hold up no others; requests for them are refused
+  // (`pump/loading.ts`)
   const broken = new Set<Uri>()
   at = Math.max(at, yield* foldBehind(store, shown.position, states, each, broken))
   const pages = makeLogPages(store, position)
@@ -56,7 +55,7 @@ export const foldTail = Effect.fnUntraced(function* (
       at = Math.max(at, decision.at)
       earlier?.read(row)
       if (position <= shown.position) continue
-      // a stream without snapshot had nothing alive when the tail begins
+      // a stream without a snapshot had nothing alive when the tail begins
       const before = states.get(decision.stream) ?? stateBefore(initial(decision.stream), decision.version)
       if (decision.version <= before.version || broken.has(decision.stream)) continue
       const after = folded(before, decision)
@@ -70,6 +69,6 @@ export const foldTail = Effect.fnUntraced(function* (
       each({ decision, before, after })
     }
   }
-  // retention may have dropped all that was there
+  // retention may have dropped everything
   return { states, position: Math.max(position, shown.position), at }
 })

@@ -1,6 +1,4 @@
-/**
- * Hard state as the table of an XCAP server has it.
- */
+/** Hard state from the table of an XCAP server. */
 import { entries } from "../../domain/table.ts"
 import type { PackageName, Uri } from "../../domain/vocabulary.ts"
 import type { XcapTables } from "../../ports/document-source.ts"
@@ -9,7 +7,7 @@ import type { Config } from "../config/config.ts"
 import type { DocumentKind, DocumentSource } from "./documents/source.ts"
 import { xcapOptionsOf } from "./rules-source.ts"
 
-/** As a source has it: the documents of RFC 4827 are PIDF. */
+/** The documents of RFC 4827 are PIDF. */
 export const presenceHardState: DocumentKind = {
   name: "hard state",
   governs: (packageName) => packageName === "presence",
@@ -22,7 +20,7 @@ export const presenceHardState: DocumentKind = {
   decidesWhoWatches: false,
 }
 
-/** The table, or nothing: what the settings name. */
+/** The table, if the settings name one. */
 export const hardStateSourceOf = (
   config: Config,
   xcap: XcapTables["Service"] | null,
@@ -34,7 +32,7 @@ export const hardStateSourceOf = (
       }
     : null
 
-/** As `rulesKeptElsewhere`: with a table the table is the truth. */
+/** Like `rulesKeptElsewhere`: if there is a table, it is authoritative. */
 export const hardStateKeptElsewhere =
   (config: Config) =>
   (packageName: PackageName, of: Uri, isRemoval: boolean): string | null =>

@@ -1,9 +1,9 @@
 /**
- * How far the log is known without a hole: whoever follows it has been handed every decision up to there.
+ * Tracks up to which position every decision has been handed to the followers of the log.
  *
- * Appends tell where they ended. Where that is not just so many places on as there were decisions, something else may stand in
- * between: an append that was given up and came through all the same, or what a tool has written. Then the log itself is read,
- * and until that is done the front stays where it is.
+ * An append reports the position where it ended. If that is further on than its number of decisions,
+ * something else may be in between: an append that was given up but succeeded, or the writes of a tool. Then
+ * the log itself is read, and the front does not advance until that is done.
  */
 import { Effect, Schedule, Semaphore } from "effect"
 import { clockOf, slackMillis } from "../../domain/presentity/clock.ts"
@@ -13,29 +13,29 @@ import type { EventStore, RecordedDecision, StoreUnavailable } from "../../ports
 import { answerMillis, within } from "./within.ts"
 
 export interface Front {
-  /** Everything up to `position` has been handed over; `at` is what time it was by the clock of the newest decision. */
+  /** Everything up to `position` has been handed over; `at` is the time of the newest decision by the clock. */
   readonly last: () => { readonly position: Position; readonly at: Millis }
   readonly begin: (position: Position, at: Millis) => void
-  /** These were handed over, the newest of them at that position. O(1) where nothing is in between. */
+  /** Reports decisions that have been handed over, the last of them at that position. O(1) if there is no gap. */
   readonly passed: (decisions: readonly Decision[], position: Position) => void
-  /** Hands over whatever the log has besides, up to its end, or to what is being appended. */
+  /** Hands over everything else in the log, up to its end or to the append under way. */
   readonly catchUp: Effect.Effect<void, StoreUnavailable>
 }
 
 export interface FrontParts {
   readonly read: EventStore["Service"]["read"]
-  /** A decision that nobody has handed over. Repeated when it fails. */
+  /** Called with a decision that has not been handed over. Repeated if it fails. */
   readonly found: (row: RecordedDecision) => Effect.Effect<void, StoreUnavailable>
-  /** Told of every decision that was read, before it counts as passed. */
+  /** Called with every decision read, before the front advances past it. */
   readonly seen: (decision: Decision) => void
-  /** It is in the append under way, whose end will tell. */
+  /** Whether it belongs to the append under way, which will report it. */
   readonly isUnderWay: (decision: Decision) => boolean
-  /** The front has moved on. */
+  /** The front has advanced. */
   readonly moved: () => void
   readonly run: (effect: Effect.Effect<void>) => void
 }
 
-/** Beyond every place in a log. */
+/** Beyond every position. */
 const end = Number.MAX_SAFE_INTEGER
 
 /** Rows per read: the embedded database blocks the event loop while it reads. */
@@ -50,7 +50,7 @@ export const makeFront = ({ read, found, seen, isUnderWay, moved, run }: FrontPa
   let at: Millis = 0
   /** Where the newest append ended. */
   let target: Position = 0
-  /** What was handed over beyond the front: place and nonce. */
+  /** Decisions handed over beyond the front: place and nonce. */
   const ahead = new Map<string, string>()
   const turns = Semaphore.makeUnsafe(1)
   let isLooking = false
@@ -66,7 +66,7 @@ export const makeFront = ({ read, found, seen, isUnderWay, moved, run }: FrontPa
     turns.withPermits(1)(
       Effect.gen(function* () {
         while (position < until()) {
-          // both as they were before reading: what is appended meanwhile is for the next page
+          // take both before reading: later appends belong to the next page
           const [goal, ended] = [until(), target]
           const page = yield* within(answerMillis, read(position, pageRows))
           for (const row of page) {
@@ -78,7 +78,7 @@ export const makeFront = ({ read, found, seen, isUnderWay, moved, run }: FrontPa
             reached(row.position)
           }
           if (page.length === pageRows) continue
-          // places that nothing stands at: an append that failed has taken them
+          // the remaining positions are empty: a failed append has used them up
           reached(Math.min(goal, ended))
           if (goal === end) return
         }
@@ -125,6 +125,6 @@ export const makeFront = ({ read, found, seen, isUnderWay, moved, run }: FrontPa
   }
 }
 
-/** The later of two instants, but the second one when the clock was set back between them. */
+/** The later of two times, or the second if the clock was set back between them. */
 const laterOf = (before: Millis, after: Millis): Millis =>
   after < before - slackMillis ? after : Math.max(before, after)

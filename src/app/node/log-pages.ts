@@ -1,9 +1,10 @@
 /**
- * The log from one place on, page by page: while one page is folded, the database reads the next ones.
+ * Reads the log from a position on in pages; the database reads ahead while a page is folded.
  *
- * Where a page ends is known only when it is there. The next one is asked for before that, from the earliest place at which it can
- * begin: positions grow by one for each decision, or by more where an append failed or retention has dropped something. What two pages
- * share is left out. A log with many holes would be read several times over in this way, so that it is read one page after the other.
+ * Where a page ends is known only once it has been read. The next one is requested earlier, from the first
+ * position at which it can begin: positions grow by one per decision, or by more where an append failed or
+ * retention dropped something. Overlaps are removed. A log with many gaps would be read several times over,
+ * so it is read one page at a time.
  */
 import { Effect, Exit, Fiber } from "effect"
 import type { EventStore, Position, RecordedDecision, StoreUnavailable } from "../../ports/event-store.ts"
@@ -11,11 +12,11 @@ import type { EventStore, Position, RecordedDecision, StoreUnavailable } from ".
 /** Rows per page: the embedded database blocks the event loop while it reads. */
 const pageRows = 500
 
-/** Pages asked for at the same time. */
+/** Pages requested concurrently. */
 const pagesAhead = 3
 
 export interface LogPages {
-  /** The decisions after those that were given so far, in order; null: that was the end. After a failure they are asked for again. */
+  /** The next decisions in order; null at the end. After a failure, reads them again. */
   readonly next: Effect.Effect<readonly RecordedDecision[] | null, StoreUnavailable>
 }
 
@@ -24,16 +25,16 @@ interface Asked {
   readonly page: Fiber.Fiber<Exit.Exit<readonly RecordedDecision[], StoreUnavailable>>
 }
 
-/** @param from the place after which it begins */
+/** @param from the position to start after */
 export const makeLogPages = (
   { read }: Pick<EventStore["Service"], "read">,
   from: Position,
   rowsMax = pageRows,
 ): LogPages => {
   const asked: Asked[] = []
-  /** Everything up to here was given. */
+  /** Everything up to here has been returned. */
   let given = from
-  /** How many pages may be under way; the first one says how dense the log is. */
+  /** Pages to request concurrently; the first page shows how dense the log is. */
   let ahead = 1
   let isOver = false
 
@@ -66,5 +67,5 @@ export const makeLogPages = (
   return { next }
 }
 
-/** Whether most places of a page hold a decision. */
+/** Whether at least half of the positions of a page hold a decision. */
 const isDense = (places: number, rows: number): boolean => places <= 2 * rows

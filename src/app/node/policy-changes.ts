@@ -1,5 +1,6 @@
 /**
- * What to write so that policies leave watchers as they are: tried before it is told, on the very states it is about.
+ * Advice on which setting leaves existing watchers as they are. Each suggestion is tried on their actual
+ * states before it is made.
  */
 import type { EventPackage } from "../../domain/packages/event-package.ts"
 import { policyChanges } from "../../domain/presentity/apply-policies.ts"
@@ -10,25 +11,24 @@ import { isKeptOut, policyKey } from "../../domain/presentity/watching.ts"
 import type { Watching } from "../../domain/presentity/watching.ts"
 import type { PackageName, Uri, WatchPolicy } from "../../domain/vocabulary.ts"
 
-/** A watcher that is treated otherwise, and by whom it is watched. */
+/** A change for one watcher, with the presentity watched. */
 export type NamedChange = PolicyChange & { readonly presentity: Uri }
 
-/** What a look at all watchers has found. */
+/** The result of examining all watchers. */
 export interface PoliciesFound {
-  /** By presentity. */
   readonly changes: ReadonlyMap<Uri, readonly PolicyChange[]>
   readonly state: (presentity: Uri) => State | undefined
-  /** What it was looked at with; its settings are those in force. */
+  /** The context they were examined in, with the settings in force. */
   readonly context: Context
 }
 
-/** Narrow ones first. */
+/** Narrowest first. */
 const order: readonly WatchPolicy[] = ["owner", "domain", "everybody", "rules"]
 
-/** Lines that are written out; of more only the setting is named. */
+/** Lines that are spelled out; if there are more, only the setting is named. */
 const linesMax = 3
 
-/** What keeps the watchers of one package as they are, in words. */
+/** The setting that leaves the watchers of one package as they are, for a message. */
 export const adviceFor = (
   packageName: PackageName,
   changes: readonly NamedChange[],
@@ -68,7 +68,7 @@ export const adviceFor = (
 
 const none = "no single setting keeps all of them"
 
-/** What they were let in by before, if it was one policy; then any, but none that opens what rules protect. */
+/** The policy that admitted them all before, then all others, unless rules protect the presentity. */
 const candidatesFor = (changes: readonly NamedChange[], byRules: boolean): readonly WatchPolicy[] => {
   const former = new Set(changes.map(({ formerly }) => formerly))
   const [first] = former
@@ -81,7 +81,7 @@ interface ListEntry {
   readonly members: readonly Uri[]
 }
 
-/** Lists of lines with those that they keep out. */
+/** The lines, each with the watchers that `line_members` keeps out added to its members. */
 const listsFor = (
   eventPackage: EventPackage,
   changes: readonly NamedChange[],
@@ -111,7 +111,7 @@ const withEntries = (
   },
 })
 
-/** Whether with other settings nothing would change for any of them. */
+/** Whether nothing would change for any of them with these settings. */
 const leaves = (
   packageName: PackageName,
   changes: readonly NamedChange[],

@@ -1,10 +1,10 @@
 /**
- * Keeps snapshots, landmarks and the three tables behind the log, by at most one period.
+ * Keeps snapshots, landmarks and the three tables at most one period behind the log.
  *
- * Rows touched since the last write are remembered by key, so a storm of changes to one row costs one write. Rows,
- * snapshots and the checkpoint appear together, so that readers see the tables as they were at one position of the log.
- * Where that would hold up the log (the embedded database), rows and snapshots go first and the checkpoint last: a crash
- * in between repeats work and loses none.
+ * Changed rows are collected by key, so many changes to one row cost one write. Rows, snapshots and the
+ * checkpoint are written in one transaction, so that readers see the tables at one position of the log. Where
+ * that would hold up the log (the embedded database), rows and snapshots are written first and the checkpoint
+ * last: a crash in between repeats work but loses nothing.
  */
 import { Cause, Clock, Effect, Exit, Semaphore } from "effect"
 import type { CommittedDecision } from "../../domain/engine/engine.ts"
@@ -22,33 +22,34 @@ import { slicesOf, weightOf } from "./projector/slices.ts"
 import { withinSteps } from "./within.ts"
 
 export interface ProjectorOptions {
-  /** Longest lag of tables and snapshots behind the log, in seconds (`db_update_period`); 0: no longest. */
+  /** Maximum lag of tables and snapshots behind the log, in seconds (`db_update_period`); 0: no maximum. */
   readonly periodSeconds: number
   /**
-   * Decisions after which it does not wait for the period: they bound what a start has to read again. While more than four times as
-   * many subscriptions and publications are to be written, it waits for a quarter of their number: snapshots would cost more than
-   * they save.
+   * Decisions after which it writes early, which bounds what a start has to read again. If subscriptions and
+   * publications to be written number more than four times as many, it waits until a quarter of their number:
+   * the snapshots would cost more than they save.
    */
   readonly decisionsMax: number
-  /** How long one step of a write may take before all of it is tried again with twice the time; absent: 20 s. */
+  /** Timeout of one step of a write, doubled for the next attempt. Default: 20 s. */
   readonly writeMillis?: Millis
 }
 
 export interface Projector {
   /**
-   * Notes what committed decisions changed. O(rows changed).
+   * Notes what committed decisions have changed. O(rows changed).
    *
-   * @param present the state now, when more has been decided since; absent: that after the last of them
+   * @param present the current state, if later decisions have been made; absent: the state after the last of
+   * these
    */
   readonly note: (stored: readonly CommittedDecision[], present?: State) => void
-  /** Writes everything noted so far. One write at a time; a failed one is made good by the next. */
+  /** Writes everything noted so far. One write at a time; a failed one is repeated by the next. */
   readonly flush: Effect.Effect<void>
-  /** Flushes by period and by number, and keeps the delivery checkpoint, until the scope ends. */
+  /** Flushes by period and by number, and saves the checkpoints of `delivery.ts`, until the scope closes. */
   readonly run: Effect.Effect<void>
   readonly lag: () => { readonly streams: number; readonly decisions: number }
 }
 
-/** How long one step of a write may take before it is tried again, and at most after it has been tried in vain. */
+/** Default timeout of one step of a write, and its maximum after repeated failures. */
 const writeMillis = 20_000
 const writeMillisMax = 3_600_000
 
@@ -60,11 +61,11 @@ export const makeProjector = Effect.fnUntraced(function* (options: ProjectorOpti
   const pending = makePending()
   const delivery = makeDelivery(store, source, now)
   const patience = makePatience(options.writeMillis ?? writeMillis)
-  /** What a later write says is written is written: never two at the same time. */
+  /** Serializes writes: a checkpoint must not overtake the rows it covers. */
   const turns = Semaphore.makeUnsafe(1)
 
   const write = Effect.gen(function* () {
-    // taken together and at once: everything noted up to this position is in the batch
+    // synchronously, so that the batch contains everything up to this position
     const batch = pending.take()
     const checkpoint = { ...source.committed() }
     if (batch.dirty.size === 0) return
@@ -74,7 +75,7 @@ export const makeProjector = Effect.fnUntraced(function* (options: ProjectorOpti
     yield* withinSteps(patience.millis(), (heard) =>
       Effect.andThen(delivery.learn, tables.together(all(heard))),
     ).pipe(
-      // whatever came of it, a driver that dies and a caller that goes away included: what was not written is to be
+      // on any failure, including defects and interruption, the batch is to be written again
       Effect.onExit((exit) =>
         Effect.sync(() => {
           if (!Exit.isSuccess(exit)) pending.putBack(batch)
@@ -131,7 +132,7 @@ const writeBatch = (
     }
   })
 
-/** How long one write may take, and what is said, once each time, when writes fail and when they succeed again. */
+/** The timeout of a write, and one log message when writes begin to fail and one when they succeed again. */
 const makePatience = (first: Millis) => {
   let patience = first
   let isFailing = false
@@ -144,7 +145,7 @@ const makePatience = (first: Millis) => {
       return Effect.logInfo("the tables are written again")
     }),
     failed: (took: Millis, why: string): Effect.Effect<void> => {
-      // it may have been too much for the time
+      // it may have been too much for the timeout
       if (took >= patience) patience = Math.min(patience * 2, writeMillisMax)
       if (isFailing) return Effect.void
       isFailing = true

@@ -1,11 +1,12 @@
 /**
- * Inbox → engine → store → outbox: the only loop, and the only place where the core meets time and I/O.
+ * Inbox → engine → store → outbox: the main loop, and the only place where the core meets time and I/O.
  *
- * Requests are decided in batches, whatever arrived meanwhile together; one append is under way at a time. Answers and
- * NOTIFYs leave when their batch is committed. When the store is away, requests are answered 503, what was undecided
- * is given up after a while, and every stream whose outcome is in doubt is read again once the store is back.
+ * Whatever arrives during one append is decided as the next batch; one append is under way at a time. Answers
+ * and NOTIFYs leave once their batch is committed. While the store is away, requests get 503, undecided ones
+ * are given up after a while, and every stream whose outcome is in doubt is read again once the store is
+ * back.
  *
- * `pump/state.ts` has its states as a table; `pump/turn.ts` what happens in one turn of the loop.
+ * `pump/state.ts` has the states as a table; `pump/turn.ts` is one turn of the loop.
  */
 import { Clock, Effect, Semaphore } from "effect"
 import type { Scope } from "effect"
@@ -43,43 +44,47 @@ export interface Pump {
   readonly counters: Readonly<PumpCounters>
   /** Retry-After of a 503, in seconds. */
   readonly retryAfter: Seconds
-  /** Tells somebody more of what the pump does, from now on. */
+  /** Adds a listener. */
   readonly listen: (listener: PumpListener) => void
-  /** Decides a command that no request brought: by the operator, or by the server itself. */
+  /** Decides a command from the operator or the server itself. */
   readonly ask: (presentity: Uri, command: Command, origin: string) => Effect.Effect<Answer>
   /**
-   * The same, from when the log is read on: before `start` what is amended is decided before anything that fell due while the server
-   * was down, and before any request. Its NOTIFYs leave at the start.
+   * Like `ask`, but possible as soon as the log has been read: before `start` such commands are decided
+   * before anything that fell due while the server was down, and before any request. Their NOTIFYs leave at
+   * `start`.
    */
   readonly amend: (presentity: Uri, command: Command, origin: string) => Effect.Effect<Answer>
-  /** Position and time up to which everything is committed, and has been told to `stored`. */
+  /** Position and time up to which everything is committed and has been reported to `stored`. */
   readonly committed: () => { readonly position: Position; readonly at: Millis }
-  /** Issue time of the oldest NOTIFY that would have to be repeated if this process ended now; null: there is none. */
+  /**
+   * Issue time of the oldest NOTIFY that would have to be repeated if this process ended now; null if there
+   * is none.
+   */
   readonly oldestInFlight: () => Millis | null
-  /** Reads the log and re-arms all deadlines; retries until it can. */
+  /** Reads the log and arms all deadlines; retries until it succeeds. */
   readonly recover: Effect.Effect<void>
-  /** Whom the policies in force treat otherwise than the log does. O(watchers). */
+  /** The watchers whom the policies in force treat differently from the log. O(watchers). */
   readonly policyChanges: () => PoliciesFound
-  /** Decides what is overdue, sends what a crash may have kept from being sent, and takes requests. */
+  /** Decides what is overdue, repeats NOTIFYs that a crash may have prevented, and accepts requests. */
   readonly start: Effect.Effect<void, never, Scope.Scope>
   /**
-   * Does something to the store while nothing is decided; requests wait meanwhile. The presentities it names are read again before
-   * anything more is decided on them.
+   * Works on the store while nothing is decided; requests wait meanwhile. The presentities it names are
+   * reloaded before anything more is decided on them.
    */
   readonly pausedFor: <E, R>(work: Effect.Effect<Iterable<Uri>, E, R>) => Effect.Effect<void, E, R>
-  /** The same, for what concerns no presentity. */
+  /** The same for work that affects no presentity. */
   readonly whilePaused: <A, E, R>(work: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
-  /** Waits until all that has come and fallen due so far is decided, stored and released. */
+  /** Waits until everything received or due so far is decided, stored and released. */
   readonly settle: Effect.Effect<void>
-  /** Takes no more requests and waits until nothing is undecided. */
+  /** Accepts no more requests, and waits until nothing is undecided. */
   readonly drain: Effect.Effect<void>
-  /** Waits until every NOTIFY that has left is answered, and its answer committed. */
+  /** Waits until every NOTIFY that has been sent has an outcome, and the outcomes are committed. */
   readonly answered: Effect.Effect<void>
   /** Writes the known outcomes of NOTIFYs to the log, and waits for the commit. */
   readonly record: Effect.Effect<void>
 }
 
-/** The pump over the store of the context. It does nothing before `recover` and `start`. */
+/** The pump over the store in the context. It does nothing before `recover` and `start`. */
 export const makePump = Effect.fnUntraced(function* (options: PumpOptions, outbox: Outbox) {
   const store = yield* EventStore
   const clock = yield* Clock.Clock

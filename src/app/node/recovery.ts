@@ -1,9 +1,9 @@
 /**
- * From the store to a running engine: what lives, folded from snapshots and the tail of the log, and what a crash may
- * have kept from being sent.
+ * Recovers from the store: live states, folded from snapshots and the tail of the log, and NOTIFYs that a
+ * crash may have prevented.
  *
- * Of each NOTIFY the log says how it ended, a little later; a crash comes before that for the last ones. Those are told again:
- * whoever still watches is told what is true now, and whose subscription had ended is told that once more.
+ * The log records the outcome of each NOTIFY a little later, so a crash leaves the last ones without. Those
+ * are repeated: an active subscription gets the current state, a terminated one its final NOTIFY again.
  */
 import { Effect } from "effect"
 import type { CommittedDecision } from "../../domain/engine/engine.ts"
@@ -30,20 +30,20 @@ export interface Recovered {
   readonly at: Millis
   /** Subscriptions whose last NOTIFY may not have arrived. */
   readonly unconfirmed: ReadonlyMap<Uri, readonly SubscriptionNo[]>
-  /** Last NOTIFYs of subscriptions that had ended, that may not have arrived. */
+  /** Final NOTIFYs of terminated subscriptions that may not have arrived. */
   readonly farewells: ReadonlyMap<Uri, readonly Farewell[]>
-  /** Presentities with such, and nothing alive. */
+  /** Presentities with such NOTIFYs but nothing alive. */
   readonly ended: ReadonlyMap<Uri, Pick<State, "version" | "decidedAt">>
-  /** Presentities that somebody watched within the program: nobody there does any more. */
+  /** Presentities that were watched from within the program, where nobody is left. */
   readonly abandoned: readonly Uri[]
 }
 
-/** Ends whose states are folded at the same time. */
+/** Ends of subscriptions whose states are folded concurrently. */
 const concurrency = 16
 
 /**
- * @param replayed told of each decision after the snapshots: the tables have not seen it
- * @param tells whether watchers can be told anything from here: not from within a program that only embeds the core
+ * @param replayed called with each decision after the snapshots, which is missing from the tables @param
+ * tells whether NOTIFYs can be sent from here; not from within a program that only embeds the core
  */
 export const recover = Effect.fnUntraced(function* (
   replayed: (stored: CommittedDecision) => void,
@@ -52,7 +52,7 @@ export const recover = Effect.fnUntraced(function* (
   const store = yield* EventStore
   const since = (yield* store.checkpoint("delivery"))?.at ?? 0
   const answered = yield* store.checkpoint("answered")
-  // of a log that was kept without it nothing is known but times
+  // a log kept without this checkpoint only has times
   const isExact = answered !== null || (yield* store.checkpoint("tables")) === null
   const settled = answered?.position ?? 0
   const deliveries = makeDeliveries()
@@ -83,7 +83,7 @@ export const recover = Effect.fnUntraced(function* (
     const mayBe = (subscription: Subscription): boolean => {
       const start = get(state.dialogs, subscription.dialog)?.start
       if (start === undefined || isWithinProgram(start)) return false
-      // what another server has sent is not for us to repeat
+      // NOTIFYs sent by another server are not ours to repeat
       if (subscription.issuedAt === 0) return false
       return isExact
         ? deliveries.isReadFrom(state.presentity, subscription.toldIn)
@@ -111,7 +111,7 @@ export const recover = Effect.fnUntraced(function* (
   return recovered
 })
 
-/** What tells, as after a restart, whom a decision was to tell: nobody knows whether that was done. */
+/** Commands that repeat the NOTIFYs of a decision, as after a restart: it is unknown whether they have been sent. */
 export const untoldIn = ({ decision, before, after }: CommittedDecision): readonly Command[] => {
   const only = decision.events.flatMap((event) =>
     event._tag === "NotificationsIssued" ? audience(after, event).map(({ no }) => no) : [],

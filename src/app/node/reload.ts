@@ -1,7 +1,6 @@
 /**
- * Files read again while the server runs: users, tokens, rules and hard state, and how much is logged.
- *
- * Everything is read and judged first; when anything is wrong, nothing is changed.
+ * Reloads files while the server runs: users, tokens, rules, hard state, and the log level. Everything is
+ * read and checked first; if anything is wrong, nothing is changed.
  */
 import { accessSync, constants, statSync } from "node:fs"
 import { isDeepStrictEqual } from "node:util"
@@ -23,28 +22,28 @@ import type { Reloaded } from "./reloaded.ts"
 export interface ReloadCounters {
   ok: number
   failed: number
-  /** Seconds since 1970 of the last that was in order, the start included. */
+  /** Time of the last success in seconds since 1970, including the start. */
   lastOk: number
 }
 
 export interface Reloader {
-  /** One after the other, whoever asks. Told in the log as well. */
+  /** Serialized. The result is logged as well. */
   readonly reload: Effect.Effect<Reloaded, ConfigInvalid>
   readonly counters: Readonly<ReloadCounters>
-  /** Of the moment; null: nobody is asked who he is, which is so until a restart. */
+  /** The users in force; null: nobody is authenticated, until a restart. */
   readonly users: Users | null
   readonly tokens: () => readonly Token[] | null
 }
 
 export interface ReloadParts {
-  /** What the server was started with. */
+  /** The configuration at the start. */
   readonly config: Config
   readonly users: Users | null
   readonly tokens: readonly Token[] | null
   readonly levels: LogLevels
-  /** The configuration as it is given now. */
+  /** The configuration as given now. */
   readonly reread: Effect.Effect<Config, ConfigInvalid>
-  /** Looks for rules and hard state at once. */
+  /** Polls rules and hard state now. */
   readonly poll: Effect.Effect<void>
 }
 
@@ -60,7 +59,7 @@ export const makeReloader = Effect.fnUntraced(function* (parts: ReloadParts) {
   }
   const alone = yield* Semaphore.make(1)
 
-  /** Everything that is wrong, before anything is changed. */
+  /** Reads everything, and collects all faults before anything is changed. */
   const read = Effect.gen(function* () {
     const config = yield* reread
     const prepared = yield* Effect.result(resolveConfig(config, () => {}))
@@ -146,7 +145,7 @@ export const makeReloader = Effect.fnUntraced(function* (parts: ReloadParts) {
   return reloader
 })
 
-/** A folder that is gone is no empty folder: whoever was let in by it would be shut out. */
+/** A missing folder must not count as an empty one: watchers whom its rules admit would be shut out. */
 const folderFaults = ({ rules_dir: folder, sources }: Config): readonly string[] => {
   if (folder === null) return []
   const at = `rules_dir = ${folder} (${sources.rules_dir})`
@@ -160,7 +159,7 @@ const folderFaults = ({ rules_dir: folder, sources }: Config): readonly string[]
   }
 }
 
-/** Read again by a reload; whether there is such a file at all is told apart. */
+/** Settings that a reload applies; whether such a file exists at all is compared separately. */
 const reloadable: ReadonlySet<string> = new Set(["users_file", "admin_tokens_file", "log_level"])
 
 const restartNames = (before: Config, after: Config): readonly SettingName[] =>

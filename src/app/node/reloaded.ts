@@ -1,12 +1,9 @@
-/**
- * What came of reading files again.
- */
+/** The result of a reload. */
 import type { SettingName } from "../config/settings.ts"
 
-/** What a reload did. */
 export interface Reloaded {
-  /** `2 users more`, `log level info → debug` …; empty: everything is as it was. */
+  /** `2 users more`, `log level info → debug` …; empty if nothing has changed. */
   readonly changes: readonly string[]
-  /** Names of settings that are given otherwise than at the start, and are in force after a restart only. */
+  /** Names of settings that differ from the start and need a restart. */
   readonly restart: readonly SettingName[]
 }

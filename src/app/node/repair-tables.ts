@@ -1,5 +1,6 @@
 /**
- * A running server rewrites what of its tables and snapshots is not what its log says: nobody else may, while it has the log.
+ * Repairs tables and snapshots that differ from the log, in the running server: no other program may while it
+ * holds the log.
  */
 import { Effect, Semaphore } from "effect"
 import type { LogAdmin } from "../../ports/log-admin.ts"
@@ -11,7 +12,7 @@ import type { Projector } from "./projector.ts"
 
 const shownMax = 100
 
-/** @param log null: there is no database, or one with a single session, which a repair would hold up */
+/** @param log null: there is no database, or one with a single session that a repair would block */
 export const makeRepairer = (
   store: string,
   log: LogAdmin["Service"] | null,

@@ -1,6 +1,4 @@
-/**
- * Authorization documents: where they come from, a folder, files or a table. How a source is polled is `document-poller.ts`.
- */
+/** Sources of authorization documents: a folder, files or a table. `document-poller.ts` polls them. */
 import { join } from "node:path"
 import { fileNameOf, openRulesFiles, openRulesFolder } from "../../adapters/rules/files.ts"
 import type { Packages } from "../../domain/packages/event-package.ts"
@@ -18,7 +16,7 @@ import type { DocumentKind, DocumentSource } from "./documents/source.ts"
 const contentType = "application/auth-policy+xml"
 const bodyOf = (text: string): Body => ({ contentType, text })
 
-/** The folder, the files, the table, or nothing: what the settings name; they name one at most. */
+/** The folder, files or table that the settings name; they name at most one. */
 export const rulesSourceOf = (
   config: Config,
   packages: Packages,
@@ -51,7 +49,7 @@ export const rulesSourceOf = (
   return null
 }
 
-/** How the table is read; a look that takes several times as long as a start waits is given up. */
+/** How the table is read. A read that takes several times as long as a start waits is given up. */
 export const xcapOptionsOf = (config: Config, document: XcapDocument): XcapOptions => ({
   table: config.xcap_table ?? "xcap",
   document,
@@ -60,7 +58,10 @@ export const xcapOptionsOf = (config: Config, document: XcapDocument): XcapOptio
   millisMax: config.rules_wait * 6_000,
 })
 
-/** Rules as a source has them: a folder those of every package that asks rules, files and the table those of presence. */
+/**
+ * The kind of rules documents: a folder has those of every package that uses rules, files and the table those
+ * of presence.
+ */
 export const rulesKindOf = (
   config: Pick<Config, "rules_dir"> & WatchSettings,
   packages: Packages,
@@ -81,10 +82,10 @@ const rulesKind: Omit<DocumentKind, "governs"> = {
 }
 
 /**
- * Why rules may not be put over the management port, and what to do instead: a source is the truth, and what it does not have
- * would be gone at the next start. Null: nothing keeps anybody from it.
+ * Why rules may not be written over the management port, and what to do instead: the source is authoritative,
+ * so what it does not contain would be gone after the next start. Null if they may.
  *
- * @param isRemoval they are to be removed
+ * @param isRemoval the rules are to be removed
  */
 export const rulesKeptElsewhere = (
   config: Config,

@@ -1,6 +1,6 @@
 /**
- * Seals the log now and then: everything stored since the last seal, signed, so that nobody without the key can change it
- * later and not be found.
+ * Seals the log periodically: signs everything stored since the last seal, so that later changes by anyone
+ * without the key are detected.
  */
 import type { KeyObject } from "node:crypto"
 import { Clock, Effect } from "effect"
@@ -9,9 +9,9 @@ import type { LogAdmin } from "../../ports/log-admin.ts"
 import { errorMessage } from "../error-message.ts"
 
 export interface Sealer {
-  /** Seals what is not sealed yet; nothing when there is nothing. Failure is said once each time. */
+  /** Seals what is not sealed yet, if anything. Failure is logged once each time. */
   readonly seal: Effect.Effect<void>
-  /** Does so by period until the scope ends. */
+  /** Seals periodically until the scope closes. */
   readonly run: Effect.Effect<void>
 }
 

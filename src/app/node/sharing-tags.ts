@@ -1,6 +1,6 @@
 /**
- * The sharing tags of this server: what they are is in the log, and every presentity with subscriptions of a tag is told
- * before a change is answered.
+ * The sharing tags of this server. They are kept in the log, and every presentity with subscriptions of a tag
+ * is updated before a change is answered.
  */
 import { Effect } from "effect"
 import type { SharingTagRole } from "../../domain/presentity/events.ts"
@@ -13,20 +13,20 @@ import type { Pump } from "./pump.ts"
 
 export interface SharingTags {
   readonly list: () => readonly SharingTag[]
-  /** Succeeds when all that follows is committed. */
+  /** Completes when all consequences are committed. */
   readonly set: (by: string, tag: string, role: SharingTagRole) => Effect.Effect<SharingTag, Refused>
-  /** A tag that nobody has declared is looked after by nobody else. */
+  /** An undeclared tag counts as active: no other server is responsible for it. */
   readonly isActive: (tag: string) => boolean
-  /** Declares tags that the log does not know yet, and brings presentities in line that a crash left behind. */
+  /** Declares tags that the log does not contain yet, and updates presentities that a crash has left behind. */
   readonly begin: (initial: ReadonlyMap<string, SharingTagRole>) => Effect.Effect<void>
 }
 
-/** As long as the column `sharing_tag` of the table `active_watchers`. */
+/** The length of the column `sharing_tag` of the table `active_watchers`. */
 const isTagName = (text: string): boolean => /^[A-Za-z0-9_.-]{1,32}$/.test(text)
 
 const tagsMax = 64
 
-/** Presentities told at the same time. */
+/** Presentities updated concurrently. */
 const concurrency = 64
 
 export const makeSharingTags = (pump: Pump): SharingTags => {

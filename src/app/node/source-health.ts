@@ -1,15 +1,13 @@
-/**
- * How it stands with the places that documents come from, as operators are told of it.
- */
+/** The health of document sources, as operators see it. */
 import type { Source } from "../../ports/operations.ts"
 import type { Family } from "../telemetry/open-metrics.ts"
 import type { SourceHealth } from "./documents/source.ts"
 
-/** What makes the server degraded, for whoever may ask without a token: no file is named. */
+/** Why the server is degraded, for callers without a token: no file is named. */
 export const degradedKinds = (sources: readonly SourceHealth[]): readonly string[] =>
   sources.flatMap(({ kind, why }) => (why === null ? [] : [`the source of ${kind} cannot be read`]))
 
-/** Why the server is degraded, a line for each source that cannot be read; empty: it is not. */
+/** Why the server is degraded: one line for each source that cannot be read; empty if it is not. */
 export const degradedBy = (sources: readonly SourceHealth[]): readonly string[] =>
   sources.flatMap(({ kind, why }) => (why === null ? [] : [`${kind}: ${why}`]))
 
@@ -29,7 +27,7 @@ export const sourceView = (source: SourceHealth): Source => ({
   })),
 })
 
-/** No label holds a file or an address. */
+/** No label contains a file or an address. */
 export const sourceFamilies = (sources: readonly SourceHealth[]): readonly Family[] => {
   const samples = (value: (source: SourceHealth) => number) =>
     sources.map((source) => ({ labels: { kind: source.kind }, value: value(source) }))

@@ -1,17 +1,18 @@
 /**
- * A stop that ends in time whatever the database does: what still waits for it then fails, because its connections are ended.
+ * A stop that completes in time whatever the database does: its connections are closed, and what still waits
+ * for it fails.
  */
 import { Duration, Effect, Scope } from "effect"
 import { closingWithin } from "../../adapters/store/writer/closing.ts"
 import type { Storage } from "./storage.ts"
 
-/** How long a server whose log is somebody else's may take: it has nothing more to write. Milliseconds. */
+/** Milliseconds for a server whose log has been taken: it has nothing more to write. */
 const lostWithin = 1000
 
 /**
- * A scope inside the present one, which is closed with it.
+ * A child scope, closed with the current one.
  *
- * @param patience how long it may take to close
+ * @param patience how long closing may take
  */
 export const stoppingWithin = Effect.fnUntraced(function* (patience: Duration.Input) {
   const scope = yield* Scope.make()
@@ -26,7 +27,7 @@ export const stoppingWithin = Effect.fnUntraced(function* (patience: Duration.In
   )
   return {
     scope,
-    /** Whose connections are ended. */
+    /** The storage whose connections are to be closed. */
     opened: (one: Pick<Storage, "claim" | "cutOff">): void => {
       storage = one
     },

@@ -1,6 +1,4 @@
-/**
- * The store of a server: memory, or a database of its own or of others, brought to the present layout.
- */
+/** The store of a server: memory, or a database, embedded or not, migrated to the current schema. */
 import { Clock, Context, Deferred, Effect, Layer, Schedule, Scope } from "effect"
 import { layerEmbedded, layerPostgres } from "../../adapters/store/layers.ts"
 import { layerMemory } from "../../adapters/store/memory-layer.ts"
@@ -21,36 +19,36 @@ import { databaseSetting, storeNameOf, tableNamesOf, withXcapTables } from "../o
 import { version } from "../version.ts"
 import { takenFix } from "./writer-status.ts"
 
-/** Where a server keeps its log, its tables and what it owes to webhooks. */
+/** Where a server keeps its log, its tables and the state of webhooks. */
 export interface Storage {
   readonly name: string
   readonly services: Context.Context<EventStore | PresenceTables | WebhookStore>
-  /** The care of the log; null: there is no database. */
+  /** Administration of the log; null without a database. */
   readonly log: LogAdmin["Service"] | null
-  /** The tables of XCAP servers in the same database; null: there is no database. */
+  /** The tables of XCAP servers in the same database; null without a database. */
   readonly xcap: XcapTables["Service"] | null
-  /** The right to write to it. */
+  /** The right to write to the log. */
   readonly claim: Claim
-  /** Null: it is not ours yet, or nobody else can have it. */
+  /** Null if the log is not ours yet, or cannot be taken by others. */
   readonly writer: () => Writer | null
-  /** Who has the log while we wait for it; null: we do not. */
+  /** The holder of the log while we wait for it; null if we do not. */
   readonly waitingFor: () => Holder | null
-  /** When it got the log that it had waited for, by `performance.now()`; null: it did not wait. */
+  /** When we got the log after waiting for it, by `performance.now()`; null if we did not wait. */
   readonly tookOverAt: () => number | null
-  /** Succeeds when the log is ours, or when a database does not answer that would have to say so. */
+  /** Completes when the log is ours, or when the database does not answer, so that it is unknown. */
   readonly claimed: Effect.Effect<void>
   /**
-   * Gets the log for this process, brings the database to the present layout, and says whether its tables are those that were kept
-   * up to now; waits as long as it takes for a database that does not answer.
+   * Takes the log for this process, migrates the database, and returns whether its tables have been kept up
+   * to now; waits indefinitely for a database that does not answer.
    */
   readonly prepare: Effect.Effect<boolean, LogIsTaken | StoreUnfit>
-  /** Ends every connection to the database: whatever waits for one fails. */
+  /** Closes every connection to the database; whatever waits for one fails. */
   readonly cutOff: () => void
-  /** Makes the tables what the log says, whatever is in them, and keeps them from now on. */
+  /** Rewrites the tables from the log, whatever they contain, and keeps them from now on. */
   readonly fillTables: Effect.Effect<void>
 }
 
-/** Stores beside which there is no database: no tables to fill, nothing to prepare, and no care of the log. */
+/** Storage without a database: no tables to fill, nothing to prepare, no administration of the log. */
 export const storageWithoutDatabase = (
   name: string,
   services: Storage["services"],
@@ -75,8 +73,8 @@ const memoryStorage = Effect.map(Layer.build(layerMemory), (services) =>
 )
 
 /**
- * @param program who opens it, for others that want the log: `presently serve`
- * @param counters of the process, which outlive the storage
+ * @param program the program that opens it, as shown to others that want the log: `presently serve` @param
+ * counters of the process; they outlive the storage
  */
 export const openStorage = Effect.fnUntraced(function* (
   config: Config,
@@ -125,14 +123,14 @@ const claimRequest = (config: Config, program: string, counters: WriterCounters)
   theirs: foreignTablesOf(config),
 })
 
-/** Getting the log, which may mean waiting for whoever has it. */
+/** Takes the log, which may mean waiting for its holder. */
 interface Taking extends Pick<Storage, "writer" | "waitingFor" | "tookOverAt"> {
-  /** Gets the log, unless this program has it. */
+  /** Takes the log, unless this program has it already. */
   readonly take: Effect.Effect<void, Effect.Error<ReturnType<Database["Service"]["claim"]>>>
 }
 
 const makeTaking = Effect.fnUntraced(function* (database: Database["Service"], request: ClaimRequest) {
-  // the claim is handed back after everything that was opened later has ended, and before the database is closed
+  // release the claim after everything opened later has been closed, and before the database is
   const scope = yield* Scope.make()
   yield* Effect.addFinalizer((exit) => Scope.close(scope, exit))
   const { store } = request
@@ -171,7 +169,7 @@ const makeTaking = Effect.fnUntraced(function* (database: Database["Service"], r
 const isFinal = (cause: unknown): cause is LogIsTaken | StoreUnfit =>
   cause instanceof Error && "_tag" in cause && (cause._tag === "LogIsTaken" || cause._tag === "StoreUnfit")
 
-/** Gets the log and makes the database ready, again and again until it is, and tells when it does not answer. */
+/** Takes the log and prepares the database, retrying until it succeeds; logs when the database does not answer. */
 const makeReadiness = Effect.fnUntraced(function* (
   config: Config,
   log: LogAdmin["Service"],
@@ -188,7 +186,7 @@ const makeReadiness = Effect.fnUntraced(function* (
     Effect.tap(() => Deferred.succeed(claimed, undefined)),
     Effect.tapError((cause) => {
       if (isFinal(cause)) return Effect.void
-      // it is for the sockets to say that
+      // let the sockets open: they answer 503 meanwhile
       const open = !config.standby ? Deferred.succeed(claimed, undefined) : Effect.void
       if (told) return open
       told = true
@@ -207,6 +205,6 @@ const makeReadiness = Effect.fnUntraced(function* (
 const isSameHolder = (before: Holder, now: Holder): boolean =>
   before.epoch === now.epoch && before.pid === now.pid && before.host === now.host
 
-/** Tables that somebody else fills, and that may be there before the first start. */
+/** Tables that another program fills, and that may exist before the first start. */
 const foreignTablesOf = ({ xcap_table: xcap }: Config): readonly string[] =>
   xcap === null || xcap === "xcap" ? [] : [xcap]

@@ -1,6 +1,4 @@
-/**
- * What a server tells of its clock, and of stops of its process: on the management port, in metrics, in the log.
- */
+/** The state of the clock and stops of the process, for the management port, metrics and the log. */
 import { Effect } from "effect"
 import type { Millis } from "../../domain/vocabulary.ts"
 import { spanInWords } from "../../explain/time-spans.ts"
@@ -13,7 +11,7 @@ import type { Config } from "../config/config.ts"
 import type { Family } from "../telemetry/open-metrics.ts"
 
 export interface Timekeeping {
-  /** Why the clock is not to be trusted, a line each; empty: it is. */
+  /** Why the clock is not trusted, one line each; empty if it is. */
   readonly troubles: () => readonly string[]
   /** For the status of the server. */
   readonly view: () => object
@@ -122,7 +120,7 @@ export const retentionSuspicion =
       ),
     )
 
-/** Shorter ones are counted only. */
+/** Shorter stops are only counted. */
 const tellMillis = 2000
 
 export const stopTold = (millis: Millis, log: (line: Effect.Effect<void>) => void): void => {

@@ -1,6 +1,4 @@
-/**
- * Tells webhooks what happens: each from its own place in the log on, in order, until it is taken or given up.
- */
+/** Delivers events to webhooks: to each from its own position in the log, in order, until taken or given up. */
 import { Clock, Effect, FiberMap } from "effect"
 import type { AllowedHosts } from "../../adapters/webhooks/allowed.ts"
 import type { Send } from "../../adapters/webhooks/send.ts"
@@ -13,14 +11,14 @@ import { follow, kept } from "./webhooks/sending.ts"
 import type { Running, Sending } from "./webhooks/sending.ts"
 
 export interface WebhooksOptions {
-  /** A message that was not taken so long after it was first sent is given up, in seconds. */
+  /** A message is given up if it has not been taken this long after the first attempt, in seconds. */
   readonly giveUpSeconds: number
   readonly allowed: AllowedHosts
 }
 
 export interface Webhooks {
   readonly desk: Operations["webhooks"]
-  /** Goes on with all that are kept, until the scope ends. */
+  /** Runs all stored webhooks until the scope closes. */
   readonly run: Effect.Effect<void>
 }
 

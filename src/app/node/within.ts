@@ -1,8 +1,8 @@
 /**
- * What is asked of a store and not answered in time counts as refused: whoever asks asks again, and goes on meanwhile.
+ * Time limits on calls to the store: without an answer in time they fail, and the caller goes on and retries.
  *
- * A query can be lost with its connection and never end, not even when it is interrupted, as a transaction that waits for its own
- * end. So it is not waited for: it is told to stop and left alone.
+ * A query can be lost with its connection and never end, even when interrupted, like a transaction that waits
+ * for its own end. So the fiber is interrupted but not waited for.
  */
 import { Cause, Data, Effect, Exit } from "effect"
 import type { Millis } from "../../domain/vocabulary.ts"
@@ -10,8 +10,8 @@ import { StoreUnavailable } from "../../ports/event-store.ts"
 import type { EventStore } from "../../ports/event-store.ts"
 
 /**
- * @param millis Infinity: no limit, until the caller interrupts it
- * @param silence what it fails with after that time, as the cause of StoreUnavailable
+ * @param millis Infinity: no limit, until the caller interrupts it @param silence the cause of
+ * StoreUnavailable after that time
  */
 export const within = <A, E, R>(
   millis: Millis,
@@ -20,9 +20,9 @@ export const within = <A, E, R>(
 ): Effect.Effect<A, E | StoreUnavailable, R> => withinSteps(millis, () => effect, silence)
 
 /**
- * The same for work of many steps: the limit holds for each of them, however many there are.
+ * The same for work in many steps: the limit applies to each step, not to the total.
  *
- * @param work is to call `heard` whenever a step has ended
+ * @param work must call `heard` after each step
  */
 export const withinSteps = <A, E, R>(
   millis: Millis,
@@ -39,7 +39,7 @@ export const withinSteps = <A, E, R>(
       const fiber = Effect.runForkWith(context)(work(heard))
       const look = (): void => {
         const left = heardAt + millis - performance.now()
-        // a timer may fire early by a part of a millisecond
+        // a timer may fire a fraction of a millisecond early
         if (left > 1) {
           timer = setTimeout(look, left)
           return
@@ -60,8 +60,8 @@ export const withinSteps = <A, E, R>(
   )
 
 /**
- * A driver that dies with its connection has not answered either, and neither has what was interrupted by somebody else, as by the
- * end of a runtime of the program's own.
+ * A driver that dies with its connection has not answered, nor has an effect interrupted from elsewhere, for
+ * example by the end of the program's runtime.
  */
 const unanswered = <E>(cause: Cause.Cause<E>): Effect.Effect<never, E | StoreUnavailable> => {
   if (cause.reasons.some(Cause.isDieReason))
@@ -71,20 +71,20 @@ const unanswered = <E>(cause: Cause.Cause<E>): Effect.Effect<never, E | StoreUna
     : Effect.failCause(cause)
 }
 
-/** Decisions that the store did not say anything of in time: they are given up, and may be stored all the same. */
+/** An append that was not answered in time and is given up; it may still be stored. */
 export class AppendUnanswered extends Data.TaggedError("AppendUnanswered")<{ readonly millis: Millis }> {
   override get message(): string {
     return `no answer in ${this.millis / 1000} s, after which an append is given up`
   }
 }
 
-/** For what reads or writes a little. */
+/** For small reads and writes. */
 export const answerMillis = 30_000
 
-/** For what looks through all streams at once. */
+/** For scans of all streams. */
 const lookMillis = 20 * answerMillis
 
-/** The store with a limit of time to each of the reads that a start makes, however many those are. */
+/** The store with a time limit on each read of a start. */
 export const withinEach = (store: EventStore["Service"]): EventStore["Service"] => {
   const { behind } = store
   return {

@@ -1,24 +1,25 @@
-/**
- * What a server says of its right to write to its log.
- */
+/** What a server reports about its right to write to its log. */
 import type { WriterCounters } from "../../ports/claim.ts"
 import { whyUnsure } from "../../ports/claim.ts"
 import { holderText } from "../../ports/claim.ts"
 import type { Config } from "../config/config.ts"
 import type { Storage } from "./storage.ts"
 
-/** Whom a standby waits for; null: this is none, or not any more. */
+/** Whom a standby waits for; null if this server is not waiting. */
 export const standbyText = ({ waitingFor }: Storage): string | null => {
   const other = waitingFor()
   return other === null ? null : `standby: the log is taken by ${holderText(other)}`
 }
 
-/** Why nothing is said from memory; null: nobody else has the log. */
+/** Why answers from memory are not certain; null if they are. */
 export const doubtOf = ({ claim, writer }: Storage): string | null =>
-  // before it is ours nothing is known that could be said
+  // before the log is ours there is no memory to answer from
   writer() === null ? null : whyUnsure(claim)
 
-/** What to do about another program that has the log. @param program who is told: a command, or a program of somebody's own */
+/**
+ * What to do if another program has the log. @param program whom the advice is for: a command, or the user's
+ * own program
+ */
 export const takenFix = ({ standby }: Pick<Config, "standby">, program: string): string => {
   const isCommand = program.startsWith("presently ")
   if (standby) return isCommand ? "this server waits for it now" : "start the server again to wait for it"
@@ -27,7 +28,10 @@ export const takenFix = ({ standby }: Pick<Config, "standby">, program: string):
     : "stop that one, or give the option standby: true to wait for it"
 }
 
-/** For GET /status. `of`: who has the log, this server or whoever it waits for; null: not known, or nobody else can have it. */
+/**
+ * For GET /status. `of`: the holder of the log, this server or the one it waits for; null if unknown, or if
+ * it cannot be taken.
+ */
 export const writerView = ({ claim, waitingFor, writer }: Storage, counters: Readonly<WriterCounters>) => {
   const other = waitingFor()
   const own = writer()

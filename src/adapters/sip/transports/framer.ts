@@ -1,8 +1,8 @@
 /**
- * Messages out of a stream, however it is cut into segments.
+ * Splits a stream into messages, however it is cut into segments.
  *
- * One buffer that grows by doubling, a search that never looks at a byte twice, a loop and no recursion. When framing
- * is lost there is no way back: the last message carries its fault, and the connection has to be closed.
+ * One buffer that grows by doubling; no byte is searched twice; a loop without recursion. Lost framing cannot
+ * be recovered: the last message carries a fault, and the connection has to be closed.
  *
  * @source RFC 3261 §18.3, §7.5
  */
@@ -12,35 +12,35 @@ import type { Limits } from "../options.ts"
 
 export interface FrameSink {
   readonly message: (message: RawMessage) => void
-  /** A double CRLF between messages: the peer asks whether we are there (RFC 5626 §3.5.1). */
+  /** A double CRLF between messages, which is a keep-alive ping (RFC 5626 §3.5.1). */
   readonly ping: () => void
 }
 
 export interface Framer {
-  /** @returns false when framing is lost; nothing more may be pushed then */
+  /** @returns false if framing is lost; nothing more may be pushed then */
   readonly push: (chunk: Buffer, sink: FrameSink) => boolean
-  /** Is a message begun and not complete? */
+  /** Whether a message has begun but is not complete. */
   readonly isInside: () => boolean
 }
 
 const CR = 13
 const LF = 10
-/** What a blank line needs to be recognised across a cut. */
+/** Bytes of a blank line that may be in the previous segment. */
 const overlap = 3
 
-/** One stream. */
+/** The state of one stream. */
 interface Stream {
   readonly limits: Limits
   readonly carried: Names | undefined
-  /** Holds the bytes of an incomplete message; never written again once a message was cut out of it. */
+  /** The bytes of an incomplete message; not written to again once a message has been cut from it. */
   buffer: Buffer
   used: number
-  /** Up to here there is no blank line. */
+  /** There is no blank line before this position. */
   searched: number
-  /** The head that has been read, and where its body starts. */
+  /** The head of the current message, if it has been read. */
   head: RawMessage | null
   bodyAt: number
-  /** Line-end bytes in a row seen between messages, for the keep-alive. */
+  /** Consecutive CR and LF bytes between messages, for the keep-alive. */
   lineEnds: number
 }
 
@@ -106,7 +106,7 @@ const append = (stream: Stream, chunk: Buffer): Buffer => {
   return stream.buffer.subarray(0, needed)
 }
 
-/** Keeps what starts at `from` for the next segment. */
+/** Keeps the bytes from `from` on for the next segment. */
 const hold = (stream: Stream, bytes: Buffer, from: number, isOwn: boolean): void => {
   if (isOwn && from === 0) return
   stream.buffer = Buffer.from(bytes.subarray(from))
@@ -126,7 +126,7 @@ const skipBetween = (stream: Stream, bytes: Buffer, from: number, sink: FrameSin
   return at
 }
 
-/** Finds and reads the head at `start`: "more" when it is not all there, null when framing is lost. */
+/** Reads the head at `start`: "more" if it is incomplete, null if framing is lost. */
 const takeHead = (
   stream: Stream,
   bytes: Buffer,
@@ -148,7 +148,7 @@ const takeHead = (
   const read = readHead(bytes.toString("latin1", start, end - 2), limits, carried)
   if (read === null) return null
   const { contentLength } = read
-  // RFC 3261 §20.14: on a stream nothing but Content-Length says where the body ends.
+  // RFC 3261 §20.14: on a stream only Content-Length delimits the body
   if (contentLength === null || contentLength < 0)
     sink.message(withFault(read, 400, "Missing Content-Length"))
   else if (contentLength > limits.bodyBytesMax) sink.message(withFault(read, 413, "Request Entity Too Large"))

@@ -1,6 +1,4 @@
-/**
- * Which of our addresses a peer sees, when a socket is bound to all of them.
- */
+/** Which local address to use towards a peer when a socket is bound to all addresses. */
 import { BlockList } from "node:net"
 import { networkInterfaces } from "node:os"
 import { canonicalAddress, numericHost } from "../uri.ts"
@@ -8,9 +6,9 @@ import { canonicalAddress, numericHost } from "../uri.ts"
 const refreshMs = 30_000
 const rememberedMax = 10_000
 
-/** IPv4 peers of a dual-stack socket come as `::ffff:192.0.2.1`; that is 192.0.2.1. */
+/** IPv4 peers of a dual-stack socket appear as `::ffff:192.0.2.1`, which is 192.0.2.1. */
 export const plainAddress = (address: string): string =>
-  // the system has one spelling for each address but for those with an IPv4 address inside
+  // the system already spells all other addresses canonically
   address.includes(".") ? canonicalAddress(address) : address
 
 export const isWildcard = (host: string): boolean => host === "0.0.0.0" || host === "::" || host === ""
@@ -36,13 +34,13 @@ const readFaces = (): readonly Face[] => {
 }
 
 export interface LocalHosts {
-  /** The host to print for a socket bound to `bound` towards `remote`. */
+  /** The host to print for a socket bound to `bound`, towards `remote`. */
   readonly towards: (bound: string, remote: string) => string
-  /** Whether what is sent to an address comes to a socket bound to `bound`; all of them without brackets, in their one spelling. */
+  /** Whether a packet to an address reaches a socket bound to `bound`; both canonical, without brackets. */
   readonly isAt: (bound: string, address: string) => boolean
 }
 
-/** @param advertised printed instead of the address that the system has, when not null; requests may be sent to it as well */
+/** @param advertised host to print instead of the local address, and another one that we are reached at; null: none */
 export const makeLocalHosts = (advertised: string | null, clock: () => number): LocalHosts => {
   const ours = advertised === null ? null : numericHost(advertised)
   let faces: readonly Face[] = []
@@ -80,11 +78,11 @@ export const makeLocalHosts = (advertised: string | null, clock: () => number): 
     isAt: (bound, address) => {
       if (address === bound) return true
       if (!isWildcard(bound)) return false
-      // a socket of one address may be advertised by that of a proxy before it
+      // the advertised address may be that of a proxy, so it counts for wildcard sockets only
       if (address === ours) return true
       if (address.includes(":") !== bound.includes(":")) return false
       look()
-      // all of 127.0.0.0/8 is this machine (RFC 1122 §3.2.1.3)
+      // all of 127.0.0.0/8 is this host (RFC 1122 §3.2.1.3)
       return address.startsWith("127.") || faces.some((face) => face.address === address)
     },
   }

@@ -1,15 +1,13 @@
-/**
- * What the transports are called, for settings and flags: reading a name opens nothing and loads no sockets.
- */
+/** The names of the transports, for settings and flags: importing this loads no sockets. */
 
-/** UDP first: what a URI leaves open goes over it (RFC 3263 §4.1). `transports.ts` has the transport of each. */
+/** UDP first: it is the default where a URI leaves the transport open (RFC 3263 §4.1). See `transports.ts`. */
 export const transportNames = ["udp", "tcp"] as const
 
 export type TransportName = (typeof transportNames)[number]
 
-/** That of a URI, or a flag, that names none. */
+/** The default of URIs and flags that name none. */
 export const presumedName: TransportName = transportNames[0]
 
-/** Is it the name of a transport, as settings write it? */
+/** Whether the text is a transport's name as used in settings. */
 export const isTransportName = (text: string): text is TransportName =>
   transportNames.some((name) => name === text)

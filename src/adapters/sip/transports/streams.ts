@@ -1,5 +1,5 @@
 /**
- * The sockets of a stream transport: the listening ones and every connection, whichever side opened it.
+ * The sockets of a stream transport: listening sockets, and connections opened by either side.
  *
  * @source RFC 3261 §18
  */
@@ -12,9 +12,9 @@ import type { Framer, FrameSink } from "./framer.ts"
 import { plainAddress } from "./local-address.ts"
 import type { BindAddress, Connection, SocketParts, StreamSockets, Transport } from "./transport.ts"
 
-/** What differs between stream transports: how a server and a connection of theirs are made. */
+/** What differs between stream transports: how a server and a connection are created. */
 export interface StreamOpener {
-  /** A server that is half open, and listens nowhere yet. */
+  /** Creates a server that allows half-open connections and does not listen yet. */
   readonly createServer: (accept: (socket: Socket) => void) => Server
   readonly connect: (address: string, port: number, connected: () => void) => Socket
 }
@@ -24,7 +24,7 @@ interface LiveConnection extends Connection {
   readonly framer: Framer
   readonly isInbound: boolean
   activeAt: number
-  /** When the message being received began; null between messages. */
+  /** When the incomplete message began; null between messages. */
   insideSince: number | null
 }
 
@@ -39,15 +39,15 @@ interface Streams extends SocketParts {
   readonly transport: Transport
   readonly live: Map<string, LiveConnection>
   readonly opening: Map<string, OpeningConnection>
-  /** How many connections each address has opened to us. */
+  /** Connections opened to us, by address. */
   readonly perSource: Map<string, number>
-  /** The port of the newest listening socket, which connections of ours name as that to send to; 0: none listens. */
+  /** The port of the newest listening socket, which our own connections print in Via; 0 if there is none. */
   listeningPort: number
 }
 
 const keyOf = (address: string, port: number): string => `${address} ${port}`
 
-/** How long what was written may take to leave before a connection that lost its framing is cut. */
+/** How long pending data may take to be sent before a connection that lost framing is destroyed. */
 const lingerMs = 1_000
 
 export const openStreams = (
@@ -93,7 +93,7 @@ export const openStreams = (
       if (streams.live.size + streams.opening.size >= streams.limits.connectionsMax) return done(null)
       const socket = opener.connect(address, port, () => {
         socket.removeAllListeners("error")
-        // others may connect to where we listen, if we do
+        // peers connect to our listening port, if there is one
         const ownPort = streams.listeningPort === 0 ? (socket.localPort ?? 0) : streams.listeningPort
         settle(streams, key, adopt(streams, socket, false, ownPort))
       })
@@ -108,7 +108,7 @@ export const openStreams = (
   }
 }
 
-/** Takes over a connection that is there. */
+/** Takes over an established connection. */
 const adopt = (streams: Streams, socket: Socket, isInbound: boolean, port: number): LiveConnection => {
   const { counters, limits, live } = streams
   const remoteAddress = plainAddress(socket.remoteAddress ?? "")
@@ -132,7 +132,7 @@ const adopt = (streams: Streams, socket: Socket, isInbound: boolean, port: numbe
       if (!isOpen) return
       counters.sent++
       socket.write(bytes)
-      // A peer that does not read is not waited for.
+      // do not buffer without limit for a peer that does not read
       if (socket.writableLength > limits.writeQueueBytesMax) socket.destroy()
     },
   }
@@ -189,7 +189,7 @@ const releaseSource = ({ perSource }: Streams, address: string): void => {
   else perSource.delete(address)
 }
 
-/** A connection that somebody else has opened. */
+/** A connection opened by a peer. */
 const accept = (streams: Streams, socket: Socket, port: number): void => {
   const { counters, limits, perSource } = streams
   const source = plainAddress(socket.remoteAddress ?? "")
@@ -212,7 +212,7 @@ const settle = ({ opening }: Streams, key: string, connection: Connection | null
   for (const done of attempt.waiting) done(connection)
 }
 
-/** Closes connections that are idle, half-sent or slow to open. */
+/** Closes connections that are idle, slow to complete a message, or slow to open. */
 const closeIdle = (streams: Streams): void => {
   const { limits } = streams
   const now = streams.clock()

@@ -1,8 +1,8 @@
 /**
- * What a transport is: its names, its ports, what it promises, and how its sockets are opened.
+ * A transport: its names and ports, its properties, and how its sockets are opened.
  *
- * Each transport is one value in a file of its own; `transports.ts` lists those that there are. Everything else asks the value,
- * so that a further transport is a file, a name in `names.ts` and an entry in that list.
+ * Each transport is one value in a file of its own, listed in `transports.ts`. Everything else depends on the
+ * value only, so that adding a transport takes a file, a name in `names.ts` and an entry in that list.
  */
 import type { Socket } from "node:net"
 import type { Effect, Scope } from "effect"
@@ -11,56 +11,56 @@ import type { Names, RawMessage } from "../message-reader.ts"
 import type { Limits } from "../options.ts"
 
 export interface Transport<Name extends string = string> {
-  /** As settings, flows, places and the log have it: `udp`. */
+  /** As in settings, flows, places and the log: `udp`. */
   readonly name: Name
-  /** As the Via header has it: `UDP` (RFC 3261 §20.42). */
+  /** As in the Via header: `UDP` (RFC 3261 §20.42). */
   readonly viaName: string
-  /** A stream: what is written arrives, so nothing is retransmitted, and the other end has shown that it receives. */
+  /** A stream: nothing is retransmitted, and the peer is known to receive at its address. */
   readonly isReliable: boolean
   /** Whether a `sips` URI may be reached over it (RFC 3261 §26.2). */
   readonly isSecure: boolean
-  /** The port of a URI that names none (RFC 3261 §18.1.1, RFC 7118 §5). */
+  /** The port for a URI without one (RFC 3261 §18.1.1, RFC 7118 §5). */
   readonly defaultPort: number
-  /** URIs that name it, as scheme and `transport` parameter: `sip:udp`. */
+  /** URIs that select it, as scheme and `transport` parameter: `sip:udp`. */
   readonly namedBy: readonly string[]
-  /** The `transport` parameter of a URI of ours; null: a URI without one leads to it. */
+  /** The `transport` parameter of our own URIs; null if the default transport needs none. */
   readonly uriParameter: string | null
-  /** The service that NAPTR records call it by, and what stands before a host in its SRV records (RFC 3263 §4.1, §4.2). */
+  /** Its service in NAPTR records, and the prefix of its SRV names (RFC 3263 §4.1, §4.2). */
   readonly naptrService: string
   readonly srvPrefix: string
-  /** Of a datagram transport: the name of the one that takes requests which are too big for it (RFC 3261 §18.1.1). */
+  /** The name of the transport for requests too big for a datagram (RFC 3261 §18.1.1); null for streams. */
   readonly bigRequestsOver: string | null
-  /** The transport whose port it takes when the system chooses (RFC 3261 §18.2.1: TCP is served where UDP is). */
+  /** The transport whose port it shares when the system chooses (RFC 3261 §18.2.1: TCP is served where UDP is). */
   readonly besidePortOf: string | null
-  /** Opens nothing yet: `listen` does, and of a stream transport `open`. */
+  /** Opens nothing yet; `listen` does, and `open` of a stream transport. */
   readonly makeSockets: (parts: SocketParts) => Sockets
-  /** A connection to a numeric address for a client of its own, and what it says when it is there; null: datagrams. */
+  /** Connects to a numeric address, for the SIP client, and calls back when connected; null for datagrams. */
   readonly connect: ((address: string, port: number, connected: () => void) => Socket) | null
 }
 
-/** Something bytes can be sent through: a UDP socket, or one connection (which ignores the address). */
+/** Sends bytes: a UDP socket, or one connection (which ignores the address). */
 export interface Channel {
-  /** @param failed called, never at once, when the bytes could not be sent at all */
+  /** @param failed called, never synchronously, if the bytes could not be sent */
   readonly send: (bytes: Buffer, address: string, port: number, failed?: () => void) => void
 }
 
-/** Where a transport listens, or what of that is seen in one connection. */
+/** A listening socket, or the local end of a connection. */
 export interface Listener {
   readonly transport: Transport
-  /** As bound, or the address of this end of a connection; without brackets. */
+  /** As bound, or the local address of a connection; without brackets. */
   readonly host: string
-  /** The port others may send to: of a connection that of the listening socket. */
+  /** The port that others can send to: for a connection, the port of the listening socket. */
   readonly port: number
 }
 
-/** What a message came over, and what its answer goes back through. */
+/** What a message arrived on and its response goes back through. */
 export interface Flow extends Listener, Channel {}
 
 export interface Connection extends Flow {
   readonly remoteAddress: string
   readonly remotePort: number
   readonly isOpen: () => boolean
-  /** Branches of requests of ours that wait for an answer on it. */
+  /** Branches of our outstanding requests on this connection. */
   readonly branches: Set<string>
 }
 
@@ -74,26 +74,26 @@ export interface BindAddress {
 interface Listening {
   /** Opens a listening socket that closes with the scope. */
   readonly listen: (address: BindAddress) => Effect.Effect<Listener, BindFailed, Scope.Scope>
-  /** Moves time on; called every few ten milliseconds. */
+  /** Advances time; called every few tens of milliseconds. */
   readonly tick: () => void
   readonly closeAll: () => void
 }
 
 export interface DatagramSockets extends Listening {
   readonly kind: "datagrams"
-  /** The sockets that are open; each can send anywhere. */
+  /** The open sockets; each can send to any address. */
   readonly listeners: readonly Flow[]
 }
 
 export interface StreamSockets extends Listening {
   readonly kind: "streams"
-  /** An open connection with that peer, whichever side opened it. */
+  /** An open connection with that peer, opened by either side. */
   readonly find: (address: string, port: number) => Connection | null
-  /** Whether a connection to that peer is on its way. */
+  /** Whether a connection to that peer is being opened. */
   readonly isOpening: (address: string, port: number) => boolean
   /**
-   * Opens a connection unless there is one; null after a refusal or when it takes longer than `withinMs`.
-   * Callers that come while it is being opened share the attempt.
+   * Opens a connection unless there is one; null if it is refused, or takes longer than `withinMs`.
+   * Concurrent callers share the attempt.
    */
   readonly open: (
     address: string,
@@ -105,46 +105,46 @@ export interface StreamSockets extends Listening {
 
 export type Sockets = DatagramSockets | StreamSockets
 
-/** What sockets need of the stack they belong to. */
+/** What sockets need from their stack. */
 export interface SocketParts {
   readonly limits: Limits
   readonly counters: SipCounters
-  /** Milliseconds that only grow. */
+  /** Monotonic milliseconds. */
   readonly clock: () => number
-  /** Names of headers to keep besides those that the message reader knows, in lower case. */
+  /** Names of headers to keep besides those that the message reader keeps anyway, in lower case. */
   readonly carried: Names
   readonly events: SocketEvents
 }
 
 export interface SocketEvents {
-  /** Called when anything was received, also what is no message. */
+  /** Called when anything is received, even if it is not a message. */
   readonly heard: () => void
   readonly message: (message: RawMessage, flow: Flow, address: string, port: number) => void
-  /** The connection is closed; requests sent over it will not be answered. */
+  /** The connection is closed; outstanding requests on it will not be answered. */
   readonly closed: (connection: Connection) => void
 }
 
-/** The transports that one stack uses. */
+/** The transports of one stack. */
 export interface Transports {
-  /** In the order in which they are opened, and tried where nothing says which; the first is that of a plain `sip` URI. */
+  /** In order of opening and of preference; the first is the default of a plain `sip` URI. */
   readonly all: readonly Transport[]
   readonly named: (name: string) => Transport | null
   /**
-   * The transport that a URI of a scheme names by its `transport` parameter (null: it has none).
+   * The transport that a URI selects by scheme and `transport` parameter (null: no parameter).
    *
-   * @returns `open` where the URI leaves it open; null where it cannot be reached
-   * @source RFC 3263 §4.1
+   * @returns `open` if the URI does not determine it; null if there is no such transport @source RFC 3263
+   * §4.1
    */
   readonly ofUri: (scheme: string, parameter: string | null) => Transport | "open" | null
-  /** The transport in a flow or a place such as `udp:192.0.2.10:5060`. */
+  /** The transport of a flow or place such as `udp:192.0.2.10:5060`. */
   readonly ofFlow: (flow: string) => Transport | null
-  /** Whether a URI of that scheme can be reached at all. */
+  /** Whether a URI with that scheme can be reached at all. */
   readonly reaches: (scheme: string) => boolean
-  /** What is used where nothing says which. */
+  /** The default when nothing determines it. */
   readonly presumed: Transport
 }
 
-/** @throws Error when there is none, or two have one name: a mistake in wiring, found at start */
+/** @throws Error if there are none, or two have the same name: a programming error, found at start */
 export const transportSet = (all: readonly Transport[]): Transports => {
   const byName = new Map(all.map((transport) => [transport.name, transport]))
   const byUri = new Map(all.flatMap((transport) => transport.namedBy.map((text) => [text, transport])))

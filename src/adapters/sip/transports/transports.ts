@@ -1,6 +1,4 @@
-/**
- * The transports that there are.
- */
+/** The list of transports. */
 import { transportNames } from "./names.ts"
 import type { TransportName } from "./names.ts"
 import { tcp } from "./tcp.ts"
@@ -10,8 +8,8 @@ import { udp } from "./udp.ts"
 
 const byName: { readonly [Name in TransportName]: Transport<Name> } = { udp, tcp }
 
-/** All of them: for a stack without a list of its own, and for looking up the facts of a transport. */
+/** All transports: the default for a stack, and for looking up their properties. */
 export const transports = transportSet(transportNames.map((name) => byName[name]))
 
-/** The transport of a name that has been checked. */
+/** The transport with a name that has been validated. */
 export const transportOf = (name: TransportName): Transport => byName[name]

@@ -28,10 +28,10 @@ export const udp: Transport<"udp"> = {
   makeSockets: (parts) => openDatagrams(parts),
 }
 
-/** Bursts wait in the kernel, not on the wire; the system may grant less. */
+/** Lets bursts queue in the kernel; the system may grant less. */
 const socketBufferBytes = 4 * 1024 * 1024
 
-/** Hosts are numeric by the time they come here, so nothing is ever looked up. */
+/** Hosts are always numeric here, so nothing is resolved. */
 const numericLookup = (
   host: string,
   _options: unknown,
@@ -68,7 +68,7 @@ const bind = ({ host, port }: BindAddress): Effect.Effect<Socket, BindFailed> =>
   Effect.callback<Socket, BindFailed>((resume) => {
     const socket = createSocket({
       type: host.includes(":") ? "udp6" : "udp4",
-      // One socket, one family: `::` and `0.0.0.0` are listed side by side.
+      // one address family per socket: `::` and `0.0.0.0` are configured separately
       ipv6Only: host.includes(":"),
       lookup: numericLookup,
     })
@@ -91,7 +91,7 @@ const serve = (
     socket.setRecvBufferSize(socketBufferBytes)
     socket.setSendBufferSize(socketBufferBytes)
   } catch {
-    // The system's own size has to do.
+    // keep the system's default
   }
   let isOpen = true
   const sent = (error: Error | null): void => {
@@ -108,7 +108,7 @@ const serve = (
     host,
     port: socket.address().port,
     send: (bytes, address, port, failed) => {
-      // `send` throws for a bad port or a closed socket, and nothing a peer sends may end the process.
+      // `send` throws for a bad port or a closed socket, and nothing a peer sends may end the process
       if (!isOpen) return
       const done =
         failed === undefined

@@ -1,6 +1,4 @@
-/**
- * What is known of a source of documents while it is polled: one record per source.
- */
+/** The state of polling one source of documents. */
 import { Deferred, Semaphore } from "effect"
 import type { IsUnread } from "../../../domain/presentity/context.ts"
 import type { Millis, PackageName, Uri } from "../../../domain/vocabulary.ts"
@@ -13,7 +11,7 @@ export interface Polling {
   readonly source: DocumentSource
   readonly kind: DocumentKind
   readonly pump: Pump
-  /** How long a start waits for it, and how long it may be silent without being called unreachable. */
+  /** How long a start waits for it, and how long it may stay silent before it is reported unreachable. */
   readonly waitSeconds: number
   hasRead: boolean
   unreachable: { readonly why: string; readonly since: Millis } | null
@@ -23,19 +21,19 @@ export interface Polling {
   troubles: Map<string, Troubled>
   /** Packages whose part of the source cannot be read. */
   unreadPackages: ReadonlySet<PackageName>
-  /** Documents that cannot be used, or are known and not in force yet. */
+  /** Documents that cannot be used, or are known but not yet in force. */
   readonly open: Map<string, DocumentChange | null>
   readonly refused: Map<string, { readonly text: string; readonly trouble: Trouble }>
   readonly lock: Semaphore.Semaphore
   readonly firstRead: Deferred.Deferred<void>
   readonly firstApplied: Deferred.Deferred<void>
-  /** A start did not wait for it any longer. */
+  /** The start has stopped waiting for it. */
   hasGivenUp: boolean
-  /** Why the last look of a start failed. */
+  /** Why the last poll of a start failed. */
   lastWhy: string | null
-  /** What the first look removes because the source does not have it. */
+  /** What the first poll removes because the source does not contain it. */
   unlisted: ReadonlySet<DocumentChange>
-  /** The store was away when watchers were to be looked at again. */
+  /** The store was away when watchers should have been reviewed. */
   owesReview: boolean
 }
 
@@ -67,7 +65,7 @@ export const isUnreadIn =
       polling.unreadPackages.has(packageName) ||
       polling.open.has(keyOf({ packageName, presentity })))
 
-/** The document in force; null: there is none. */
+/** The document in force; null if there is none. */
 export const present = (
   { pump, kind }: Polling,
   presentity: Uri,

@@ -1,7 +1,6 @@
 /**
- * Documents on their way from a look at their source into the log.
- *
- * The source is the truth: what is in force when it is first read, and that it does not have, is removed.
+ * Puts the documents that a poll has found in force. The source is authoritative: a document in force that it
+ * does not contain when it is first read is removed.
  */
 import { Deferred, Effect } from "effect"
 import { keyOf } from "../../../ports/document-source.ts"
@@ -15,11 +14,11 @@ import { tell, unlistedInWords } from "./tell.ts"
 /**
  * Puts in force what was found.
  *
- * @returns whether the next look should come soon, since something is to be tried again
+ * @returns whether to poll again soon, because something has to be retried
  */
 export const putInForce = Effect.fnUntraced(function* (polling: Polling, found: Look) {
   const isFirst = !polling.hasRead
-  // what could not be removed the last time still is to be
+  // removals that failed last time are still to be done
   const missing = isFirst
     ? missingFrom(polling, found)
     : [...polling.unlisted].filter(
@@ -43,7 +42,7 @@ export const putInForce = Effect.fnUntraced(function* (polling: Polling, found: 
   return polling.owesReview || failed.includes(true)
 })
 
-/** Until it is decided on: whoever comes in between is not to be treated as if there were nothing. */
+/** Marks documents as unread until they are decided on, so that nobody is treated meanwhile as if there were none. */
 const noteOpen = ({ open, refused }: Polling, found: Look, changes: readonly DocumentChange[]): void => {
   open.clear()
   for (const { of, spare } of found.troubles) {
@@ -55,7 +54,7 @@ const noteOpen = ({ open, refused }: Polling, found: Look, changes: readonly Doc
   for (const change of changes) if (change.text !== null) open.set(keyOf(change), change)
 }
 
-/** @returns whether it is to be tried again */
+/** @returns whether to retry */
 const apply = Effect.fnUntraced(function* (polling: Polling, change: DocumentChange) {
   const { kind, source, pump, refused } = polling
   const { packageName, presentity, text, file } = change
@@ -76,7 +75,7 @@ const apply = Effect.fnUntraced(function* (polling: Polling, change: DocumentCha
         )
     } else refused.set(key, { text, trouble: { of: { packageName, presentity }, file, why } })
   }
-  // what is refused stays unread where nothing was in force
+  // a refused document stays unread if none was in force
   if (!refused.has(key)) polling.open.delete(key)
   source.settle(change)
   return false
@@ -96,6 +95,6 @@ const missingFrom = ({ kind, pump }: Polling, found: Look): readonly DocumentCha
   return missing
 }
 
-/** In one of the sets and not in the other. */
+/** The symmetric difference. */
 const differing = (before: ReadonlySet<string>, after: ReadonlySet<string>): ReadonlySet<string> =>
   new Set([...before, ...after].filter((key) => !before.has(key) || !after.has(key)))

@@ -1,6 +1,4 @@
-/**
- * Watchers who wait though they need not, or need to and do not, because more or less is known of rules than before.
- */
+/** Reviews watchers after more or less is known of the rules: some wait without need, or do not wait but should. */
 import { Effect } from "effect"
 import type { Answer } from "../../../domain/presentity/commands.ts"
 import type { State } from "../../../domain/presentity/state.ts"
@@ -10,14 +8,14 @@ import { keyOf } from "../../../ports/document-source.ts"
 import { isUnreadIn } from "./polling.ts"
 import type { Polling } from "./polling.ts"
 
-/** Documents, or presentities, that are decided on at the same time. */
+/** Documents or presentities decided on concurrently. */
 export const concurrency = 256
 
-/** The store was away, or too much was asked: the same may be taken later. */
+/** Whether a rejection is temporary: the store was away, or there was too much to do. */
 export const isPassing = (answer: Extract<Answer, { readonly _tag: "Rejected" }>): boolean =>
   answer.rejection._tag === "ServiceUnavailable"
 
-/** @param only by key of a document, or package; null: all */
+/** @param only keys of documents, or packages; null: all */
 export const review = (polling: Polling, only: ReadonlySet<string> | null): Effect.Effect<void> => {
   const { kind, source, pump } = polling
   polling.owesReview = false
@@ -50,7 +48,7 @@ const presentitiesIn = ({ pump }: Polling, only: ReadonlySet<string> | null): It
   return new Set([...only].map((key) => key.slice(key.indexOf(" ") + 1) as Uri))
 }
 
-/** Packages in which nothing is in force and somebody is treated as if it had been read, or had not. */
+/** Packages without a document in force in which a subscription does not match what is now known (`isUnread`). */
 const treatedOtherwise = (polling: Polling, state: State): ReadonlySet<PackageName> => {
   const { kind } = polling
   const isUnread = isUnreadIn(polling)

@@ -1,6 +1,4 @@
-/**
- * What is said in the log of a source and its documents, once each.
- */
+/** Log messages about a source and its documents, once each. */
 import { Clock, Effect } from "effect"
 import { keyOf } from "../../../ports/document-source.ts"
 import type { DocumentChange, Look, Trouble } from "../../../ports/document-source.ts"
@@ -9,7 +7,7 @@ import type { Polling } from "./polling.ts"
 import { nameOf } from "./source.ts"
 import type { DocumentKind } from "./source.ts"
 
-/** Says what cannot be used, once, and what can be again. */
+/** Logs each new fault once, and each that has been cured. */
 export const tell = Effect.fnUntraced(function* (polling: Polling, found: Look) {
   const { kind, refused } = polling
   const now = yield* Clock.currentTimeMillis
@@ -32,7 +30,7 @@ export const tell = Effect.fnUntraced(function* (polling: Polling, found: Look) 
   }
 })
 
-/** The source cannot be read, and why: said once for each reason. */
+/** Logs that the source cannot be read, once for each reason. */
 export const isLost = Effect.fnUntraced(function* (polling: Polling, why: string) {
   const { kind } = polling
   if (polling.unreachable?.why === why) return
@@ -59,7 +57,7 @@ const troubleInWords = (polling: Polling, { of, file, why, spare }: Trouble): st
   return `${kind.name} of ${nameOf(of)} in ${file} refused, ${meanwhile}: ${why}`
 }
 
-/** Nobody can tell whether it was taken away there meanwhile or had never come from there. */
+/** It is unknown whether it was removed from the source, or had never been there. */
 export const unlistedInWords = (kind: DocumentKind, source: string, change: DocumentChange): string =>
   `${kind.name} of ${nameOf(change)} removed: ${source} has none; what was in force did not come from there, ` +
   "or was taken away there while nobody looked"

@@ -1,6 +1,4 @@
-/**
- * Up to where NOTIFYs are known to be answered, as checkpoints of the log: a start repeats the later ones.
- */
+/** Checkpoints up to which all NOTIFYs have an outcome; a start repeats only later ones. */
 import { Effect } from "effect"
 import type { Millis, Position } from "../../../domain/vocabulary.ts"
 import type { Checkpoint, EventStore, StoreUnavailable } from "../../../ports/event-store.ts"
@@ -8,33 +6,36 @@ import { makeAnswered } from "../answered-up-to.ts"
 import type { Answered } from "../answered-up-to.ts"
 import { answerMillis, within } from "../within.ts"
 
-/** How far the log is known, and what of it has not been answered. */
+/** How far the log is known, and which NOTIFYs are outstanding. */
 export interface Progress {
   readonly committed: () => Checkpoint
-  /** Issue time of the oldest NOTIFY without an answer. */
+  /** Issue time of the oldest NOTIFY without an outcome; null if there is none. */
   readonly oldestInFlight: () => Millis | null
 }
 
 export interface Delivery {
   /**
-   * What an earlier process knew holds: it never goes back. A new log says at once that nothing is answered, before anything of
-   * it is in the tables.
+   * Reads what an earlier process has saved; it never goes back. In a new log, first records that nothing has
+   * an outcome yet, before any of it is in the tables.
    */
   readonly learn: Effect.Effect<Known, StoreUnavailable>
-  /** NOTIFYs issued before `at`, and those of decisions up to the place of `answered`, are answered. */
+  /**
+   * Saves that NOTIFYs issued before `at`, and those of decisions up to the position of `answered`, have an
+   * outcome.
+   */
   readonly save: Effect.Effect<void>
 }
 
-/** `savedUpTo` null: the log was kept without it, and nothing is known so far. */
+/** `savedUpTo` null: the log has been kept without this checkpoint, so nothing is known yet. */
 export interface Known {
   readonly answers: Answered
   readonly savedUpTo: Position | null
 }
 
-/** Decisions stamped with a deadline may be a little older than their commit. */
+/** Decisions stamped with a deadline may be slightly older than their commit. */
 const marginMillis = 2000
 
-/** A checkpoint that would go back by more does so because the clock was set back. */
+/** If the checkpoint would go back by more than this, the clock has been set back. */
 const clockMillis = 60_000
 
 export const makeDelivery = (
@@ -43,7 +44,7 @@ export const makeDelivery = (
   now: () => Millis,
 ): Delivery => {
   let deliveredAt = -1
-  /** Null: not looked at yet. */
+  /** Null until `learn`. */
   let known: Known | null = null
 
   const learn: Delivery["learn"] = Effect.gen(function* () {
@@ -62,9 +63,9 @@ export const makeDelivery = (
     const settled = Math.min(oldest ?? at + 1, at + 1) - marginMillis
     answers.note(position, Math.max(at, now()), oldest)
     const upTo = answers.upTo()
-    // it goes back only with the clock
+    // goes back only if the clock has been set back
     const before = settled > deliveredAt - clockMillis ? Math.max(settled, deliveredAt) : settled
-    // of a log that was kept without it a place says something when it is the first of which that is known
+    // in a log kept without the checkpoint, wait for the first position that is known
     const isKnown = savedUpTo !== null || upTo > 0
     if (before === deliveredAt && (!isKnown || upTo <= (savedUpTo ?? -1))) return
     const saved = Effect.andThen(

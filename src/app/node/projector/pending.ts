@@ -1,6 +1,4 @@
-/**
- * What decisions have changed and the tables do not show yet. Rows are remembered by key, so a storm of changes to one row is one.
- */
+/** Changes that the tables do not show yet. Rows are collected by key, so many changes to one row count once. */
 import type { CommittedDecision } from "../../../domain/engine/engine.ts"
 import { isLandmark } from "../../../domain/presentity/snapshot.ts"
 import type { State } from "../../../domain/presentity/state.ts"
@@ -9,13 +7,13 @@ import type { RowKey } from "../../../domain/projections/rows.ts"
 import type { Uri } from "../../../domain/vocabulary.ts"
 import { weightOf } from "./slices.ts"
 
-/** A presentity with the rows of it that are to be written. */
+/** A presentity, with those of its rows that are to be written. */
 export interface Dirty {
   state: State
   readonly keys: Map<string, RowKey>
 }
 
-/** All that is to be written together. */
+/** Everything to be written together. */
 export interface Batch {
   readonly dirty: Map<Uri, Dirty>
   readonly decisions: number
@@ -23,18 +21,21 @@ export interface Batch {
 }
 
 export interface Pending {
-  /** @param present the state now, when more has been decided since; absent: that after the last of them */
+  /** @param present the current state, if later decisions have been made; absent: the state after the last of these */
   readonly note: (stored: readonly CommittedDecision[], present?: State) => void
-  /** Everything noted so far, which is forgotten. */
+  /** Removes and returns everything noted so far. */
   readonly take: () => Batch
-  /** What was taken could not be written: it is noted again, under what has been since. */
+  /** Returns a batch that could not be written; what has been noted since takes precedence. */
   readonly putBack: (batch: Batch) => void
   readonly lag: () => { readonly streams: number; readonly decisions: number }
-  /** Whether there are at least so many decisions, and a quarter as many as there are subscriptions and publications to be written. */
+  /**
+   * Whether there are at least that many decisions, and a quarter as many as subscriptions and publications
+   * to be written.
+   */
   readonly isMany: (decisionsMax: number) => boolean
 }
 
-/** Landmarks kept in memory while they cannot be written; any more are left to `presently projections rebuild`. */
+/** Landmarks kept in memory while they cannot be written; the rest is left to `presently projections rebuild`. */
 const landmarksMax = 50_000
 
 export const makePending = (): Pending => {
@@ -51,7 +52,7 @@ export const makePending = (): Pending => {
           entry = { state: present ?? after, keys: new Map() }
           dirty.set(decision.stream, entry)
         }
-        // rows and snapshots show what is, however late this is told of
+        // a decision reported late must not replace a newer state
         if (after.version > entry.state.version) entry.state = after
         if (isLandmark(after.version) && landmarks.length < landmarksMax) landmarks.push(after)
         noteRows(entry, committed)
@@ -88,7 +89,7 @@ const noteRows = ({ keys }: Dirty, { decision, before, after }: CommittedDecisio
     for (const key of touched(event, before, after)) {
       const name = nameOf(key)
       const old = keys.get(name)
-      // the row's last look is what deletes it: a later key without one must not hide it
+      // a key with `ended` deletes the row, and must not be replaced by one without
       if (old?.table !== "active_watchers" || old.ended === null) keys.set(name, key)
     }
   }

@@ -1,24 +1,24 @@
 /**
- * What is written is cut into slices, for which the event loop is held up for a few milliseconds each: a state becomes text as a
- * whole, at some 15 microseconds for each of its subscriptions and publications, and a row of a table takes as long.
+ * Splits writes into slices, so that each blocks the event loop for a few milliseconds only: serializing a
+ * state takes about 15 microseconds for each subscription and publication, and a row of a table as long.
  */
 import type { State } from "../../../domain/presentity/state.ts"
 import { size, values } from "../../../domain/table.ts"
 
-/** Subscriptions and publications, or rows, of one statement. */
+/** Subscriptions and publications, or rows, in one statement. */
 const weightMax = 250
 
-/** Presentities of one statement. */
+/** Presentities in one statement. */
 const countMax = 100
 
-/** How much there is to be written of a state: its subscriptions, publications and remembered watchers. */
+/** The size of a state for writing: its subscriptions, publications and waiting watchers. */
 export const weightOf = (state: State): number => {
   let weight = 1 + size(state.subscriptions) + size(state.waiting)
   for (const publications of values(state.publications)) weight += size(publications)
   return weight
 }
 
-/** Fills slices in order; an item larger than the maximum gets its own. */
+/** Fills slices in order; an item larger than the maximum gets a slice of its own. */
 export function* slicesOf<Item>(
   items: Iterable<Item>,
   weigh: (item: Item) => number,

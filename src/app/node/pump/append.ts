@@ -1,6 +1,4 @@
-/**
- * What is decided goes to the store, a batch at a time; what a batch holds back leaves when it is stored.
- */
+/** Appends decisions to the store in batches, and releases what a batch has held back once it is stored. */
 import { Effect, Exit } from "effect"
 import type { Batch, CommittedDecision } from "../../../domain/engine/engine.ts"
 import { isEmpty } from "../../../domain/presentity/state.ts"
@@ -14,10 +12,10 @@ import { goDown } from "./outage.ts"
 import type { Parts } from "./parts.ts"
 import { send } from "./release.ts"
 
-/** Until an append that failed is tried again, while there is patience left. */
+/** Milliseconds before a failed append is retried. */
 const againMillis = 100
 
-/** Takes the next batch to the store, unless one is under way or the store is away. */
+/** Appends the next batch, unless an append is under way or the store is away. */
 export const append = (pump: Parts): void => {
   const { machine } = pump
   if (machine.append !== "idle" || machine.isAway) return
@@ -26,13 +24,13 @@ export const append = (pump: Parts): void => {
   machine.takeAppend("begin")
   pump.underWay = batch
   if (batch.decisions.length === 0) committed(pump, new Set(), null)
-  // by the process's own clock: a program's may stand still, or jump
+  // by the process's monotonic clock: a program's own may stand still, or jump
   else tryAppend(pump, batch, performance.now())
 }
 
 const tryAppend = (pump: Parts, batch: Batch, since: number): void => {
   const { options, counters } = pump
-  // a store that hangs is as good as one that is away; a timer of our own costs less than a race of fibers
+  // a store that does not answer is treated as away; a timer of our own costs less than racing fibers
   pump.appendedFrom = performance.now()
   const fiber = pump.run(pump.store.append(batch.decisions, batch.requesters))
   let isSilent = false
@@ -42,7 +40,7 @@ const tryAppend = (pump: Parts, batch: Batch, since: number): void => {
   })
   fiber.addObserver((exit) => {
     callOff()
-    // given up meanwhile: what became of it the log will tell
+    // given up meanwhile: the log will show whether it was stored
     if (pump.underWay !== batch) return end(pump)
     if (Exit.isSuccess(exit)) {
       pump.listeners.appended(performance.now() - pump.appendedFrom)
@@ -51,7 +49,7 @@ const tryAppend = (pump: Parts, batch: Batch, since: number): void => {
       counters.conflicts += exit.value.conflicts.size
       committed(pump, exit.value.conflicts, exit.value.position)
     } else if (performance.now() - since < options.patienceMillis) {
-      // whether it was stored or not, the same append again gives the same result
+      // safe whether or not it was stored: repeating the same append has the same result
       pump.run(Effect.sleep(againMillis)).addObserver(() => {
         if (pump.underWay === batch && !pump.machine.isClosed) tryAppend(pump, batch, since)
         else end(pump)
@@ -63,13 +61,13 @@ const tryAppend = (pump: Parts, batch: Batch, since: number): void => {
   })
 }
 
-/** Nothing comes of an append any more. */
+/** Ends an append whose outcome is no longer awaited. */
 const end = (pump: Parts): void => {
   pump.machine.takeAppend("end")
   pump.schedule()
 }
 
-/** @param position where the append ended; null: there was nothing to append */
+/** @param position where the append ended; null if there was nothing to append */
 const committed = (pump: Parts, conflicts: ReadonlySet<Uri>, position: Position | null): void => {
   const { doubts, front, listeners } = pump
   pump.machine.takeAppend("end")

@@ -1,6 +1,4 @@
-/**
- * Decisions whose append was given up, and that may be stored all the same: the log is looked at until it is known of all of them.
- */
+/** Decisions whose append was given up but may still have been stored: the log is read until all of them are known. */
 import { Effect } from "effect"
 import type { Doubtful } from "../../../domain/engine/engine.ts"
 import type { Decision } from "../../../domain/presentity/events.ts"
@@ -15,10 +13,10 @@ import { offerOwn } from "./inbox.ts"
 import type { Parts, Ticket } from "./parts.ts"
 import { pausedFor, whilePaused } from "./pause.ts"
 
-/** How long an append that was given up may yet come through: so long a connection may keep it (RFC 1122 §4.2.3.5). */
+/** How long an append that was given up may still succeed: as long as its connection may live (RFC 1122 §4.2.3.5). */
 const doubtSeconds = 15 * 60
 
-/** Nobody knows whether these are stored. */
+/** It is unknown whether these are stored. */
 export const noteDoubtful = ({ doubts }: Parts, doubtful: readonly Doubtful<Ticket>[]): void => {
   if (doubtful.length > 0) doubts.until = Number.POSITIVE_INFINITY
   for (const doubt of doubtful) {
@@ -27,7 +25,7 @@ export const noteDoubtful = ({ doubts }: Parts, doubtful: readonly Doubtful<Tick
   }
 }
 
-/** A decision was read in the log: whatever else was to stand in its place never will. */
+/** A decision has been read from the log: no other can be stored in its place any more. */
 export const seen = ({ doubts }: Parts, decision: Decision): void => {
   const place = placeOf(decision)
   const left = doubts.open.get(place)?.filter((doubt) => doubt.decision.nonce === decision.nonce)
@@ -35,14 +33,14 @@ export const seen = ({ doubts }: Parts, decision: Decision): void => {
   else if (left !== undefined) doubts.open.set(place, left)
 }
 
-/** A decision that the log holds and nobody here knew to be stored, ours or not: whoever follows the log is told. */
+/** A decision in the log that was not known to be stored, ours or not: reports it to the listeners. */
 export const found = (pump: Parts, { decision }: RecordedDecision): Effect.Effect<void, StoreUnavailable> =>
   Effect.gen(function* () {
     const { doubts, engine, loading, store, listeners } = pump
     const { stream } = decision
     const doubt = doubts.open.get(placeOf(decision))?.[0]
     const stored = doubt ?? (yield* storedOf(store, decision))
-    // one that cannot be read keeps nobody from what else there is
+    // a stream that cannot be read must not hold up the others
     const [loaded] = yield* store
       .load([stream])
       .pipe(Effect.catch(() => Effect.as(store.checkpoint("delivery"), [] as readonly State[])))
@@ -55,7 +53,7 @@ export const found = (pump: Parts, { decision }: RecordedDecision): Effect.Effec
     const isBehind =
       known === undefined ? !loading.stale.has(stream) && !isEmpty(present) : known.version < present.version
     if (isBehind) yield* Effect.forkDetach(pausedFor(pump, Effect.succeed([stream])))
-    // an append of an earlier process that came through after this one began: its NOTIFYs have not left
+    // an append of an earlier process that succeeded after this one began: its NOTIFYs have not been sent
     if (doubt === undefined && decision.at < doubts.beganAt)
       for (const command of untoldIn(stored)) offerOwn(pump, stream, command)
   })
@@ -71,10 +69,10 @@ const isStored = ({ doubts }: Parts, stream: Uri, doubt: Doubtful<Ticket>): void
   else before.push(doubt)
 }
 
-/** What is in doubt may come through as long as some connection lives: the log is looked at until all is known. */
+/** Doubtful appends may succeed as long as a connection lives: reads the log until all are known. */
 export const watchDoubts = (pump: Parts): void => {
   const { doubts, machine, front } = pump
-  // time counts from when the store is back: while it is away nothing is known of anything
+  // count from when the store is back: while it is away nothing can be learned
   doubts.until = performance.now() + doubtSeconds * 1000
   if (doubts.isWatching || doubts.open.size === 0) return
   doubts.isWatching = true

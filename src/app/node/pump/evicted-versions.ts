@@ -1,9 +1,9 @@
 /**
- * Versions of presentities that had nothing alive when they left memory: they save a second attempt when such a presentity comes
- * back.
+ * Versions of presentities that had nothing alive when they were evicted from memory; they save a conflict
+ * when such a presentity returns.
  *
- * Two generations: when the newer one is full, the older one is forgotten whole. To forget the oldest entry of one map again and
- * again costs ten times as much, since a `Map` walks over every place that was freed before it.
+ * Two generations: when the newer is full, the older is dropped as a whole. Deleting the oldest entries of
+ * one `Map` one by one costs ten times as much, because it scans over all slots freed before.
  */
 import type { State } from "../../../domain/presentity/state.ts"
 import type { Uri } from "../../../domain/vocabulary.ts"
@@ -12,13 +12,13 @@ export type EvictedVersion = Pick<State, "version" | "decidedAt">
 
 export interface EvictedVersions {
   readonly keep: (presentity: Uri, version: EvictedVersion) => void
-  /** Gives what is known of a presentity, and forgets it. */
+  /** Removes and returns what is known about a presentity. */
   readonly take: (presentity: Uri) => EvictedVersion | undefined
   readonly forget: (presentity: Uri) => void
   readonly size: () => number
 }
 
-/** Kept at most; the newest half of them always is. */
+/** Maximum; at least the newest half is always kept. */
 const evictedMax = 100_000
 
 export const makeEvictedVersions = (max = evictedMax): EvictedVersions => {

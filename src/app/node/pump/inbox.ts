@@ -1,6 +1,4 @@
-/**
- * What comes in: requests, reports on NOTIFYs, and what the pump itself wants decided.
- */
+/** The inbox: requests, outcomes of NOTIFYs, and the pump's own commands. */
 import { Effect, Option, Tracer } from "effect"
 import type { Answer, Command } from "../../../domain/presentity/commands.ts"
 import type { Uri } from "../../../domain/vocabulary.ts"
@@ -15,7 +13,7 @@ const whyNotReady: Readonly<Record<Exclude<PumpStatus, "ready">, string>> = {
   draining: "stopping",
 }
 
-/** A request is put into the inbox, or answered 503 at once. */
+/** Puts a request into the inbox, or answers 503 at once. */
 export const submit = (pump: Parts, request: Request, parent: Tracer.AnySpan | null = null): void => {
   const { machine, options, counters, outbox } = pump
   if (machine.status !== "ready") {
@@ -42,7 +40,7 @@ export const ask = (pump: Parts, presentity: Uri, command: Command, origin: stri
     }),
   )
 
-/** Between the reading of the log and `start`, decided before all else; from then on as any request. */
+/** After the log has been read and before `start`, decided before all else; after that, like any request. */
 export const amend = (
   pump: Parts,
   presentity: Uri,
@@ -61,14 +59,17 @@ export const amend = (
         }),
   )
 
-/** A command of the pump's own: nobody waits for an answer. It is decided in the next turn, which is not asked for here. */
+/**
+ * A command of the pump itself, which nobody waits for. It is decided in the next turn; the caller has to
+ * schedule it.
+ */
 export const offerOwn = (pump: Parts, presentity: Uri, command: Command): void => {
   pump.inbox.push({ presentity, command, origin: "", ticket: null })
 }
 
 /**
- * Has a presentity read before anything more is decided on it, even when nobody asks, so that its deadlines go on. What has left has
- * left, and what has not is decided again.
+ * Has a presentity reloaded before anything more is decided on it, even without a request, so that its
+ * deadlines go on. NOTIFYs already sent stay sent; what was not committed is decided again.
  */
 export const readAgain = (pump: Parts, presentity: Uri): void => {
   pump.evicted.forget(presentity)

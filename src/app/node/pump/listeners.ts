@@ -1,7 +1,4 @@
-/**
- * Who is told of what the pump does. Listeners register themselves, before the log is read; what they are told is synchronous, and
- * they return at once.
- */
+/** Listeners to the pump. They register before the log is read, are called synchronously, and return at once. */
 import type { CommittedDecision } from "../../../domain/engine/engine.ts"
 import type { Notify } from "../../../domain/presentity/intents.ts"
 import type { State } from "../../../domain/presentity/state.ts"
@@ -9,20 +6,21 @@ import type { Millis, Uri } from "../../../domain/vocabulary.ts"
 
 export interface PumpListener {
   /**
-   * Decisions that are stored, in order, each once.
+   * Stored decisions, in order, each once.
    *
-   * @param present the state now, of what the log turned out to hold besides; absent: that after the last of them
+   * @param present the current state, if the log turned out to contain more; absent: the state after the last
+   * of these
    */
   readonly stored?: (stored: readonly CommittedDecision[], present?: State) => void
-  /** `committed` has moved on: the log can be read up to there. */
+  /** `committed` has advanced: the log can be read up to there. */
   readonly passed?: () => void
-  /** An append took so many milliseconds. */
+  /** An append took that many milliseconds. */
   readonly appended?: (millis: number) => void
-  /** NOTIFYs were handed to the transport; `since`: when what they tell of came, or fell due. */
+  /** NOTIFYs have been handed to the transport; `since`: when their cause arrived or fell due. */
   readonly notified?: (notifications: readonly Notify[], since: Millis) => void
-  /** The store went away or came back: said once each time. */
+  /** The store went away or came back; called once each time. */
   readonly outage?: (state: "down" | "up", cause: unknown) => void
-  /** What the log holds of one presentity cannot be read, or can be again (`cause` null): all others go on. */
+  /** The log of one presentity cannot be read, or can be again (`cause` null); all others go on. */
   readonly unreadable?: (presentity: Uri, cause: unknown) => void
 }
 

@@ -1,6 +1,4 @@
-/**
- * Presentities out of the store into memory, and those that cannot be read, which stand in nobody else's way.
- */
+/** Loads presentities from the store. Those that cannot be read do not hold up the others. */
 import { Effect } from "effect"
 import type { State } from "../../../domain/presentity/state.ts"
 import type { Uri } from "../../../domain/vocabulary.ts"
@@ -11,7 +9,7 @@ import type { Parts } from "./parts.ts"
 import { applyPolicies } from "./policies.ts"
 import { send } from "./release.ts"
 
-/** What a store gave of what it was asked for. */
+/** The result of a load. */
 export interface Loaded {
   readonly states: readonly State[]
   readonly failed: readonly (readonly [Uri, unknown])[]
@@ -19,11 +17,11 @@ export interface Loaded {
 
 export const nothingLoaded: Loaded = { states: [], failed: [] }
 
-/** How long a presentity that cannot be read is left alone, and at most when that goes on. */
+/** How long a presentity that cannot be read is left alone at first, and at most. */
 const unreadMillis = 1_000
 const unreadMillisMax = 60_000
 
-/** Streams as they are, with what the log has of them handed over before. */
+/** Loads streams, after everything that the log has of them has been handed over. */
 const loadFresh = (
   { doubts, front, store }: Parts,
   streams: readonly Uri[],
@@ -37,20 +35,20 @@ const loadFresh = (
           decisions.some(({ decision }) => decision.stream === presentity && decision.version <= version),
         ),
       )
-      // it came through between the two
+      // one of them was stored between the two
       if (through.length === 0) return states
       if (tries > 2) for (const [place] of through) doubts.open.delete(place)
     }
   })
 
-/** The same, but those that alone cannot be read are left out. */
+/** The same, except that single streams that cannot be read are reported as failed. */
 export const loadEach = (pump: Parts, streams: readonly Uri[]): Effect.Effect<Loaded, StoreUnavailable> =>
   loadFresh(pump, streams).pipe(
     Effect.map((states): Loaded => ({ states, failed: [] })),
     Effect.catch((cause) =>
       Effect.gen(function* () {
         if (streams.length === 0) return yield* Effect.fail(cause)
-        // the store answers, so it is about these
+        // if the store answers, the failure is due to these streams
         yield* within(answerMillis, pump.store.checkpoint("delivery"))
         if (streams.length === 1) return { states: [], failed: [[streams[0]!, cause] as const] }
         const middle = Math.ceil(streams.length / 2)
@@ -64,7 +62,7 @@ export const loadEach = (pump: Parts, streams: readonly Uri[]): Effect.Effect<Lo
     ),
   )
 
-/** Puts what was loaded into memory. */
+/** Puts loaded presentities into memory. */
 export const takeLoaded = (pump: Parts, { states, failed }: Loaded): void => {
   const { loading, listeners, engine } = pump
   for (const [presentity, cause] of failed) leaveUnread(pump, presentity, cause)
@@ -76,7 +74,7 @@ export const takeLoaded = (pump: Parts, { states, failed }: Loaded): void => {
   }
 }
 
-/** Whoever asks of it is refused until it can be read; its deadlines go on then as well. */
+/** Requests for it are refused until it can be read; its deadlines resume then, too. */
 const leaveUnread = (pump: Parts, presentity: Uri, cause: unknown): void => {
   const { loading, listeners } = pump
   const known = loading.unreadable.get(presentity)
@@ -91,14 +89,17 @@ const leaveUnread = (pump: Parts, presentity: Uri, cause: unknown): void => {
   })
 }
 
-/** Puts a presentity in memory; whom the policies treat otherwise than the log does is seen to before anything else. */
+/**
+ * Puts a presentity into memory. If the policies treat its watchers differently from the log, that is decided
+ * first.
+ */
 const load = (pump: Parts, state: State): void => {
   pump.engine.load(state)
   leaveLate(pump, state.presentity)
   applyPolicies(pump, state)
 }
 
-/** The NOTIFYs of what turned out to be stored. */
+/** Sends the NOTIFYs of decisions that turned out to be stored. */
 const leaveLate = (pump: Parts, presentity: Uri): void => {
   const { late } = pump.doubts
   for (const doubtful of late.get(presentity) ?? []) {

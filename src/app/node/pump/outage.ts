@@ -1,6 +1,4 @@
-/**
- * A store that is away: what is undecided is given up, and it is asked now and then until it answers.
- */
+/** Store outages: undecided requests are given up, and the store is polled until it answers. */
 import { Effect } from "effect"
 import type { Uri } from "../../../domain/vocabulary.ts"
 import { unsure } from "../../../ports/claim.ts"
@@ -12,12 +10,12 @@ import type { Loaded } from "./loading.ts"
 import type { Parts } from "./parts.ts"
 import { refuse } from "./release.ts"
 
-/** How long a store that is away is left alone, and at most when it goes again within `shortMillis` of being back. */
+/** How long to wait before polling a store that is away, and at most if it fails again within `shortMillis`. */
 const backMillis = 250
 const backMillisMax = 5_000
 const shortMillis = 1_000
 
-/** Gives up what is undecided and waits for the store. */
+/** Gives up what is undecided, and waits for the store. */
 export const goDown = (pump: Parts, cause: unknown): void => {
   const { machine, outages } = pump
   if (machine.isAway) return
@@ -26,14 +24,14 @@ export const goDown = (pump: Parts, cause: unknown): void => {
   pump.underWay = null
   pump.counters.outages++
   const failed = pump.engine.failed()
-  // first: what is refused now is refused for this
+  // before refusing, so that listeners know the reason
   pump.listeners.outage("down", cause)
   noteDoubtful(pump, failed.doubtful)
-  // what nobody waits for is not lost with it
+  // commands that nobody waits for are kept
   pump.inbox = [...failed.offers.filter(({ ticket }) => ticket === null), ...pump.inbox]
   for (const { ticket } of failed.offers) refuse(pump, ticket, "the store is away")
   for (const stream of failed.streams) pump.loading.stale.add(stream)
-  // one that goes as soon as it is back is not asked all the time
+  // back off from a store that fails again at once
   outages.pauseMillis =
     performance.now() - outages.upAt < shortMillis
       ? Math.min(Math.max(2 * outages.pauseMillis, backMillis), backMillisMax)
@@ -47,9 +45,9 @@ const comeBack = (pump: Parts, streams: readonly Uri[]): Effect.Effect<void> => 
   return Effect.suspend(() =>
     machine.isClosed ? Effect.succeed(nothingLoaded) : loadEach(pump, streams),
   ).pipe(
-    // loading nothing would succeed without asking anybody
+    // loading no streams would succeed without asking the store
     Effect.tap(() => within(answerMillis, store.checkpoint("delivery"))),
-    // one that only lets itself be read, or that is somebody else's by now, is not back
+    // a store that is read-only, or whose log another server has taken, is not back
     Effect.filterOrFail(
       () => claim.isSure(),
       () => new StoreUnavailable({ cause: claim.taken() ?? unsure }),

@@ -1,6 +1,6 @@
 /**
- * What the files of the pump share: its options, the machines it drives, and its queues. One record per pump; each file beside this
- * one has the functions for one of its jobs.
+ * The record that the files of the pump share: options, state machines and queues. Each file beside this one
+ * has the functions for one task.
  */
 import type { Effect, Semaphore, Tracer } from "effect"
 import type { Batch, Doubtful, Engine, EngineOptions, Offer } from "../../../domain/engine/engine.ts"
@@ -19,17 +19,17 @@ import type { PumpMachine } from "./state.ts"
 import type { Waiting } from "./waiting.ts"
 
 export interface PumpOptions extends EngineOptions {
-  /** Decisions in one append. */
+  /** Maximum number of decisions in one append. */
   readonly decisionsMax: number
-  /** Requests waiting to be decided; above it new ones are answered 503. */
+  /** Maximum number of requests waiting to be decided; beyond that, new ones get 503. */
   readonly inboxMax: number
-  /** How long an append is tried again before the requests in it are answered 503. */
+  /** How long an append is retried before its requests get 503. */
   readonly patienceMillis: number
-  /** Time between two looks at what has fallen due. */
+  /** Interval between checks for what has fallen due. */
   readonly tickMillis: number
   /** Retry-After of a 503, in seconds. */
   readonly retryAfter: number
-  /** All who watch are within this program, and of an earlier one nobody is left; absent: they are somewhere else. */
+  /** All watchers are within this program, and none is left from an earlier one; absent: they are elsewhere. */
   readonly isWithinProgram?: true
 }
 
@@ -42,7 +42,7 @@ export const pumpDefaults = {
   recordAfterMillis: 10_000,
 } as const
 
-/** What the pump tells of itself; plain numbers that only grow. */
+/** Counters of the pump; they only grow. */
 export interface PumpCounters {
   decisions: number
   batches: number
@@ -52,15 +52,15 @@ export interface PumpCounters {
   outages: number
 }
 
-/** Where NOTIFYs go, who traces requests, and the first listener; more may be added. */
+/** Sends NOTIFYs, traces requests, and is the first listener. */
 export interface Outbox extends PumpListener {
-  /** `since`: when what they tell of came, or fell due. */
+  /** `since`: when their cause arrived or fell due. */
   readonly notify: (notifications: readonly Notify[], since: Millis) => void
-  /** Whether and how a request is traced; absent: nothing is. */
+  /** Whether and how a request is traced; absent: no tracing. */
   readonly trace?: (request: Request, parent: Tracer.AnySpan | null) => Traced | null
 }
 
-/** Who waits for the answer to an offer. Null: nobody does. */
+/** Whoever waits for the answer to an offer; null if nobody does. */
 export type Ticket = {
   readonly answer: (answer: Answer) => void
   readonly arrivedAt: Millis
@@ -81,21 +81,21 @@ export interface Parts {
   readonly now: () => Millis
   /** Runs an effect in a fiber of its own. */
   readonly run: <A, E>(effect: Effect.Effect<A, E>) => RunningFiber<A, E>
-  /** Asks for a turn, soon. */
+  /** Schedules a turn. */
   readonly schedule: () => void
-  /** Offers that are not decided yet, oldest first. */
+  /** Offers not yet decided, oldest first. */
   inbox: Offer<Ticket>[]
-  /** NOTIFYs that leave when requests are taken and it is sure that nobody else has the log. */
+  /** NOTIFYs to be sent once requests are accepted and the claim on the log is certain. */
   held: Notify[]
-  /** What the log said at the start, until `start`. */
+  /** What was read from the log at the start; kept until `start`. */
   recovered: Recovered | null
-  /** Somebody works on the store: nothing more is decided until that is done. */
+  /** Work on the store is under way, and nothing is decided until it is done. */
   isPaused: boolean
-  /** One at a time does. */
+  /** Admits one such work at a time. */
   readonly pauses: Semaphore.Semaphore
-  /** What is being appended; null: nothing is, or it was given up. */
+  /** The batch being appended; null if there is none, or it was given up. */
   underWay: Batch | null
-  /** When the append under way began, by the process's own clock. */
+  /** When the append under way began, by the process's monotonic clock. */
   appendedFrom: number
   readonly loading: Loading
   readonly doubts: Doubts
@@ -106,41 +106,41 @@ export interface Parts {
 
 export type RunningFiber<A, E> = ReturnType<typeof Effect.runFork<A, E>>
 
-/** Presentities that are to be read, or cannot be. */
+/** Presentities that have to be read, or cannot be. */
 export interface Loading {
   isUnderWay: boolean
   /** Offers that wait until their presentity is read. */
   readonly offers: Map<Uri, Offer<Ticket>[]>
-  /** Streams that were not where memory thought: they are read before anything is decided on them. */
+  /** Streams whose state in memory is outdated: they are read before anything is decided on them. */
   readonly stale: Set<Uri>
-  /** Presentities that alone cannot be read; `until` by the process's own clock. */
+  /** Presentities that cannot be read; `until` by the process's monotonic clock. */
   readonly unreadable: Map<Uri, { readonly until: number; readonly wait: number }>
 }
 
-/** Decisions whose append was given up before anybody said whether they are stored. */
+/** Decisions whose append was given up before it was known whether they are stored. */
 export interface Doubts {
   /** By place in the log. */
   readonly open: Map<string, Doubtful<Ticket>[]>
-  /** Those that turned out to be stored, until their presentity is in memory with them. */
+  /** Those that turned out to be stored, until their presentity has been loaded. */
   readonly late: Map<Uri, Doubtful<Ticket>[]>
-  /** What was offered and is decided and stored after all. */
+  /** Offers that turned out to be decided and stored. */
   readonly done: WeakSet<Offer<Ticket>>
   hasDone: boolean
   isWatching: boolean
-  /** Until when an open one may yet come through, by the process's own clock. */
+  /** Until when an open one may still be stored, by the process's monotonic clock. */
   until: number
-  /** Whoever decides after that and is not this process sends its own NOTIFYs. */
+  /** Another process that decides after this time sends its own NOTIFYs. */
   readonly beganAt: Millis
 }
 
 export interface Outages {
-  /** When the store came back last, by the process's own clock. */
+  /** When the store last came back, by the process's monotonic clock. */
   upAt: number
-  /** How long it is left alone the next time: a store that goes at once is asked later. */
+  /** How long to wait before polling next time; grows if the store fails again at once. */
   pauseMillis: number
 }
 
-/** Turns that were begun with nothing to do, while somebody waits for that. */
+/** Turns that began with nothing to do, counted while somebody waits for that. */
 export interface Settling {
   waiters: number
   turns: number

@@ -1,6 +1,4 @@
-/**
- * Work on the store while nothing is decided: requests wait meanwhile, and what is decided already is stored before it begins.
- */
+/** Work on the store while nothing is decided: requests wait, and what has been decided is stored first. */
 import { Effect } from "effect"
 import type { Uri } from "../../../domain/vocabulary.ts"
 import { readAgain } from "./inbox.ts"
@@ -13,7 +11,7 @@ export const whilePaused = <A, E, R>(pump: Parts, work: Effect.Effect<A, E, R>):
   pump.pauses.withPermits(1)(
     Effect.gen(function* () {
       pump.isPaused = true
-      // what is decided goes to the store all the same
+      // what has been decided still has to be stored
       pump.schedule()
       while (!isQuiet(pump)) yield* pump.waiting.until(() => isQuiet(pump))
       return yield* work
@@ -27,7 +25,7 @@ export const whilePaused = <A, E, R>(pump: Parts, work: Effect.Effect<A, E, R>):
     ),
   )
 
-/** The same; the presentities that the work names are read again before anything more is decided on them. */
+/** The same; the presentities that the work names are reloaded before anything more is decided on them. */
 export const pausedFor = <E, R>(
   pump: Parts,
   work: Effect.Effect<Iterable<Uri>, E, R>,
@@ -35,7 +33,8 @@ export const pausedFor = <E, R>(
   whilePaused(
     pump,
     Effect.gen(function* () {
-      // whoever follows the log is not told afterwards of what was before; a log that cannot be read keeps nobody waiting
+      // so that followers are not told of earlier decisions afterwards; do not wait for ever for a log that
+      // cannot be read
       yield* pump.front.catchUp.pipe(Effect.timeoutOption("5 seconds"), Effect.ignore)
       for (const stream of yield* work) {
         pump.engine.unload(stream)

@@ -1,6 +1,4 @@
-/**
- * Whom the policies in force treat otherwise than the log does: looked at whenever a presentity comes into memory.
- */
+/** Applies changed policies to existing watchers: checked whenever a presentity is loaded. */
 import { policyChanges } from "../../../domain/presentity/apply-policies.ts"
 import type { PolicyChange } from "../../../domain/presentity/apply-policies.ts"
 import { standingAt } from "../../../domain/presentity/context.ts"
@@ -11,7 +9,7 @@ import type { PoliciesFound } from "../policy-changes.ts"
 import type { Parts } from "./parts.ts"
 import { send } from "./release.ts"
 
-/** The origin of what policies do to those who watch already. */
+/** The origin of decisions that policies make on existing watchers. */
 export const policiesOrigin = "watch policy"
 
 const changesIn = (pump: Parts, state: State): readonly PolicyChange[] => {
@@ -21,7 +19,7 @@ const changesIn = (pump: Parts, state: State): readonly PolicyChange[] => {
     return policyChanges(state, standingAt(options, pump.now()))
   } catch (defect) {
     if (options.onDefect === undefined) throw defect
-    // decided all the same, where a defect costs this presentity and no other
+    // the engine decides it anyway, and confines a defect to this presentity
     offerPolicies(pump, state)
     return []
   }
@@ -34,12 +32,11 @@ const offerPolicies = (pump: Parts, { presentity }: State): void => {
   if (offered._tag === "Released") send(pump, offered.release, false)
 }
 
-/** Decides on a presentity in memory what the policies say of it, when that is something else. */
+/** Decides what the policies change for a presentity in memory, if anything. */
 export const applyPolicies = (pump: Parts, state: State): void => {
   if (changesIn(pump, state).length > 0) offerPolicies(pump, state)
 }
 
-/** O(watchers). */
 export const findPolicyChanges = (pump: Parts): PoliciesFound => {
   const { engine, options } = pump
   const found = new Map<Uri, readonly PolicyChange[]>()

@@ -1,5 +1,6 @@
 /**
- * Answers and NOTIFYs on their way out. What was not stored may be said only while it is sure that nobody else has the log.
+ * Sends answers and NOTIFYs. What does not come from the log may be sent only while the claim on the log is
+ * certain.
  */
 import type { Release } from "../../../domain/engine/engine.ts"
 import type { Rejection } from "../../../domain/presentity/commands.ts"
@@ -13,7 +14,7 @@ export const unavailable = (why: string, retryAfter: number): Rejection => ({
   retryAfter,
 })
 
-/** Answers 503, when somebody waits for an answer. */
+/** Answers 503, if somebody waits for an answer. */
 export const refuse = (
   { counters, options }: Parts,
   ticket: Pick<NonNullable<Ticket>, "answer"> | null,
@@ -24,7 +25,10 @@ export const refuse = (
   ticket.answer({ _tag: "Rejected", rejection: unavailable(why, options.retryAfter) })
 }
 
-/** @param isStored what it says was in the log at a moment after it was asked; else it is from memory, which must be sure */
+/**
+ * @param isStored the answer was in the log at some time after the request; otherwise it is from memory,
+ * which needs a certain claim
+ */
 export const send = (
   pump: Parts,
   { ticket, at, answer, notifications }: Release<Ticket>,
@@ -38,7 +42,7 @@ export const send = (
     pump.held.push(...notifications)
     return
   }
-  // in the order of their numbers
+  // in order of CSeq
   if (pump.held.length > 0) sendHeld(pump)
   ticket?.trace?.notifies(notifications)
   const since = ticket?.arrivedAt ?? at
@@ -46,7 +50,7 @@ export const send = (
   pump.listeners.notified(notifications, since)
 }
 
-/** What waited leaves now. */
+/** Sends the NOTIFYs that were held back. */
 export const sendHeld = (pump: Parts): void => {
   const notifications = pump.held
   pump.held = []

@@ -1,6 +1,4 @@
-/**
- * From a log to a pump that takes requests.
- */
+/** From a log to a pump that accepts requests. */
 import { Effect, Schedule } from "effect"
 import type { Scope } from "effect"
 import type { Command } from "../../../domain/presentity/commands.ts"
@@ -14,7 +12,7 @@ import { offerOwn } from "./inbox.ts"
 import type { Parts } from "./parts.ts"
 import { decideOffer } from "./turn.ts"
 
-/** Reads the log and re-arms all deadlines; tries again until it can. */
+/** Reads the log and arms all deadlines; retries until it succeeds. */
 export const readLog = (pump: Parts): Effect.Effect<void> =>
   Effect.gen(function* () {
     const { listeners, store, engine, front } = pump
@@ -40,7 +38,10 @@ export const readLog = (pump: Parts): Effect.Effect<void> =>
     pump.machine.take("logRead")
   })
 
-/** Decides what is overdue, sends what a crash may have kept from being sent, and takes requests until the scope ends. */
+/**
+ * Decides what is overdue, repeats NOTIFYs that a crash may have prevented, and accepts requests until the
+ * scope closes.
+ */
 export const start = (pump: Parts): Effect.Effect<void, never, Scope.Scope> =>
   Effect.gen(function* () {
     const { recovered, machine } = pump
@@ -55,12 +56,12 @@ export const start = (pump: Parts): Effect.Effect<void, never, Scope.Scope> =>
     yield* Effect.acquireRelease(Effect.sync(attention.begin), (end) => Effect.sync(end))
     const { farewells, unconfirmed, ended, abandoned } = recovered
     pump.recovered = null
-    // before anything that fell due is told to somebody who is not there
+    // first, so that nothing that fell due is sent to watchers who no longer exist
     const first = (presentity: Uri, command: Command): void =>
       decideOffer(pump, { presentity, command, origin: "", ticket: null, amends: true }, pump.now())
     for (const presentity of abandoned) first(presentity, { _tag: "Abandon" })
     for (const [presentity, last] of ended) pump.evicted.keep(presentity, last)
-    // and before anybody else takes a number in their dialogs
+    // next, before other NOTIFYs use further CSeq numbers in these dialogs
     for (const [presentity, repeated] of farewells)
       first(presentity, { _tag: "RepeatFarewells", farewells: repeated })
     for (const [presentity, only] of unconfirmed)

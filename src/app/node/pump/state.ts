@@ -1,8 +1,8 @@
 /**
- * The states of the pump, and what moves it from one to the next.
+ * The states of the pump, and the transitions between them.
  *
- * A state says how far the pump's life has come, and whether the store answers: `…Away` means that it does not. What is true in each
- * state stands in one row, and so do all transitions that there are; any other is a defect.
+ * A state says what the pump accepts, and whether the store answers (`…Away`: it does not). Each state is one row
+ * of the table, with its properties and all of its transitions; any other input is a defect.
  *
  *   reading ─ logRead → amending ─ start → serving ─ drain → draining ─ close → closed
  *                          ⇅                  ⇅                 ⇅                 ↓
@@ -24,17 +24,18 @@ export type PumpState = (typeof pumpStates)[number]
 
 export const pumpInputs = ["logRead", "start", "drain", "close", "storeLost", "storeBack"] as const
 /**
- * `logRead`: the log is read, and requests that amend it may be decided. `start`: all others may be, too. `drain`: no more are taken.
- * `close`: the scope has ended. `storeLost`, `storeBack`: the store went away, or answers again.
+ * `logRead`: the log has been read, and amendments may be decided. `start`: everything may be decided.
+ * `drain`: no more requests are accepted. `close`: the scope has closed. `storeLost`, `storeBack`: the store
+ * went away, or answers again.
  */
 export type PumpInput = (typeof pumpInputs)[number]
 
-/** As it is told outside: `starting` until requests are taken, `down` while the store is away. */
+/** The status for others: `starting` until requests are accepted, `down` while the store is away. */
 export type PumpStatus = "starting" | "ready" | "down" | "draining"
 
 interface Row {
   readonly status: PumpStatus
-  /** What is taken out of the inbox in a turn. */
+  /** What a turn takes from the inbox. */
   readonly decides: "nothing" | "amendments" | "everything"
   readonly isAway: boolean
   readonly on: Partial<Readonly<Record<PumpInput, PumpState>>>
@@ -83,7 +84,7 @@ const rows: Readonly<Record<PumpState, Row>> = {
     isAway: true,
     on: { drain: "drainingAway", close: "closedAway", storeBack: "draining" },
   },
-  // what was under way at the end is brought to an end; the store is not waited for any more
+  // what was under way is finished, but the store is not waited for
   closed: {
     status: "draining",
     decides: "everything",
@@ -98,13 +99,16 @@ const rows: Readonly<Record<PumpState, Row>> = {
   },
 }
 
-/** The state after an input; null: that input cannot come in that state. */
+/** The state after an input; null if the input is not possible in that state. */
 export const transition = (state: PumpState, input: PumpInput): PumpState | null =>
   rows[state].on[input] ?? null
 
-/** Where the only append is that may be under way. */
+/** States of the append; there is at most one. */
 export const appendStates = ["idle", "underWay", "givenUp"] as const
-/** `givenUp`: nobody waits for its outcome any more, but the store still works on it; until it has ended, no other begins. */
+/**
+ * `givenUp`: its outcome is no longer awaited, but the store is still working on it, and no other begins
+ * before it has ended.
+ */
 export type AppendState = (typeof appendStates)[number]
 
 export const appendInputs = ["begin", "end", "giveUp"] as const
@@ -119,15 +123,15 @@ const appends: Readonly<Record<AppendState, Partial<Readonly<Record<AppendInput,
 export const appendTransition = (state: AppendState, input: AppendInput): AppendState | null =>
   appends[state][input] ?? null
 
-/** The present state. */
+/** The current state. */
 export interface PumpMachine extends Readonly<Omit<Row, "on">> {
   readonly state: PumpState
   readonly append: AppendState
-  /** The scope has ended. */
+  /** The scope has closed. */
   readonly isClosed: boolean
-  /** Requests are taken, or have been: `start` is behind it. */
+  /** `start` has happened, even if requests are not accepted any more. */
   readonly isOpen: boolean
-  /** @throws a defect when that cannot come in this state */
+  /** @throws a defect if the input is not possible in this state */
   readonly take: (input: PumpInput) => void
   readonly takeAppend: (input: AppendInput) => void
 }

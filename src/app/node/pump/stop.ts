@@ -1,6 +1,4 @@
-/**
- * From a pump that takes requests to one with nothing left to do.
- */
+/** Stops a pump: requests are no longer accepted, and what is left is finished. */
 import { Effect } from "effect"
 import type { Offer } from "../../../domain/engine/engine.ts"
 import type { Millis } from "../../../domain/vocabulary.ts"
@@ -12,14 +10,14 @@ import type { Parts, Ticket } from "./parts.ts"
 const isDrained = (pump: Parts): boolean =>
   pump.machine.status !== "draining" || (pump.inbox.length === 0 && isAppended(pump))
 
-/** Takes no more requests and waits until nothing is undecided. A pump that has not started takes none anyway. */
+/** Accepts no more requests, and waits until nothing is undecided. A pump that has not started accepts none anyway. */
 export const drain = (pump: Parts): Effect.Effect<void> =>
   Effect.suspend(() => {
     if (pump.machine.isOpen) pump.machine.take("drain")
     return pump.waiting.until(() => isDrained(pump))
   })
 
-/** Has written down what is known of NOTIFYs, and waits until it is. */
+/** Writes the known outcomes of NOTIFYs to the log, and waits for the commit. */
 export const record = (pump: Parts): Effect.Effect<void> =>
   Effect.suspend(() => {
     if (pump.machine.status === "draining") pump.engine.record(pump.now(), freshNonce)
@@ -27,7 +25,7 @@ export const record = (pump: Parts): Effect.Effect<void> =>
     return pump.waiting.until(() => isDrained(pump))
   })
 
-/** Issue time of the oldest NOTIFY that would have to be repeated if this process ended now; null: there is none. */
+/** Issue time of the oldest NOTIFY that would have to be repeated if this process ended now; null if there is none. */
 export const oldestInFlight = ({ recovered, doubts, inbox, loading, engine }: Parts): Millis | null => {
   const tells = ({ command }: Offer<Ticket>): boolean =>
     command._tag === "Redeliver" || command._tag === "RepeatFarewells"
@@ -37,6 +35,6 @@ export const oldestInFlight = ({ recovered, doubts, inbox, loading, engine }: Pa
     : engine.oldestInFlight()
 }
 
-/** Waits until every NOTIFY that has left is answered, and its answer committed. */
+/** Waits until every NOTIFY that has been sent has an outcome, and the outcomes are committed. */
 export const answered = ({ engine, waiting }: Parts): Effect.Effect<void> =>
   waiting.until(() => !engine.hasInFlight())

@@ -1,6 +1,4 @@
-/**
- * One turn of the pump: everything that has arrived is decided, and the next batch goes to the store.
- */
+/** One turn of the pump: everything received is decided, and the next batch is appended. */
 import { Effect, Exit } from "effect"
 import type { Offer } from "../../../domain/engine/engine.ts"
 import { initial } from "../../../domain/presentity/state.ts"
@@ -27,8 +25,8 @@ export const turn = (pump: Parts): void => {
 }
 
 /**
- * Waits until a turn has passed with nothing to do before and after it: an answer may have brought something new, and time something
- * that was due.
+ * Waits until a turn has passed with nothing to do before and after it: an answer may have caused new
+ * requests, and something may have fallen due.
  */
 export const settled = (pump: Parts): Effect.Effect<void> =>
   Effect.suspend(() => {
@@ -46,10 +44,10 @@ const decide = (pump: Parts): void => {
   if (machine.decides === "nothing") return
   const { isOpen } = machine
   if (pump.held.length > 0 && isOpen && pump.claim.isSure()) sendHeld(pump)
-  // what is decided already goes to the store all the same
+  // what has been decided still has to be stored
   if (pump.isPaused) return append(pump)
   const at = pump.now()
-  // after a stop of the process, what waited in sockets comes before what fell due meanwhile
+  // after a stop of the process, what has queued up in sockets comes before what fell due meanwhile
   const stopped = attention.late()
   if (stopped > 0) attention.whenRead(pump.schedule)
   if (!machine.isAway && isOpen) pump.engine.advance(at - stopped, freshNonce)
@@ -65,7 +63,8 @@ export const decideOffer = (pump: Parts, offer: Offer<Ticket>, at: Millis, amend
   const { doubts, loading } = pump
   if (doubts.hasDone && offer.ticket === null && doubts.done.has(offer)) return
   if (pump.machine.isAway && offer.ticket !== null) return refuse(pump, offer.ticket, "the store is away")
-  // what nobody waits for is known by its identity while it is queued
+  // an offer that nobody waits for is identified by reference (`doubts.done`), so it must not be copied while
+  // queued
   const asDecided = amends && offer.ticket !== null ? { ...offer, amends: true as const } : offer
   const queue = offer.presentity === null ? undefined : loading.offers.get(offer.presentity)
   if (queue !== undefined) {
@@ -85,7 +84,7 @@ export const decideOffer = (pump: Parts, offer: Offer<Ticket>, at: Millis, amend
   }
 }
 
-/** A request in a dialog does not name its presentity, so others may wait for the same one already. */
+/** A request within a dialog does not name its presentity, so there may already be a queue for it. */
 const awaitLoad = ({ loading }: Parts, presentity: Uri, offer: Offer<Ticket>): void => {
   const queue = loading.offers.get(presentity)
   if (queue === undefined) loading.offers.set(presentity, [offer])
@@ -93,8 +92,9 @@ const awaitLoad = ({ loading }: Parts, presentity: Uri, offer: Offer<Ticket>): v
 }
 
 /**
- * Whatever is alive is in memory, so a presentity that is not has nothing alive; only its version may be unknown. It
- * is taken for new: when it is not, the append finds out, and what was decided is decided again on what is true.
+ * Everything alive is in memory, so a presentity that is not has nothing alive; only its version may be
+ * unknown. It is assumed to be new: if it is not, the append conflicts, and the command is decided again on
+ * the true state.
  */
 const assumeEmpty = ({ engine, evicted }: Parts, presentity: Uri): void =>
   engine.load({ ...initial(presentity), ...evicted.take(presentity) })

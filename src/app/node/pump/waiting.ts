@@ -1,18 +1,18 @@
 /**
- * Fibers that wait for something to become true of the pump, without asking again and again.
+ * Fibers that wait for a condition on the pump, without polling.
  *
- * Each waits for a condition of its own, which is looked at when it begins to wait and whenever the pump says that something has
- * changed. Both happen synchronously, so no change is missed in between; with a latch, a fiber that was put off between its look and
- * its wait would miss one.
+ * A condition is checked when the wait begins and whenever the pump reports a change. Both happen
+ * synchronously, so no change is missed in between; with a latch, a fiber suspended between check and wait
+ * could miss one.
  */
 import { Effect } from "effect"
 
 export interface Waiting {
-  /** Succeeds when the condition holds. It is looked at often, so it has to be cheap. */
+  /** Completes when the condition holds. It is checked often, so it must be cheap. */
   readonly until: (condition: () => boolean) => Effect.Effect<void>
-  /** Something may have changed: whoever waited for it goes on. O(1) when nobody waits. */
+  /** Reports a possible change. O(1) if nobody waits. */
   readonly changed: () => void
-  /** How many wait. */
+  /** The number of waiting fibers. */
   readonly count: () => number
 }
 

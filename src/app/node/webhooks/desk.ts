@@ -1,6 +1,4 @@
-/**
- * What an operator may do with webhooks.
- */
+/** Operations on webhooks. */
 import { randomBytes } from "node:crypto"
 import { Effect, FiberMap } from "effect"
 import type { AllowedHosts } from "../../../adapters/webhooks/allowed.ts"
@@ -19,7 +17,7 @@ export interface DeskParts extends Sending {
   readonly committed: () => Position
   /** By id. */
   readonly running: Map<string, Running>
-  /** Those that send, by id. */
+  /** The fibers of webhooks that are not stopped, by id. */
   readonly fibers: FiberMap.FiberMap<string>
   readonly start: (webhook: Webhook, dead: number) => Effect.Effect<void>
 }
@@ -112,7 +110,7 @@ const letterOf = (parts: DeskParts, id: string, name: string) =>
     return letter ?? (yield* new Refused({ status: 404, why: `${name}: there is no such dead letter` }))
   })
 
-/** Null: it can be used; otherwise why not. */
+/** Null if the URL can be used; otherwise why not. */
 const urlFault = (text: string, allowed: AllowedHosts): string | null => {
   if (!URL.canParse(text) || text.length > 2000) return "expected https://HOST/PATH"
   const url = new URL(text)

@@ -1,6 +1,4 @@
-/**
- * One webhook on its way through the log: each message is sent until it is taken or given up.
- */
+/** Delivery to one webhook: each message is sent until it is taken or given up. */
 import { randomBytes } from "node:crypto"
 import { Effect, Schedule, Stream } from "effect"
 import type { Message, Send, SendOutcome } from "../../../adapters/webhooks/send.ts"
@@ -11,36 +9,36 @@ import type { DeadLetter } from "../../../ports/webhook-store.ts"
 import type { Webhook, WebhookStore } from "../../../ports/webhook-store.ts"
 import type { Feed, FeedPage } from "../feed.ts"
 
-/** Seconds between two attempts: 1, 2, 4 … */
+/** Maximum seconds between attempts: 1, 2, 4 … */
 const pauseMax = 300
 
-/** How often a receiver may say that it does not want this message. */
+/** How often a receiver may refuse the same message. */
 const refusalsMax = 3
 
-/** At most so often is it kept how far a webhook is; after a crash some messages are sent again. */
+/** Minimum interval between saves of the position; after a crash some messages are sent again. */
 const progressEveryMillis = 1000
 
-/** How it stands with one of them, while this process runs. */
+/** A webhook and its state in this process. */
 export interface Running {
   webhook: Webhook
   taken: number
   dead: number
-  /** Of the message that is being sent; 0: none, or the first. */
+  /** Failed attempts of the current message. */
   failures: number
   error: string | null
 }
 
-/** What sending needs of the rest. */
+/** What sending depends on. */
 export interface Sending {
   readonly store: WebhookStore["Service"]
   readonly feed: Feed
   readonly send: Send
   readonly now: () => Millis
-  /** A message that was not taken so long after it was first sent is given up, in seconds. */
+  /** A message is given up if it has not been taken this long after the first attempt, in seconds. */
   readonly giveUpSeconds: number
 }
 
-/** Asks the store until it answers. */
+/** Retries until the store answers. */
 export const kept = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A> =>
   effect.pipe(Effect.retry(Schedule.spaced("1 second")), Effect.orDie)
 
@@ -54,7 +52,7 @@ export const sendOnce = (
     return outcome
   })
 
-/** Sends what the log has for it, from its place on, and keeps how far it has got. */
+/** Sends everything in the log from the webhook's position on, and saves its progress. */
 export const follow = (sending: Sending, running: Running): Effect.Effect<void> => {
   const { store, feed, now } = sending
   let saved = { position: running.webhook.position, at: now() }
@@ -83,7 +81,7 @@ export const follow = (sending: Sending, running: Running): Effect.Effect<void> 
   )
 }
 
-/** False: nothing more is to be sent. */
+/** False if nothing more is to be sent. */
 const deliver = (sending: Sending, running: Running, item: FeedItem): Effect.Effect<boolean> =>
   Effect.gen(function* () {
     const { store, now, giveUpSeconds } = sending
@@ -137,7 +135,7 @@ const bury = ({ store }: Sending, running: Running, letter: DeadLetter) =>
     )
   })
 
-/** Doubles from a second on, a fifth more or less, so that what failed together does not come back together. */
+/** Doubles from one second, with 20 % jitter, so that webhooks that failed together are not retried together. */
 const pauseAfter = (attempts: number, chance: number): number =>
   Math.round(Math.min(pauseMax, 2 ** (attempts - 1)) * 1000 * (0.8 + 0.4 * chance))
 
