@@ -58,10 +58,10 @@ export const policyReports = (found: PoliciesFound, verbs: Verbs = areNow): read
     .map(([packageName, changes]) => {
       const ended = changes.filter(({ becomes }) => becomes === "ended")
       const changed = changes.filter(({ becomes }) => becomes !== "ended")
-      const part = (some: readonly NamedChange[], verb: Verbs["ended"]): readonly string[] =>
-        some.length === 0
+      const part = (affected: readonly NamedChange[], verb: Verbs["ended"]): readonly string[] =>
+        affected.length === 0
           ? []
-          : [`${counted(some.length)} of ${packageName} ${verb(some.length)}: ${named(some)}`]
+          : [`${counted(affected.length)} of ${packageName} ${verb(affected.length)}: ${named(affected)}`]
       const parts = [...part(ended, verbs.ended), ...part(changed, verbs.changed)]
       const words = [...new Set(changes.map(({ policy }) => wordOf(policy)))].sort().join(", ")
       return {

@@ -35,8 +35,8 @@ export const hardStateSourceOf = (
 /** Like `rulesKeptElsewhere`: if there is a table, it is authoritative. */
 export const hardStateKeptElsewhere =
   (config: Config) =>
-  (packageName: PackageName, of: Uri, isRemoval: boolean): string | null =>
+  (packageName: PackageName, presentity: Uri, isRemoval: boolean): string | null =>
     config.pidf_manipulation && config.integrated_xcap_server && presenceHardState.governs(packageName)
       ? `hard state of ${packageName} comes from the table ${config.xcap_table ?? "xcap"} (pidf_manipulation): ` +
-        `have the XCAP server ${isRemoval ? "remove" : "write"} that of ${of} there`
+        `have the XCAP server ${isRemoval ? "remove" : "write"} that of ${presentity} there`
       : null

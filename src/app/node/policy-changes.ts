@@ -42,13 +42,15 @@ export const adviceFor = (
   if (changes.some(({ policy }) => policy === null)) return `${none}; ${see}`
   const presentities = new Set(changes.map(({ presentity }) => presentity))
   const lists = listsFor(eventPackage, changes, present)
-  const keys = [...new Set([...presentities].map((of) => policyKey(eventPackage, of, present).own))].sort()
+  const keys = [
+    ...new Set([...presentities].map((presentity) => policyKey(eventPackage, presentity, present).own)),
+  ].sort()
   const tried = candidatesFor(changes, byRules)
   for (const policy of [null, ...tried]) {
     if (policy === null && lists.length === 0) continue
     const policies = policy === null ? {} : Object.fromEntries(keys.map((key) => [key, policy]))
-    const other = withEntries(present, policies, lists)
-    if (!leaves(packageName, changes, found, other)) continue
+    const candidate = withEntries(present, policies, lists)
+    if (!leaves(packageName, changes, found, candidate)) continue
     const parts = [
       ...(policy === null ? [] : [policyLine(keys, policy, present)]),
       ...(lists.length === 0 ? [] : [listLine(lists)]),
@@ -72,8 +74,8 @@ const none = "no single setting keeps all of them"
 const candidatesFor = (changes: readonly NamedChange[], byRules: boolean): readonly WatchPolicy[] => {
   const former = new Set(changes.map(({ formerly }) => formerly))
   const [first] = former
-  const was = former.size === 1 && first !== undefined && first !== "members" ? [first] : []
-  return [...was, ...(byRules ? [] : order.filter((policy) => policy !== was[0]))]
+  const shared = former.size === 1 && first !== undefined && first !== "members" ? [first] : []
+  return [...shared, ...(byRules ? [] : order.filter((policy) => policy !== shared[0]))]
 }
 
 interface ListEntry {
@@ -118,13 +120,13 @@ const leaves = (
   { state, context }: PoliciesFound,
   watching: Watching,
 ): boolean => {
-  const other: Context = { ...context, limits: { ...context.limits, watching } }
+  const candidate: Context = { ...context, limits: { ...context.limits, watching } }
   return [...Map.groupBy(changes, ({ presentity }) => presentity)].every(([presentity, own]) => {
     const present = state(presentity)
     const named = new Set(own.map(({ no }) => no))
     return (
       present !== undefined &&
-      !policyChanges(present, other).some(
+      !policyChanges(present, candidate).some(
         (change) => change.packageName === packageName && change.isSeen && named.has(change.no),
       )
     )

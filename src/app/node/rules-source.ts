@@ -90,29 +90,29 @@ const rulesKind: Omit<DocumentKind, "governs"> = {
 export const rulesKeptElsewhere = (
   config: Config,
   packages: Packages,
-): ((packageName: PackageName, of: Uri, isRemoval: boolean) => string | null) => {
+): ((packageName: PackageName, presentity: Uri, isRemoval: boolean) => string | null) => {
   const { rules_dir: folder, static_rules: files, integrated_xcap_server: hasTable } = config
   if (folder === null && files.length === 0 && !hasTable) return () => null
   const { governs } = rulesKindOf(config, packages)
-  return (packageName, of, isRemoval) => {
+  return (packageName, presentity, isRemoval) => {
     if (!governs(packageName)) return null
     const from = `rules of ${packageName} come from`
     if (folder !== null) {
       const inner = packageName === "presence" ? [] : [packageName]
-      const path = join(folder, ...inner, `${fileNameOf(of)}.xml`)
+      const path = join(folder, ...inner, `${fileNameOf(presentity)}.xml`)
       return `${from} rules_dir ${folder}: ${isRemoval ? "remove" : "write"} ${path}`
     }
     if (files.length > 0) {
-      const pair = files.findLast((pair) => presentityOf(splitPair(pair)[0]) === of)
+      const pair = files.findLast((pair) => presentityOf(splitPair(pair)[0]) === presentity)
       if (pair === undefined)
         return isRemoval
-          ? `${from} static_rules, which names no file for ${of}`
-          : `${from} static_rules: add ${of}=FILE to it`
+          ? `${from} static_rules, which names no file for ${presentity}`
+          : `${from} static_rules: add ${presentity}=FILE to it`
       return isRemoval
         ? `${from} static_rules: take ${pair} out of it`
         : `${from} static_rules: write ${splitPair(pair)[1]}`
     }
     const table = xcapOptionsOf(config, presRules).table
-    return `${from} the table ${table} (integrated_xcap_server): have the XCAP server ${isRemoval ? "remove" : "write"} those of ${of} there`
+    return `${from} the table ${table} (integrated_xcap_server): have the XCAP server ${isRemoval ? "remove" : "write"} those of ${presentity} there`
   }
 }

@@ -14,7 +14,7 @@ import type { Pump } from "./pump.ts"
 export interface SharingTags {
   readonly list: () => readonly SharingTag[]
   /** Completes when all consequences are committed. */
-  readonly set: (by: string, tag: string, role: SharingTagRole) => Effect.Effect<SharingTag, Refused>
+  readonly set: (origin: string, tag: string, role: SharingTagRole) => Effect.Effect<SharingTag, Refused>
   /** An undeclared tag counts as active: no other server is responsible for it. */
   readonly isActive: (tag: string) => boolean
   /** Declares tags that the log does not contain yet, and updates presentities that a crash has left behind. */
@@ -38,14 +38,14 @@ export const makeSharingTags = (pump: Pump): SharingTags => {
     return tags === undefined ? undefined : get(tags, name)
   }
 
-  const tell = ({ tag, role, epoch }: NonNullable<ReturnType<typeof tagOf>>, by: string) =>
+  const tell = ({ tag, role, epoch }: NonNullable<ReturnType<typeof tagOf>>, origin: string) =>
     Effect.forEach(
       [...pump.engine.presentities()].filter((uri) => isConcerned(pump.engine.state(uri), tag, role)),
-      (uri) => pump.ask(uri, { _tag: "SwitchSharingTag", tag, role, epoch }, by),
+      (uri) => pump.ask(uri, { _tag: "SwitchSharingTag", tag, role, epoch }, origin),
       { concurrency, discard: true },
     )
 
-  const set: SharingTags["set"] = (by, tag, role) =>
+  const set: SharingTags["set"] = (origin, tag, role) =>
     Effect.gen(function* () {
       if (!isTagName(tag)) {
         const why = `tag = ${tag}: expected up to 32 letters, digits, dots, dashes and underscores`
@@ -55,12 +55,12 @@ export const makeSharingTags = (pump: Pump): SharingTags => {
       if (tags !== undefined && size(tags) >= tagsMax && tagOf(tag) === undefined) {
         return yield* new Refused({ status: 409, why: `there are ${tagsMax} tags already` })
       }
-      const answer = yield* pump.ask(sharingTagsStream, { _tag: "SetSharingTag", tag, role }, by)
+      const answer = yield* pump.ask(sharingTagsStream, { _tag: "SetSharingTag", tag, role }, origin)
       const now = tagOf(tag)
       if (answer._tag === "Rejected" || now === undefined) {
         return yield* new Refused({ status: 503, why: "the log cannot be written now" })
       }
-      yield* tell(now, by)
+      yield* tell(now, origin)
       return stated(now)
     })
 

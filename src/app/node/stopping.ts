@@ -28,8 +28,8 @@ export const stoppingWithin = Effect.fnUntraced(function* (patience: Duration.In
   return {
     scope,
     /** The storage whose connections are to be closed. */
-    opened: (one: Pick<Storage, "claim" | "cutOff">): void => {
-      storage = one
+    opened: (opened: Pick<Storage, "claim" | "cutOff">): void => {
+      storage = opened
     },
   }
 })

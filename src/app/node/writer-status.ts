@@ -7,8 +7,8 @@ import type { Storage } from "./storage.ts"
 
 /** Whom a standby waits for; null if this server is not waiting. */
 export const standbyText = ({ waitingFor }: Storage): string | null => {
-  const other = waitingFor()
-  return other === null ? null : `standby: the log is taken by ${holderText(other)}`
+  const awaited = waitingFor()
+  return awaited === null ? null : `standby: the log is taken by ${holderText(awaited)}`
 }
 
 /** Why answers from memory are not certain; null if they are. */
@@ -33,11 +33,11 @@ export const takenFix = ({ standby }: Pick<Config, "standby">, program: string):
  * it cannot be taken.
  */
 export const writerView = ({ claim, waitingFor, writer }: Storage, counters: Readonly<WriterCounters>) => {
-  const other = waitingFor()
+  const awaited = waitingFor()
   const own = writer()
-  const holder = claim.taken()?.holder ?? own?.holder ?? other
+  const holder = claim.taken()?.holder ?? own?.holder ?? awaited
   return {
-    role: other !== null ? "standby" : own === null ? "none" : claim.taken() === null ? "writer" : "lost",
+    role: awaited !== null ? "standby" : own === null ? "none" : claim.taken() === null ? "writer" : "lost",
     sure: claim.isSure(),
     of: holder === null ? null : { ...holder, since: new Date(holder.since).toISOString() },
     ...counters,

@@ -45,10 +45,10 @@ export const putInForce = Effect.fnUntraced(function* (polling: Polling, found: 
 /** Marks documents as unread until they are decided on, so that nobody is treated meanwhile as if there were none. */
 const noteOpen = ({ open, refused }: Polling, found: Look, changes: readonly DocumentChange[]): void => {
   open.clear()
-  for (const { of, spare } of found.troubles) {
-    if (of === null || spare === true) continue
-    open.set(keyOf(of), null)
-    refused.delete(keyOf(of))
+  for (const { of: document, spare } of found.troubles) {
+    if (document === null || spare === true) continue
+    open.set(keyOf(document), null)
+    refused.delete(keyOf(document))
   }
   for (const key of refused.keys()) if (found.listed.has(key)) open.set(key, null)
   for (const change of changes) if (change.text !== null) open.set(keyOf(change), change)

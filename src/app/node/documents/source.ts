@@ -63,8 +63,10 @@ export interface Follower {
 }
 
 /** The owner of a document, for messages. */
-export const nameOf = (of: { readonly presentity: Uri; readonly packageName: PackageName }): string =>
-  of.packageName === "presence" ? of.presentity : `${of.presentity} for ${of.packageName}`
+export const nameOf = (document: { readonly presentity: Uri; readonly packageName: PackageName }): string =>
+  document.packageName === "presence"
+    ? document.presentity
+    : `${document.presentity} for ${document.packageName}`
 
 /** Why a document is not in force; null if it is. */
 export const refusal = (answer: Answer): string | null => {

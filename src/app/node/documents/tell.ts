@@ -22,10 +22,10 @@ export const tell = Effect.fnUntraced(function* (polling: Polling, found: Look) 
   for (const [id, trouble] of polling.troubles)
     if (!before.has(id)) yield* Effect.logWarning(troubleInWords(polling, trouble))
   const files = new Set([...polling.troubles.values()].map(({ file }) => file))
-  for (const { file, of } of before.values()) {
+  for (const { file, of: document } of before.values()) {
     if (files.has(file)) continue
     files.add(file)
-    const whose = of === null ? "" : ` of ${nameOf(of)}`
+    const whose = document === null ? "" : ` of ${nameOf(document)}`
     yield* Effect.logInfo(`${kind.name}${whose} in ${file}: nothing is wrong with it any more`)
   }
 })
@@ -44,17 +44,17 @@ export const isLost = Effect.fnUntraced(function* (polling: Polling, why: string
   yield* Effect.logError(`${kind.name}: ${why}: ${meanwhile}`)
 })
 
-const troubleInWords = (polling: Polling, { of, file, why, spare }: Trouble): string => {
+const troubleInWords = (polling: Polling, { of: document, file, why, spare }: Trouble): string => {
   const { kind } = polling
-  if (of === null) return `${kind.name} in ${file} not used: ${why}`
-  if (spare === true) return `${kind.name} of ${nameOf(of)} in ${file} not used: ${why}`
-  const isKnown = present(polling, of.presentity, of.packageName) !== null
+  if (document === null) return `${kind.name} in ${file} not used: ${why}`
+  if (spare === true) return `${kind.name} of ${nameOf(document)} in ${file} not used: ${why}`
+  const isKnown = present(polling, document.presentity, document.packageName) !== null
   const meanwhile = isKnown
     ? "the old stays in force"
     : kind.decidesWhoWatches
       ? "none were in force, and watchers wait"
       : "none was in force"
-  return `${kind.name} of ${nameOf(of)} in ${file} refused, ${meanwhile}: ${why}`
+  return `${kind.name} of ${nameOf(document)} in ${file} refused, ${meanwhile}: ${why}`
 }
 
 /** It is unknown whether it was removed from the source, or had never been there. */

@@ -28,7 +28,7 @@ export const makeDesk = (parts: DeskParts): Desk => {
   const { store, running, fibers, committed } = parts
   return {
     list: () => [...running.values()].map((hook) => viewOf(hook, committed())),
-    add: (by, wish) => add(parts, by, wish),
+    add: (operator, wish) => add(parts, operator, wish),
     remove: (id) =>
       Effect.gen(function* () {
         yield* known(parts, id)
@@ -50,7 +50,7 @@ export const makeDesk = (parts: DeskParts): Desk => {
 
 const add = (
   parts: DeskParts,
-  by: string,
+  operator: string,
   { url, types, presentity, secret, from }: Parameters<Desk["add"]>[1],
 ): ReturnType<Desk["add"]> =>
   Effect.gen(function* () {
@@ -73,12 +73,12 @@ const add = (
       secret: secret ?? newSecret(),
       position: from ?? committed(),
       createdAt: now(),
-      createdBy: by,
+      createdBy: operator,
       stopped: null,
     }
     yield* orRefused(store.add(webhook))
     yield* start(webhook, 0)
-    yield* Effect.logInfo(`webhook ${webhook.id} to ${new URL(url).host} was added by ${by}`)
+    yield* Effect.logInfo(`webhook ${webhook.id} to ${new URL(url).host} was added by ${operator}`)
     return { ...viewOf(running.get(webhook.id)!, committed()), secret: webhook.secret }
   })
 
@@ -106,7 +106,7 @@ const known = ({ running }: DeskParts, id: string): Effect.Effect<Running, Refus
 const letterOf = (parts: DeskParts, id: string, name: string) =>
   Effect.gen(function* () {
     yield* known(parts, id)
-    const letter = (yield* orRefused(parts.store.deadLetters(id))).find((other) => other.id === name)
+    const letter = (yield* orRefused(parts.store.deadLetters(id))).find((entry) => entry.id === name)
     return letter ?? (yield* new Refused({ status: 404, why: `${name}: there is no such dead letter` }))
   })
 
