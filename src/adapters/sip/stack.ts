@@ -178,7 +178,7 @@ export const make = (options: SipOptions): Sip => {
     socketsOf: (transport) => sockets.get(transport)!,
     resolver: options.resolver ?? resolverOf(basis),
     localHost: basis.local.towards,
-    delivered: (presentity, no, cseq, outcome) => handler?.delivered(presentity, no, cseq, outcome),
+    delivered: (presentity, id, cseq, outcome) => handler?.delivered(presentity, id, cseq, outcome),
     isOwnAddress: basis.own.isOwnAddress,
   })
   const receive = makeInbound({

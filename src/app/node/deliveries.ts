@@ -64,10 +64,10 @@ export const makeDeliveries = (): Deliveries => {
       const { ends, farewells } = known
       ends.delete(placeOf(decision))
       const { stream } = decision
-      for (const { no, start, cseq, farewell } of endingsIn(before, decision, after)) {
+      for (const { no: id, start, cseq, farewell } of endingsIn(before, decision, after)) {
         take(known, start, cseq)
-        const last = farewells.get(nameOf(stream, no))?.farewell.cseq ?? 0
-        if (farewell !== null && cseq > last) farewells.set(nameOf(stream, no), { stream, farewell })
+        const last = farewells.get(nameOf(stream, id))?.farewell.cseq ?? 0
+        if (farewell !== null && cseq > last) farewells.set(nameOf(stream, id), { stream, farewell })
       }
     },
     unfolded: () =>
@@ -88,7 +88,7 @@ export const makeDeliveries = (): Deliveries => {
           // in a shared dialog the last CSeq may belong to another subscription
           return dialog.usages > 1 || !isOnRecord(known, state.presentity, subscription.no, dialog.localCseq)
         })
-        .map(({ no }) => no)
+        .map(({ no: id }) => id)
         .sort((first, second) => first - second),
     farewells: () => farewellsIn(known),
   }
@@ -101,7 +101,7 @@ const read = (known: Known, decision: Decision): void => {
     if (event._tag === "NotificationFailed") {
       if (isEnd(known, stream, event)) note(known, stream, event.no, event.cseq)
     } else if (event._tag === "NotificationsAccepted")
-      for (const { no, cseq } of answersIn(event, at)) note(known, stream, no, cseq)
+      for (const { no: id, cseq } of answersIn(event, at)) note(known, stream, id, cseq)
     else if (event._tag === "SubscriptionTerminated" && !event.silent) {
       known.over.add(nameOf(stream, event.no))
       known.ends.set(placeOf(decision), decision)
@@ -118,13 +118,13 @@ const read = (known: Known, decision: Decision): void => {
  * on to the next one (`withUnsent`), which may still be outstanding; after the final NOTIFY there is no next
  * one.
  */
-const isEnd = ({ over }: Known, stream: Uri, { no, outcome }: NotificationFailed): boolean =>
-  outcome !== "unproven" || over.has(nameOf(stream, no))
+const isEnd = ({ over }: Known, stream: Uri, { no: id, outcome }: NotificationFailed): boolean =>
+  outcome !== "unproven" || over.has(nameOf(stream, id))
 
-const nameOf = (stream: Uri, no: SubscriptionNo): string => `${no} ${stream}`
+const nameOf = (stream: Uri, id: SubscriptionNo): string => `${id} ${stream}`
 
-const note = ({ recorded }: Known, stream: Uri, no: SubscriptionNo, cseq: number): void => {
-  const name = nameOf(stream, no)
+const note = ({ recorded }: Known, stream: Uri, id: SubscriptionNo, cseq: number): void => {
+  const name = nameOf(stream, id)
   recorded.set(name, Math.max(recorded.get(name) ?? 0, cseq))
 }
 
@@ -133,16 +133,16 @@ const take = ({ numbers }: Known, start: DialogStart, cseq: number): void => {
   numbers.set(name, Math.max(numbers.get(name) ?? 0, cseq))
 }
 
-const isOnRecord = ({ recorded }: Known, stream: Uri, no: SubscriptionNo, cseq: number): boolean =>
-  (recorded.get(nameOf(stream, no)) ?? 0) >= cseq
+const isOnRecord = ({ recorded }: Known, stream: Uri, id: SubscriptionNo, cseq: number): boolean =>
+  (recorded.get(nameOf(stream, id)) ?? 0) >= cseq
 
 /** The only NOTIFY of a fetch has CSeq 1. */
-const isAnsweredFetch = (known: Known, { stream, events }: Decision, no: SubscriptionNo): boolean =>
-  isOnRecord(known, stream, no, 1) &&
+const isAnsweredFetch = (known: Known, { stream, events }: Decision, id: SubscriptionNo): boolean =>
+  isOnRecord(known, stream, id, 1) &&
   events.some(
     (event) =>
       event._tag === "SubscriptionCreated" &&
-      event.no === no &&
+      event.no === id &&
       event.start !== null &&
       event.takenOver === undefined,
   )
@@ -150,8 +150,8 @@ const isAnsweredFetch = (known: Known, { stream, events }: Decision, no: Subscri
 const farewellsIn = (known: Known): ReadonlyMap<Uri, readonly Farewell[]> => {
   const found = new Map<Uri, Farewell[]>()
   for (const { stream, farewell } of known.farewells.values()) {
-    const { no, cseq, start, watcher } = farewell
-    if (isOnRecord(known, stream, no, cseq) || isWithinProgram(start)) continue
+    const { no: id, cseq, start, watcher } = farewell
+    if (isOnRecord(known, stream, id, cseq) || isWithinProgram(start)) continue
     // after an erasure there is no address left to send to
     if (isErased(watcher) || isErased(stream)) continue
     const last = { ...farewell, cseq: Math.max(cseq, known.numbers.get(dialogOf(start)) ?? 0) }

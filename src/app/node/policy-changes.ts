@@ -123,7 +123,7 @@ const leaves = (
   const candidate: Context = { ...context, limits: { ...context.limits, watching } }
   return [...Map.groupBy(changes, ({ presentity }) => presentity)].every(([presentity, own]) => {
     const present = state(presentity)
-    const named = new Set(own.map(({ no }) => no))
+    const named = new Set(own.map(({ no: id }) => id))
     return (
       present !== undefined &&
       !policyChanges(present, candidate).some(

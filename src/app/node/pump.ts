@@ -162,8 +162,8 @@ const makeParts = ({
 const pumpOf = (parts: Parts): Pump => ({
   handler: {
     submit: (request) => submit(parts, request),
-    delivered: (presentity, no, cseq, outcome) => {
-      offerOwn(parts, presentity, { _tag: "ReportDelivery", no, cseq, outcome })
+    delivered: (presentity, id, cseq, outcome) => {
+      offerOwn(parts, presentity, { _tag: "ReportDelivery", no: id, cseq, outcome })
       parts.schedule()
     },
   },

@@ -89,8 +89,8 @@ export const recover = Effect.fnUntraced(function* (
         ? deliveries.isReadFrom(state.presentity, subscription.toldIn)
         : subscription.issuedAt >= since
     }
-    const nos = deliveries.unsureIn(state, mayBe)
-    if (nos.length > 0) unconfirmed.set(state.presentity, nos)
+    const ids = deliveries.unsureIn(state, mayBe)
+    if (ids.length > 0) unconfirmed.set(state.presentity, ids)
   }
   const recovered: Recovered = {
     states: alive,
@@ -114,7 +114,7 @@ export const recover = Effect.fnUntraced(function* (
 /** Commands that repeat the NOTIFYs of a decision, as after a restart: it is unknown whether they have been sent. */
 export const untoldIn = ({ decision, before, after }: CommittedDecision): readonly Command[] => {
   const only = decision.events.flatMap((event) =>
-    event._tag === "NotificationsIssued" ? audience(after, event).map(({ no }) => no) : [],
+    event._tag === "NotificationsIssued" ? audience(after, event).map(({ no: id }) => id) : [],
   )
   const farewells = endingsIn(before, decision, after).flatMap(({ farewell }) => farewell ?? [])
   return [
