@@ -17,6 +17,7 @@ import { allowEveryone, defaultLimits } from "../../domain/presentity/context.ts
 import type { Decision } from "../../domain/presentity/events.ts"
 import { freeze } from "../../domain/presentity/snapshot.ts"
 import type { Millis, Uri } from "../../domain/vocabulary.ts"
+import { storedSnapshot } from "../../encoding/stored-snapshot.ts"
 import { EventStore } from "../../ports/event-store.ts"
 import { PresenceTables } from "../../ports/presence-tables.ts"
 import { makeProjector } from "./projector.ts"
@@ -115,7 +116,7 @@ export const makeNode = Effect.fnUntraced(function* (packages: Packages) {
     },
     saveSnapshots: (states) =>
       Effect.sync(() => {
-        for (const state of states) JSON.stringify(freeze(state))
+        for (const state of states) JSON.stringify(storedSnapshot(freeze(state)))
       }),
   }
   const services = Context.make(EventStore, store).pipe(

@@ -10,6 +10,7 @@ import type { State } from "../../../domain/presentity/state.ts"
 import { layouts } from "../../../domain/projections/layout.ts"
 import type { TableName, TableRow, Value } from "../../../domain/projections/layout.ts"
 import type { Uri } from "../../../domain/vocabulary.ts"
+import { readStoredSnapshot, storedSnapshot } from "../../../encoding/stored-snapshot.ts"
 import type {
   Beginning,
   FoundRow,
@@ -95,7 +96,7 @@ const logOf = (sql: PgClient.PgClient) => ({
           stream: row.stream as Uri,
           version: Number(row.version),
           snapshotVersion: row.snapshot_version === null ? null : Number(row.snapshot_version),
-          snapshot: row.state,
+          snapshot: readStoredSnapshot(row.state),
         })),
       ),
     ),
@@ -134,7 +135,7 @@ const statesOf = (sql: PgClient.PgClient) => ({
       INSERT INTO snapshots (stream, version, state)
       SELECT h.id, f.version, nullif(f.state, '')::json
       FROM unnest(${states.map((one) => one.presentity)}::text[], ${states.map((one) => one.version)}::bigint[],
-        ${states.map((one) => (isEmpty(one) ? "" : JSON.stringify(freeze(one))))}::text[])
+        ${states.map((one) => (isEmpty(one) ? "" : JSON.stringify(storedSnapshot(freeze(one)))))}::text[])
         AS f(stream, version, state)
       JOIN streams h ON h.stream = f.stream
       ON CONFLICT (stream) DO UPDATE SET version = excluded.version, state = excluded.state`.pipe(

@@ -6,7 +6,9 @@
  */
 import type { PgClient } from "@effect/sql-pg"
 import { Effect } from "effect"
+import type { Snapshot } from "../../../domain/presentity/snapshot.ts"
 import type { Uri } from "../../../domain/vocabulary.ts"
+import { readStoredSnapshot } from "../../../encoding/stored-snapshot.ts"
 import type { ClearRow, ErasureStore, SavedState } from "../../../ports/log-retention.ts"
 import { moduleTableNames } from "../../../ports/presence-tables.ts"
 import type { TableNames } from "../../../ports/presence-tables.ts"
@@ -141,7 +143,11 @@ const savedOf = (sql: PgClient.PgClient) => ({
         SELECT stream, version, state FROM landmarks WHERE strpos(state::text, ${quoted(person)}) > 0
         UNION ALL
         SELECT stream, NULL, state FROM snapshots
-        WHERE state IS NOT NULL AND strpos(state::text, ${quoted(person)}) > 0`,
+        WHERE state IS NOT NULL AND strpos(state::text, ${quoted(person)}) > 0`.pipe(
+      Effect.map((rows) =>
+        rows.map((row): SavedState => ({ ...row, state: readStoredSnapshot(row.state) as Snapshot })),
+      ),
+    ),
 
   put: ({ stream, version, state }: SavedState) =>
     Effect.asVoid(

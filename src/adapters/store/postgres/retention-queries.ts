@@ -8,6 +8,7 @@ import { SqlClient } from "effect/sql"
 import { freeze } from "../../../domain/presentity/snapshot.ts"
 import type { State } from "../../../domain/presentity/state.ts"
 import type { Millis, PackageName, Uri } from "../../../domain/vocabulary.ts"
+import { readStoredSnapshot } from "../../../encoding/stored-snapshot.ts"
 import { deletedPerStatement } from "../../../ports/log-retention.ts"
 import type { ExpiringStream, LandmarkKey, OldRow, RetentionStore } from "../../../ports/log-retention.ts"
 import type { StoredEvents } from "../../../ports/stored-events.ts"
@@ -128,7 +129,7 @@ const expiringStream = (row: ExpiringStreamRow): ExpiringStream => ({
   decisions: Number(row.decisions),
   newest: Number(row.newest ?? 0),
   snapshotVersion: row.snapshot_version === null ? null : Number(row.snapshot_version),
-  snapshot: row.snapshot,
+  snapshot: readStoredSnapshot(row.snapshot),
   isOutOfOrder: row.is_out_of_order,
 })
 

@@ -8,6 +8,7 @@ import type { Snapshot } from "../../../domain/presentity/snapshot.ts"
 import { initial, isEmpty } from "../../../domain/presentity/state.ts"
 import type { State } from "../../../domain/presentity/state.ts"
 import type { Uri } from "../../../domain/vocabulary.ts"
+import { readStoredSnapshot, storedSnapshot } from "../../../encoding/stored-snapshot.ts"
 import type { EventStore } from "../../../ports/event-store.ts"
 import { fenceOf, heldBy } from "../writer/claim.ts"
 import { unavailable } from "./unavailable.ts"
@@ -36,7 +37,7 @@ const snapshotsOf = (sql: PgClient.PgClient): Pick<Store, "saveSnapshots" | "sna
         INSERT INTO snapshots AS s (stream, version, state)
         SELECT h.id, f.version, nullif(f.state, '')::json
         FROM unnest(${states.map((one) => one.presentity)}::text[], ${states.map((one) => one.version)}::bigint[],
-          ${states.map((one) => (isEmpty(one) ? "" : JSON.stringify(freeze(one))))}::text[])
+          ${states.map((one) => (isEmpty(one) ? "" : JSON.stringify(storedSnapshot(freeze(one)))))}::text[])
           AS f(stream, version, state)
         JOIN streams h ON h.stream = f.stream CROSS JOIN fence
         ON CONFLICT (stream) DO UPDATE SET version = excluded.version, state = excluded.state
@@ -95,4 +96,4 @@ export const stateOf = (row: SnapshotRow & { readonly at?: Date | null }): State
         // its next decision must not be earlier
         decidedAt: row.at?.getTime() ?? 0,
       }
-    : thaw(row.state as Snapshot)
+    : thaw(readStoredSnapshot(row.state) as Snapshot)
