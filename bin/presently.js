@@ -2,6 +2,7 @@
 // The command. CommonJS, as its bundle is: Node starts it without its loader of ES modules, which costs 20 ms.
 const { existsSync } = require("node:fs")
 const { join } = require("node:path")
+const { readyText } = require("./ready-text.js")
 
 const [major] = process.versions.node.split(".")
 if (Number(major) < 24) {
@@ -15,11 +16,19 @@ if (["serve", "dev"].includes(args[0])) process.on("SIGHUP", () => {})
 
 const source = join(__dirname, "../src/app/main.ts")
 const isCheckout = existsSync(source)
-// in a checkout made of the present sources; null: it cannot be made here
-const folder = isCheckout ? require("./checkout-bundle.js").bundleFolder() : join(__dirname, "../dist/command")
-const text = folder === null ? null : require("./ready-text.js").readyText(folder, args)
+
+/** In a checkout made of the present sources; null: it cannot be made here. */
+const findBundle = () => {
+  if (!isCheckout) return join(__dirname, "../dist/command")
+  const { bundleFolder } = require("./checkout-bundle.js")
+  return bundleFolder()
+}
+
+const folder = findBundle()
+const text = folder === null ? null : readyText(folder, args)
 if (text === null) {
-  require("./compile-cache.js").enableCompileCache(isCheckout ? folder : null)
+  const { enableCompileCache } = require("./compile-cache.js")
+  enableCompileCache(isCheckout ? folder : null)
   if (folder === null) void import(source)
   else require(join(folder, "main.cjs"))
 } else {

