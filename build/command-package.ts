@@ -8,7 +8,7 @@ import { execFileSync } from "node:child_process"
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
-import { isBundled } from "./bundle.ts"
+import { isBundled } from "./outside.ts"
 
 type Names = Readonly<Record<string, unknown>>
 

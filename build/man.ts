@@ -10,19 +10,19 @@ import { version } from "../src/app/version.ts"
 import { commandPaths, helpOf } from "./texts.ts"
 
 /** Text as roff takes it literally. */
-const plain = (text: string): string =>
+export const plain = (text: string): string =>
   text
     .replaceAll("\\", String.raw`\e`)
     .replaceAll("-", String.raw`\-`)
     .replaceAll(/^(?=[.'])/gm, String.raw`\&`)
+    .replaceAll(/[^\p{ASCII}]/gu, (character) => {
+      const code = character.codePointAt(0) ?? 0
+      return `\\[u${code.toString(16).toUpperCase().padStart(4, "0")}]`
+    })
 
 const bold = (text: string): string => `\\fB${plain(text)}\\fR`
 const italic = (text: string): string => `\\fI${plain(text)}\\fR`
-const tagged = (tag: string, text: string): readonly string[] => [
-  ".TP",
-  tag,
-  plain(text === "" ? "\u00a0" : text),
-]
+const tagged = (tag: string, text: string): readonly string[] => [".TP", tag, plain(text)]
 
 const section = (title: string, lines: readonly string[]): readonly string[] =>
   lines.length === 0 ? [] : [`.SH ${title}`, ...lines]
@@ -107,7 +107,7 @@ const meanings: Readonly<Record<Meant, string>> = {
 }
 
 /** Pages by the names of their files. */
-const manPages = async (): Promise<ReadonlyMap<string, string>> => {
+export const manPages = async (): Promise<ReadonlyMap<string, string>> => {
   const top = commandPaths.filter(({ length }) => length === 1)
   const pages = new Map<string, string>()
   for (const path of [[], ...top]) {
