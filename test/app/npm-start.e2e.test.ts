@@ -7,6 +7,7 @@ import { spawn } from "node:child_process"
 import { readFileSync, readdirSync } from "node:fs"
 import { join } from "node:path"
 import { describe, it } from "vitest"
+import { commandFile } from "../support/command-file.ts"
 import { compileCache } from "../support/compile-cache.ts"
 import { holds, patienceMillis } from "../support/condition.ts"
 import { ofTests } from "../support/reaper.ts"
@@ -38,6 +39,9 @@ const isThere = (pid: number): boolean => {
 
 const start = ["npm", "start", "--silent"] as const
 const npx = ["npx", "presently", "dev"] as const
+
+// so that it is made once
+commandFile()
 
 describe.concurrent("a server that npm runs", { timeout: 2 * patienceMillis }, () => {
   const cases = [
