@@ -31,7 +31,7 @@ const commandOf = (pid: number): string => {
 }
 
 /** npm gives its process this title. */
-const isNpm = (pid: number): boolean => /^npm /.test(commandOf(pid))
+const isNpm = (pid: number): boolean => commandOf(pid).startsWith("npm ")
 const isShell = (pid: number): boolean => /^(?:\S*\/)?(?:ba|da|z|k)?sh -c /.test(commandOf(pid))
 
 /** From this process up to the npm that runs it, with at most a shell between; empty: none does. */
