@@ -48,7 +48,18 @@ const bundleInto = async (folder: string, own: string): Promise<void> => {
   writeFileSync(join(own, "LICENCES.txt"), licencesOf(modules))
 }
 
-const isOld = (path: string): boolean => Date.now() - statSync(path).mtimeMs > 86_400_000
+const dayMillis = 86_400_000
+
+/** Old bundles of a checkout, but for the newest few: a server that runs for months may still load parts of one. */
+const removeOld = (kept: string): void => {
+  const bundles = readdirSync(kept).map((name) => ({
+    path: join(kept, name),
+    at: statSync(join(kept, name)).mtimeMs,
+  }))
+  for (const { path, at } of bundles.sort((a, b) => b.at - a.at).slice(4)) {
+    if (Date.now() - at > dayMillis) rmSync(path, { recursive: true, force: true })
+  }
+}
 
 /** Written beside its place and moved there whole: whoever else does so at the same time does no harm. */
 export const makeBundle = async (folder: string): Promise<void> => {
@@ -59,12 +70,7 @@ export const makeBundle = async (folder: string): Promise<void> => {
   mkdirSync(join(own, "texts"))
   for (const [args, text] of await readyTexts())
     writeFileSync(join(own, "texts", `${args.join("_")}.txt`), text)
-  if (basename(kept) === "presently-command") {
-    for (const old of readdirSync(kept)) {
-      const path = join(kept, old)
-      if (path !== own && path !== folder && isOld(path)) rmSync(path, { recursive: true, force: true })
-    }
-  }
+  if (basename(kept) === "presently-command") removeOld(kept)
   try {
     renameSync(own, folder)
   } catch (cause) {

@@ -7,9 +7,11 @@ import { join } from "node:path"
 import { gzipSync } from "node:zlib"
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
 import { bundled, chromium, installBrowser, textInBrowser } from "../support/browser.ts"
+import { holds } from "../support/condition.ts"
 import type { Ended } from "../support/execute.ts"
 import { installPackage, tool } from "../support/installed-package.ts"
 import type { InstalledPackage } from "../support/installed-package.ts"
+import { freePort } from "../support/postgres.ts"
 
 const checkout = join(import.meta.dirname, "../..")
 let installed: InstalledPackage
@@ -104,6 +106,32 @@ describe("the package", () => {
     const demo = good(await installed.run(process.execPath, command, "demo"))
     assert.match(demo, /NOTIFY.*active, open "hello"/)
   })
+})
+
+describe("its command", () => {
+  it(
+    "loads a module that has its own copy of presently and of effect",
+    { tags: ["OPS-installed"] },
+    async ({ onTestFinished }) => {
+      const command = join(installed.project, "node_modules/.bin/presently")
+      const port = await freePort()
+      const [sip, admin] = ["127.0.0.1:0", `127.0.0.1:${port}`]
+      const own = ["--set", "extensions=./extension.ts", "--set", "log=json"]
+      const server = installed.start(command, "serve", ...own, "--listen", `udp:${sip}`, "--admin", admin)
+      onTestFinished(() => void server.process.kill("SIGKILL"))
+      await holds(
+        () => `it is ready: ${server.said()}`,
+        () => server.said().includes("ready in"),
+      )
+      const to = /"udp:([\d.:]+)"/.exec(server.said())?.[1] ?? ""
+      writeFileSync(join(installed.project, "counter.txt"), "42")
+      const body = ["--event", "x-counter", "--content-type", "text/plain", "--body", "counter.txt"]
+      good(await installed.run(command, "publish", "sip:room@example.com", "--to", to, ...body))
+      const history = good(await installed.run(command, "history", "sip:room@example.com", "--admin", admin))
+      assert.match(history, /x-counter/)
+      assert.include(server.said(), "kept: Publish of sip:room@example.com")
+    },
+  )
 })
 
 describe("the command alone", () => {

@@ -5,8 +5,8 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:f
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { builtPackage } from "./built-package.ts"
-import { execute } from "./execute.ts"
-import type { Ended } from "./execute.ts"
+import { execute, start } from "./execute.ts"
+import type { Ended, Started } from "./execute.ts"
 
 const checkout = join(import.meta.dirname, "../..")
 
@@ -26,6 +26,7 @@ export interface InstalledPackage {
   readonly installCommand: () => Promise<string>
   /** Runs a program in the project. */
   readonly run: (command: string, ...args: readonly string[]) => Promise<Ended>
+  readonly start: (command: string, ...args: readonly string[]) => Started
   readonly remove: () => void
 }
 
@@ -82,6 +83,7 @@ export const installPackage = async (): Promise<InstalledPackage> => {
         return prefix
       },
       run: (command, ...args) => execute(project, command, args),
+      start: (command, ...args) => start(project, command, args),
       remove,
     }
   } catch (cause) {
