@@ -1,14 +1,15 @@
-# What runs: dependencies of the server only.
+# What the server needs beside its bundle: neither dev nor peer, for effect is in the bundle.
 FROM node:24-slim AS dependencies
 WORKDIR /opt/presently
 COPY package.json package-lock.json ./
-RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund
+RUN npm ci --omit=dev --omit=peer --ignore-scripts --no-audit --no-fund
 
 FROM node:24-slim AS build
 WORKDIR /opt/presently
 COPY package.json package-lock.json ./
 RUN npm ci --no-audit --no-fund
 COPY tsconfig.json tsconfig.build.json ./
+COPY build ./build
 COPY src ./src
 RUN npm run build
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env node
-// The command: its source in a checkout, whatever was built there; the built program in the package, which has no source.
-import { existsSync } from "node:fs"
-import module from "node:module"
+// The command. CommonJS, as its bundle is: Node starts it without its loader of ES modules, which costs 20 ms.
+const { existsSync } = require("node:fs")
+const { join } = require("node:path")
+const { readyText } = require("./ready-text.js")
 
 const [major] = process.versions.node.split(".")
 if (Number(major) < 24) {
@@ -9,9 +10,29 @@ if (Number(major) < 24) {
   console.error(`presently: needs Node 24 or newer, this is ${process.versions.node}: ${how}`)
   process.exit(78)
 }
+const args = process.argv.slice(2)
 // a server reads its files again on a hangup; until it is there to do so, it reads them anyway
-if (["serve", "dev"].includes(process.argv[2])) process.on("SIGHUP", () => {})
-module.enableCompileCache()
-const built = new URL("../dist/app/main.js", import.meta.url)
-const source = new URL("../src/app/main.ts", import.meta.url)
-await import((existsSync(source) ? source : built).href)
+if (["serve", "dev"].includes(args[0])) process.on("SIGHUP", () => {})
+
+const source = join(__dirname, "../src/app/main.ts")
+const isCheckout = existsSync(source)
+
+/** In a checkout made of the present sources; null: it cannot be made here. */
+const findBundle = () => {
+  if (!isCheckout) return join(__dirname, "../dist/command")
+  const { bundleFolder } = require("./checkout-bundle.js")
+  return bundleFolder()
+}
+
+const folder = findBundle()
+const text = folder === null ? null : readyText(folder, args)
+if (text === null) {
+  const { enableCompileCache } = require("./compile-cache.js")
+  enableCompileCache(isCheckout ? folder : null)
+  if (folder === null) void import(source)
+  else require(join(folder, "main.cjs"))
+} else {
+  // the reader of our output may close it early
+  process.stdout.on("error", () => {})
+  process.stdout.write(text)
+}

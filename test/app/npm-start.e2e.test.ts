@@ -1,11 +1,13 @@
 /**
- * `npm start` as people run it, and as process managers end it: a signal to npm, or to all of its group, ends the server.
+ * `npm start` and `npx presently dev` as people run them, and as process managers end them: a signal to npm, or to all of its
+ * group, ends the server.
  */
 import assert from "node:assert/strict"
 import { spawn } from "node:child_process"
 import { readFileSync, readdirSync } from "node:fs"
 import { join } from "node:path"
 import { describe, it } from "vitest"
+import { commandFile } from "../support/command-file.ts"
 import { compileCache } from "../support/compile-cache.ts"
 import { holds, patienceMillis } from "../support/condition.ts"
 import { ofTests } from "../support/reaper.ts"
@@ -35,16 +37,29 @@ const isThere = (pid: number): boolean => {
   }
 }
 
-describe.concurrent("npm start", { timeout: 2 * patienceMillis }, () => {
+const start = ["npm", "start", "--silent"] as const
+const npx = ["npx", "presently", "dev"] as const
+
+// so that it is made once
+commandFile()
+
+describe.concurrent("a server that npm runs", { timeout: 2 * patienceMillis }, () => {
   const cases = [
-    ["SIGTERM", "npm"],
-    ["SIGINT", "npm"],
-    ["SIGTERM", "its group"],
-    ["SIGINT", "its group"],
+    [start, "SIGTERM", "npm"],
+    [start, "SIGINT", "npm"],
+    [start, "SIGHUP", "npm"],
+    [start, "SIGKILL", "npm"],
+    [start, "SIGTERM", "its group"],
+    [start, "SIGINT", "its group"],
+    // through a shell that passes nothing on; an interrupt alone leaves npm waiting for it
+    [npx, "SIGTERM", "npm"],
+    [npx, "SIGHUP", "npm"],
+    [npx, "SIGKILL", "npm"],
+    [npx, "SIGINT", "its group"],
   ] as const
-  it.each(cases)("OPS-npm-start: %s to %s ends the server, and leaves nobody behind", async (signal, to) => {
+  it.each(cases)("OPS-npm-start: %s, %s to %s: nobody is left", async ([program, ...args], signal, to) => {
     const npm = ofTests(
-      spawn("npm", ["start", "--silent"], {
+      spawn(program, args, {
         cwd: checkout,
         detached: true,
         stdio: ["ignore", "pipe", "ignore"],

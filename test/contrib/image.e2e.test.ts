@@ -5,12 +5,13 @@
 import assert from "node:assert/strict"
 import { execFile, spawn } from "node:child_process"
 import { once } from "node:events"
-import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs"
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { delimiter, dirname, join } from "node:path"
 import { promisify } from "node:util"
 import { describe, it } from "vitest"
 import { settings } from "../../src/app/config/settings.ts"
+import { builtPackage } from "../support/built-package.ts"
 import { compileCache } from "../support/compile-cache.ts"
 import { actOut, last, readCopy, readDockerfile } from "../support/dockerfile.ts"
 import { freePort } from "../support/postgres.ts"
@@ -80,6 +81,11 @@ describe("the image", () => {
           // all dependencies: those this test runs with
           if (stage === "build" && command.startsWith("npm ci")) {
             symlinkSync(join(checkout, "node_modules"), join(cwd, "node_modules"), "dir")
+            return
+          }
+          // carried out once for all tests, with no more than what is copied before it
+          if (stage === "build" && command === "npm run build") {
+            cpSync(await builtPackage(), join(cwd, "dist"), { recursive: true })
             return
           }
           const here = command.replaceAll(/ \/(?=var)/g, ` ${top}/`).replace(/ && chown .*/, "")

@@ -1,33 +1,17 @@
 /**
- * The package as users get it: packed from a copy of this checkout, and installed into an empty project.
+ * The package as users get it: packed from a build of this checkout, and installed into an empty project.
  */
-import { execFile } from "node:child_process"
-import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { compileCache } from "./compile-cache.ts"
-import { ofTests } from "./reaper.ts"
+import { builtPackage } from "./built-package.ts"
+import { execute, start } from "./execute.ts"
+import type { Ended, Started } from "./execute.ts"
 
 const checkout = join(import.meta.dirname, "../..")
 
-/** Everything that packing reads; built in a copy, because other tests run in the checkout. */
-const packed = [
-  "package.json",
-  "tsconfig.json",
-  "tsconfig.build.json",
-  "README.md",
-  "CHANGELOG.md",
-  "LICENSE",
-  "bin",
-  "src",
-  "migrations",
-]
-
-export interface Ended {
-  readonly code: number | null
-  readonly stdout: string
-  readonly stderr: string
-}
+/** What is packed beside `dist`. */
+const packed = ["package.json", "README.md", "CHANGELOG.md", "LICENSE", "bin", "build", "migrations"]
 
 export interface InstalledPackage {
   readonly tarball: string
@@ -36,10 +20,17 @@ export interface InstalledPackage {
   readonly unpackedBytes: number
   /** The project that depends on it, with the files of `test/consumer`, and `examples` in a folder. */
   readonly project: string
+  /** The text of one of the files. */
+  readonly read: (file: string) => string
+  /** Installs the package of the command alone, as `npm install --global` does; returns the prefix. */
+  readonly installCommand: () => Promise<string>
   /** Runs a program in the project. */
   readonly run: (command: string, ...args: readonly string[]) => Promise<Ended>
+  readonly start: (command: string, ...args: readonly string[]) => Started
   readonly remove: () => void
 }
+
+const quietly = ["--ignore-scripts", "--prefer-offline", "--no-audit", "--no-fund"]
 
 /** A program from our development dependencies. */
 export const tool = (name: string): string => join(checkout, "node_modules/.bin", name)
@@ -55,23 +46,44 @@ export const installPackage = async (): Promise<InstalledPackage> => {
   try {
     const [copy, project] = [join(folder, "checkout"), join(folder, "project")]
     for (const name of packed) cpSync(join(checkout, name), join(copy, name), { recursive: true })
-    symlinkSync(join(checkout, "node_modules"), join(copy, "node_modules"), "dir")
-    // left behind by an older build
-    mkdirSync(join(copy, "dist"))
-    writeFileSync(join(copy, "dist/stale.js"), "")
-    const report = await npm(copy, "pack", "--json", "--pack-destination", folder)
+    cpSync(await builtPackage(), join(copy, "dist"), { recursive: true })
+    // built already
+    const report = await npm(copy, "pack", "--ignore-scripts", "--json", "--pack-destination", folder)
     const { filename, unpackedSize, files } = reportOf(report)
     const tarball = join(folder, filename)
     cpSync(join(checkout, "test/consumer"), project, { recursive: true })
     cpSync(join(checkout, "examples"), join(project, "examples"), { recursive: true })
     writeFileSync(join(project, "package.json"), `{ "name": "consumer", "private": true, "type": "module" }`)
-    await npm(project, "install", "--ignore-scripts", "--prefer-offline", "--no-audit", "--no-fund", tarball)
+    // half of what npm would unpack; it needs nothing else, and npm checks that its version is the one asked for
+    const effect = `file:${join(checkout, "node_modules/effect")}`
+    await npm(project, "install", ...quietly, tarball, effect)
     return {
       tarball,
       files: files.map(({ path }) => path),
       unpackedBytes: unpackedSize,
       project,
+      read: (file) => readFileSync(join(project, "node_modules/presently", file), "utf8"),
+      installCommand: async () => {
+        good(await execute(copy, process.execPath, ["build/command-package.ts", folder]))
+        const prefix = join(folder, "prefix")
+        const { version } = JSON.parse(readFileSync(join(copy, "package.json"), "utf8")) as {
+          version: string
+        }
+        const packedCommand = join(folder, `presently-command-${version}.tgz`)
+        await npm(
+          folder,
+          "install",
+          "--global",
+          "--prefix",
+          prefix,
+          "--omit=optional",
+          ...quietly,
+          packedCommand,
+        )
+        return prefix
+      },
       run: (command, ...args) => execute(project, command, args),
+      start: (command, ...args) => start(project, command, args),
       remove,
     }
   } catch (cause) {
@@ -93,32 +105,10 @@ const reportOf = (stdout: string): Report => {
   return report
 }
 
-const npm = async (folder: string, ...args: readonly string[]): Promise<string> => {
-  const { code, stdout, stderr } = await execute(folder, "npm", args)
-  if (code !== 0) throw new Error(`npm ${args[0]} ended with ${code}:\n${stdout}\n${stderr}`)
+const npm = async (folder: string, ...args: readonly string[]): Promise<string> =>
+  good(await execute(folder, "npm", args))
+
+const good = ({ code, stdout, stderr }: Ended): string => {
+  if (code !== 0) throw new Error(`ended with ${code}:\n${stdout}\n${stderr}`)
   return stdout
 }
-
-const execute = (cwd: string, command: string, args: readonly string[]): Promise<Ended> =>
-  new Promise((resolve) => {
-    // without the variables that `npm test` sets for the package in which it runs
-    const env = Object.fromEntries(
-      Object.entries(process.env).filter(
-        ([name]) => !/^(?:npm_(?!config_)|npm_config_local_prefix$|PRESENTLY_|NODE_OPTIONS$)/.test(name),
-      ),
-    )
-    const child = execFile(
-      command,
-      args,
-      { cwd, env: { ...env, ...compileCache }, maxBuffer: 1e8 },
-      (error, stdout, stderr) => {
-        const code = error === null ? 0 : typeof error.code === "number" ? error.code : null
-        resolve({
-          code,
-          stdout,
-          stderr: error === null || code !== null ? stderr : `${error.message}\n${stderr}`,
-        })
-      },
-    )
-    ofTests(child)
-  })

@@ -2,11 +2,12 @@
  * A command loads what it needs, and nothing of the others: neither server nor stores, and the SIP client only where it sends.
  */
 import assert from "node:assert/strict"
-import { readFileSync, writeFileSync } from "node:fs"
+import { readFileSync, statSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { fileURLToPath, pathToFileURL } from "node:url"
 import { describe, it } from "vitest"
 import type { TestContext } from "vitest"
+import { commandFile } from "../../support/command-file.ts"
 import { fileOf, patient, run } from "./command.ts"
 
 const checkout = join(import.meta.dirname, "../../..")
@@ -24,12 +25,16 @@ registerHooks({
 })`
 
 /** Modules that a command loads: paths in the checkout. */
-const loadedBy = async (context: TestContext, args: readonly string[]): Promise<readonly string[]> => {
+const loadedBy = async (
+  context: TestContext,
+  args: readonly string[],
+  main = join(checkout, "src/app/main.ts"),
+): Promise<readonly string[]> => {
   const hook = fileOf(context, "listing.mjs", listing)
   const modules = join(dirname(hook), "modules.txt")
   writeFileSync(modules, "")
   const NODE_OPTIONS = `--import=${pathToFileURL(hook).href}`
-  await run(args, { main: join(checkout, "src/app/main.ts"), env: { MODULES: modules, NODE_OPTIONS } })
+  await run(args, { main, env: { MODULES: modules, NODE_OPTIONS } })
   const paths = readFileSync(modules, "utf8")
     .split("\n")
     .filter((url) => url.startsWith("file:"))
@@ -96,5 +101,47 @@ describe("a command loads what it needs", () => {
       loaded.filter((path) => path !== names && without.some((start) => path.startsWith(start))),
       [],
     )
+  })
+})
+
+/** Modules of the bundle without the sums in their names, and their octets in all. */
+const bundledFor = async (context: TestContext, args: readonly string[]) => {
+  const loaded = (await loadedBy(context, args, commandFile())).filter((path) => path.endsWith(".cjs"))
+  return {
+    names: loaded.map((path) => path.replace(/^.*\//, "").replace(/(?:-[\w-]{8})?\.cjs$/, "")),
+    octets: loaded.reduce((sum, path) => sum + statSync(join(checkout, path)).size, 0),
+  }
+}
+
+describe("the bundled command", () => {
+  it.for([
+    [["--help"]],
+    [["--version"]],
+    [["-v"]],
+    [["serve", "--help"]],
+    [["config", "check", "-h"]],
+    [["--completions", "bash"]],
+    [["--completions", "zsh"]],
+    [["--completions", "fish"]],
+  ])("presently $0 loads nothing of it: the text is ready", patient, async ([args = []], context) => {
+    assert.deepEqual(await bundledFor(context, args), { names: [], octets: 0 })
+  })
+
+  // each octet is read and, without a cache of compiled code, parsed; 1.2 MB are effect and the command line itself
+  it.for([
+    [["history", "sip:a@example.com", ...nobody]],
+    [["why", "sip:a@example.com", "--watcher", "sip:b@example.com", ...nobody]],
+    [["rules", "put", "sip:a@example.com", "package.json", ...nobody]],
+    [["mi", "refreshWatchers", ...nobody]],
+    [["publish", "sip:a@example.com", "--open", "--to", "127.0.0.1:1"]],
+    [["watch", "sip:a@example.com", "--timeout", "1", "--to", "127.0.0.1:1"]],
+  ])("presently $0 loads little of it", patient, async ([args = []], context) => {
+    const { names, octets } = await bundledFor(context, args)
+    assert.ok(names.includes("main"), `${names.length} modules`)
+    assert.deepEqual(
+      names.filter((name) => /^(?:start-server|open-store|config|decide|promise|build)$/.test(name)),
+      [],
+    )
+    assert.ok(octets < 1_500_000, `${octets} octets in ${names.join(", ")}`)
   })
 })

@@ -1,0 +1,45 @@
+// The bundle of a checkout: made on first use and whenever a source has changed, so that there is no step of building and
+// none to forget. Installed packages have theirs in dist.
+const { execFileSync } = require("node:child_process")
+const { createHash } = require("node:crypto")
+const { existsSync, mkdirSync, readdirSync, statSync } = require("node:fs")
+const { join } = require("node:path")
+
+const checkout = join(__dirname, "..")
+const kept = join(checkout, "node_modules/.cache/presently-command")
+const read = ["src", "build", "package.json", "package-lock.json"]
+
+/** Changes with every source and every installed package. */
+const fingerprint = () => {
+  const hash = createHash("sha256")
+  const add = (path) => {
+    const { mtimeMs, size } = statSync(path)
+    hash.update(`${path} ${mtimeMs} ${size}\n`)
+  }
+  const addAll = (folder) => {
+    for (const entry of readdirSync(folder, { withFileTypes: true })) {
+      const path = `${folder}/${entry.name}`
+      if (entry.isDirectory()) addAll(path)
+      else add(path)
+    }
+  }
+  for (const name of read) {
+    const path = join(checkout, name)
+    if (statSync(path).isDirectory()) addAll(path)
+    else add(path)
+  }
+  return hash.digest("hex").slice(0, 16)
+}
+
+/** Null: it cannot be made here, because development dependencies are missing or nothing may be written; run the sources then. */
+exports.bundleFolder = () => {
+  try {
+    const folder = join(kept, fingerprint())
+    if (existsSync(folder)) return folder
+    mkdirSync(kept, { recursive: true })
+    execFileSync(process.execPath, [join(checkout, "build/bundle.ts"), folder], { stdio: "ignore" })
+    return folder
+  } catch {
+    return null
+  }
+}
