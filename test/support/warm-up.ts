@@ -17,6 +17,8 @@ export const warmUpBeside = (store: EventStore["Service"], appendsMax: number) =
     yield* warmUp({
       packages,
       millisMax: Number.POSITIVE_INFINITY,
+      firstMillis: 40,
+      firstDone: Effect.void,
       isOver: () => conflicts.length >= appendsMax,
       database: () => ({
         ...store,

@@ -54,6 +54,12 @@ const running = {
     60_000,
     "milliseconds of processor time that a server spends at most on running its own code before requests do, while it starts or when nothing else is to be done; 0: none; a server in a program: 0",
   ),
+  warm_up_first: int<number>(
+    300,
+    0,
+    60_000,
+    "milliseconds of warm_up that are spent before the sockets open, also while the log is read; dev: 40",
+  ),
   insecure_no_auth: flag(
     false,
     "serve other hosts without authentication; with trusted_peers, all other hosts are still refused",

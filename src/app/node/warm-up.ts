@@ -5,8 +5,8 @@
  * It happens in a node of its own, with a store in memory and a transport without a network. Of the server's database only the
  * statement of an append is run, for a decision that no log can take: one that does not follow its predecessor.
  *
- * After a short advance it takes only time in which the event loop has nothing else to do, while the database reads or nobody asks for
- * anything, one message at a time: no request waits for it for longer than one message takes.
+ * Part of it comes before the sockets open, while the log is read as well. After that it takes only time in which the event loop has
+ * nothing else to do, one message at a time: no request waits for it for longer than one message takes.
  */
 import { Context, Effect } from "effect"
 import { make as makeSip } from "../../adapters/sip/stack.ts"
@@ -30,14 +30,15 @@ export interface WarmUpOptions {
   readonly packages: Packages
   /** The most processor time that it takes; 0: nothing is done. */
   readonly millisMax: Millis
+  /** What it takes of that at once, whether the event loop is idle or not. */
+  readonly firstMillis: Millis
+  /** Run when that is over. */
+  readonly firstDone: Effect.Effect<unknown>
   /** Whether real requests do the same by now. */
   readonly isOver: () => boolean
   /** The server's store, while it may write to a database; null: it may not, or there is none. */
   readonly database: () => EventStore["Service"] | null
 }
-
-/** Processor time it may use before the event loop has first been idle. */
-const advanceMillis = 40
 
 /** How often it looks whether the event loop had nothing to do. */
 const lookMillis = 2
@@ -49,25 +50,38 @@ const requestMillisMax = 5
 const appendEvery = 8
 const writeEvery = 256
 
-export const warmUp = ({ packages, millisMax, isOver, database }: WarmUpOptions): Effect.Effect<void> =>
-  millisMax <= 0
-    ? Effect.void
-    : Effect.gen(function* () {
-        const node = yield* makeNode(packages)
-        const untilIdle = makeUntilIdle(isOver)
-        let spent = 0
-        for (let requests = 1; spent < millisMax; requests++) {
-          yield* untilIdle(spent)
-          if (isOver()) return
-          const began = processorMillis()
-          yield* node.request
-          spent += Math.min(processorMillis() - began, requestMillisMax)
-          const store = requests % appendEvery === 0 ? database() : null
-          // the answer can be lost with the connection, and a stop must not wait for it
-          if (store !== null) yield* Effect.ignore(within(answerMillis, store.append([outOfOrder])))
-          if (requests % writeEvery === 0) yield* node.write
-        }
-      }).pipe(Effect.scoped)
+export const warmUp = (options: WarmUpOptions): Effect.Effect<void> =>
+  Effect.ensuring(options.millisMax <= 0 ? Effect.void : run(options), options.firstDone)
+
+const run = ({
+  packages,
+  millisMax,
+  firstMillis,
+  firstDone,
+  isOver,
+  database,
+}: WarmUpOptions): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    const node = yield* makeNode(packages)
+    const untilIdle = makeUntilIdle(isOver, firstMillis)
+    let spent = 0
+    let isFirst = true
+    for (let requests = 1; spent < millisMax; requests++) {
+      if (isFirst && spent >= firstMillis) {
+        isFirst = false
+        yield* firstDone
+      }
+      yield* untilIdle(spent)
+      if (isOver()) return
+      const began = processorMillis()
+      yield* node.request
+      spent += Math.min(processorMillis() - began, requestMillisMax)
+      const store = requests % appendEvery === 0 ? database() : null
+      // the answer can be lost with the connection, and a stop must not wait for it
+      if (store !== null) yield* Effect.ignore(within(answerMillis, store.append([outOfOrder])))
+      if (requests % writeEvery === 0) yield* node.write
+    }
+  }).pipe(Effect.scoped)
 
 /** Processor time of this thread so far. */
 const processorMillis = (): Millis => {
@@ -76,11 +90,14 @@ const processorMillis = (): Millis => {
 }
 
 /** Waits until the event loop has been idle for about as long as was spent, or until it is over: a busy one may never be idle. */
-const makeUntilIdle = (isOver: () => boolean): ((spent: Millis) => Effect.Effect<void>) => {
+const makeUntilIdle = (
+  isOver: () => boolean,
+  firstMillis: Millis,
+): ((spent: Millis) => Effect.Effect<void>) => {
   const from = performance.eventLoopUtilization()
   const wait = (spent: Millis): Effect.Effect<void> =>
     Effect.suspend(() =>
-      isOver() || performance.eventLoopUtilization(from).idle + advanceMillis > spent
+      isOver() || performance.eventLoopUtilization(from).idle + firstMillis > spent
         ? Effect.void
         : Effect.flatMap(pause, () => wait(spent)),
     )

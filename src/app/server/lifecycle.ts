@@ -1,8 +1,8 @@
 /**
  * Takes a server through its phases (`progress.ts`): up in their order, and down again in reverse.
  *
- * Sockets open when the log has been read and the documents from the sources of rules and hard state are in force. When that
- * takes long, because the database or a source does not answer, they open all the same: requests are then answered 503 with
+ * Sockets open when the log has been read, the documents from the sources of rules and hard state are in force, and the code has run
+ * for as long as `warm_up_first` says. When that takes long, because the database or a source does not answer, they open all the same: requests are then answered 503 with
  * Retry-After, instead of not at all.
  */
 import { Deferred, Effect } from "effect"
@@ -51,6 +51,7 @@ export const runServer = Effect.gen(function* () {
   const { tracing } = yield* RequestTracing
   const { asking } = yield* Documents
   const progress = yield* Progress
+  const isWarm = yield* Deferred.make<void>()
   const isLoaded = yield* Deferred.make<void>()
   const isListening = yield* Deferred.make<void>()
   const isReady = yield* Deferred.make<void>()
@@ -63,6 +64,8 @@ export const runServer = Effect.gen(function* () {
     warmUp({
       packages,
       millisMax: config.warm_up,
+      firstMillis: config.warm_up_first,
+      firstDone: Deferred.succeed(isWarm, undefined),
       isOver: () => pump.counters.decisions >= warmAfter || pump.status() === "draining",
       database: () => (storage.writer() !== null && storage.claim.isSure() ? store : null),
     }),
@@ -76,7 +79,8 @@ export const runServer = Effect.gen(function* () {
   )
   // until then the log may belong to another server, and the sockets with it
   yield* unlessLost(storage.claimed)
-  yield* unlessLost(Effect.timeoutOption(Deferred.await(isLoaded), socketsClosedAtMost))
+  const isPrepared = Effect.andThen(Deferred.await(isLoaded), Deferred.await(isWarm))
+  yield* unlessLost(Effect.timeoutOption(isPrepared, socketsClosedAtMost))
   yield* sip.listen(handlerOf(pump, traced(asking(pump.handler), tracing), storage.claim.isSure))
   progress.reached("sockets")
   yield* Deferred.succeed(isListening, undefined)

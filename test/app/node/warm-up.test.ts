@@ -63,6 +63,8 @@ describe("a warm-up", () => {
       warmUp({
         packages,
         millisMax: Number.POSITIVE_INFINITY,
+        firstMillis: 40,
+        firstDone: Effect.void,
         isOver: () => isOver,
         database: () => null,
       }),
@@ -81,6 +83,8 @@ describe("a warm-up", () => {
           warmUp({
             packages,
             millisMax: Number.POSITIVE_INFINITY,
+            firstMillis: 40,
+            firstDone: Effect.void,
             isOver: () => false,
             database: () => ({ ...makeMemoryStore(), append }),
           }),
@@ -96,8 +100,11 @@ describe("a warm-up", () => {
     { tags: ["L12"] },
     async () => {
       let looks = 0
+      let firstDone = 0
       const options = {
         packages,
+        firstMillis: 10,
+        firstDone: Effect.sync(() => firstDone++),
         isOver: () => {
           looks++
           return false
@@ -106,8 +113,10 @@ describe("a warm-up", () => {
       }
       await Effect.runPromise(warmUp({ ...options, millisMax: 0 }))
       assert.equal(looks, 0)
+      assert.equal(firstDone, 1, "whoever waits goes on")
       await Effect.runPromise(warmUp({ ...options, millisMax: 20 }))
       assert.ok(looks > 0)
+      assert.ok(firstDone > 1)
     },
   )
 })

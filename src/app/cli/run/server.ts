@@ -15,8 +15,8 @@ import type { ServerFlags } from "../server-flags.ts"
 import { stopWithNpm } from "./npm-parent.ts"
 import { configOf, unlessRefused } from "./server-config.ts"
 
-/** The defaults of `dev`: a database in the working folder and no pacing, so that effects are visible at once. */
-export const devDefaults: Given["defaults"] = { data: "data/dev", notify_min_interval: 0 }
+/** The defaults of `dev`: a database in the working folder, ready early, and no pacing, so that effects are visible at once. */
+export const devDefaults: Given["defaults"] = { data: "data/dev", notify_min_interval: 0, warm_up_first: 40 }
 
 export const runDev = Effect.fn(function* (input: ServerFlags) {
   const hangups = listenForHangups(true)
