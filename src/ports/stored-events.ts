@@ -23,7 +23,10 @@ export interface PersonKey {
 export interface Envelope {
   readonly of?: string
   readonly by?: readonly string[]
+  /** Encrypted texts: those of the key `of`, or nothing, and then those of each key in `by`. Absent: none, or as rows were before. */
+  readonly sealed?: readonly string[]
   readonly about?: StoredAbout
+  /** In the database frequent ones are packed (`encoding/packed-events.ts`). */
   readonly events: readonly Event[]
 }
 

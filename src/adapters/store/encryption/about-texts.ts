@@ -4,8 +4,8 @@
  */
 import type { About } from "../../../domain/presentity/about.ts"
 import type { StoredAbout } from "../../../ports/stored-events.ts"
+import type { Opening } from "./sealed-texts.ts"
 import { isTogether } from "./texts-together.ts"
-import type { Opening } from "./texts-together.ts"
 
 /** Each part of `About`: whether it says something of the sender, and is encrypted. A part that is not listed does not compile. */
 const parts = {
@@ -57,7 +57,7 @@ export const openedAbout = (about: StoredAbout, opening: Opening): object => {
     if (part === undefined || typeof part === "number") continue
     if (typeof part !== "string" || !isTogether(part))
       throw new Error(`what is known of the request (${field}) is not what was written there`)
-    const { text } = opening.next(part)
+    const { text } = opening.next(part, field)
     if (text === null) delete result[field]
     else result[field] = field === "by" ? (JSON.parse(text) as unknown) : text
   }

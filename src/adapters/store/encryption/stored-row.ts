@@ -6,6 +6,7 @@ import type { Decision, Event } from "../../../domain/presentity/events.ts"
 import { decodeAbout } from "../../../encoding/about-codec.ts"
 import { compileCheck } from "../../../encoding/compiled-check.ts"
 import { areTodays, decodeEvents } from "../../../encoding/event-codec.ts"
+import { unpackAbout, unpackEvent } from "../../../encoding/packed-events.ts"
 import { upcast } from "../../../encoding/upcast.ts"
 import type { Envelope, PersonKey } from "../../../ports/stored-events.ts"
 import { decryptDecision } from "./encrypted-decision.ts"
@@ -13,6 +14,7 @@ import { decryptDecision } from "./encrypted-decision.ts"
 const Keys = Schema.Struct({
   of: Schema.optionalKey(Schema.String),
   by: Schema.optionalKey(Schema.Array(Schema.String)),
+  sealed: Schema.optionalKey(Schema.Array(Schema.String)),
   about: Schema.optionalKey(Schema.ObjectKeyword),
   events: Schema.Array(Schema.ObjectKeyword),
 })
@@ -31,7 +33,8 @@ export const decodeRow = (
   keyOf: (id: string) => PersonKey | undefined,
 ): Pick<Decision, "origin" | "events" | "about"> => {
   if (Array.isArray(row.events)) return { origin: row.origin, events: decodeEvents(row.events) }
-  const { events, ...keys } = isTodays(row.events) ? row.events : decodeKeys(row.events)
+  const { events: written, ...keys } = isTodays(row.events) ? row.events : decodeKeys(row.events)
+  const events = unpacked(written, row.nonce)
   // decrypting makes strings of strings, so what is as it should be before is so afterwards
   if (areTodays(events))
     return withAbout(decryptDecision(row.origin, row.nonce, envelopeOf(keys, events), keyOf))
@@ -45,9 +48,15 @@ export const decodeRow = (
   return withAbout({ ...opened, events: decodeEvents(opened.events) })
 }
 
+const unpacked = (events: readonly unknown[], nonce: string): readonly unknown[] =>
+  events.some((event) => Array.isArray(event)) ? events.map((event) => unpackEvent(event, nonce)) : events
+
 /** What is known of the request is checked when it is decrypted. */
-const envelopeOf = (keys: Omit<typeof Keys.Type, "events">, events: readonly Event[]): Envelope =>
-  ({ ...keys, events }) as Envelope
+const envelopeOf = (
+  { about, ...keys }: Omit<typeof Keys.Type, "events">,
+  events: readonly Event[],
+): Envelope =>
+  (about === undefined ? { ...keys, events } : { ...keys, about: unpackAbout(about), events }) as Envelope
 
 const withAbout = ({
   about,
