@@ -14,7 +14,7 @@ type Json = Readonly<Record<string, unknown>>
 type FieldsOf<Tag extends Event["_tag"]> = Exclude<keyof Extract<Event, { readonly _tag: Tag }>, "_tag">
 
 interface Form {
-  readonly code: string
+  readonly code: number
   /** In the order in which they stand in the event. */
   readonly fields: readonly string[]
   /** Values that are left out: a field that has another one stands in the trailing object. */
@@ -22,40 +22,40 @@ interface Form {
 }
 
 const form = <Tag extends Event["_tag"]>(
-  code: string,
+  code: number,
   fields: readonly FieldsOf<Tag>[],
   usual: Partial<Record<FieldsOf<Tag>, null | false | readonly []>> = {},
 ): Form => ({ code, fields: fields as readonly string[], usual })
 
 /** An event that is not listed is not packed. */
 const forms: { readonly [Tag in Event["_tag"]]?: Form } = {
-  PublicationRefreshed: form<"PublicationRefreshed">("pr", [
+  PublicationRefreshed: form<"PublicationRefreshed">(1, [
     "packageName",
     "entityTag",
     "supersedes",
     "expiresAt",
   ]),
-  PublicationRemoved: form<"PublicationRemoved">("px", ["packageName", "entityTag", "cause"]),
+  PublicationRemoved: form<"PublicationRemoved">(2, ["packageName", "entityTag", "cause"]),
   SubscriptionRefreshed: form<"SubscriptionRefreshed">(
-    "sr",
+    3,
     ["no", "expiresAt", "remoteCseq", "remoteTarget"],
     { remoteTarget: null },
   ),
-  SubscriptionTerminated: form<"SubscriptionTerminated">("st", ["no", "reason", "silent", "waitsUntil"], {
+  SubscriptionTerminated: form<"SubscriptionTerminated">(4, ["no", "reason", "silent", "waitsUntil"], {
     silent: false,
     waitsUntil: null,
   }),
   NotificationsIssued: form<"NotificationsIssued">(
-    "ni",
+    5,
     ["packageName", "to", "except", "suppressed", "shown", "cause"],
     { except: [], suppressed: [] },
   ),
-  NotificationsDeferred: form<"NotificationsDeferred">("nd", ["to", "until", "undelivered"], {
+  NotificationsDeferred: form<"NotificationsDeferred">(6, ["to", "until", "undelivered"], {
     undelivered: false,
   }),
-  NotificationsAccepted: form<"NotificationsAccepted">("na", ["of"]),
-  NotificationFailed: form<"NotificationFailed">("nf", ["no", "cseq", "outcome"]),
-  TargetProven: form<"TargetProven">("tp", ["dialog", "address"]),
+  NotificationsAccepted: form<"NotificationsAccepted">(7, ["of"]),
+  NotificationFailed: form<"NotificationFailed">(8, ["no", "cseq", "outcome"]),
+  TargetProven: form<"TargetProven">(9, ["dialog", "address"]),
 }
 
 /** The names that are written as their place in this list, which only grows at its end. */
@@ -72,6 +72,38 @@ const packageNames = [
   "dialog;sla",
   "xcap-diff",
 ]
+
+/** The same for values of fields that say why. */
+const words = [
+  "subscribe",
+  "change",
+  "rules",
+  "refresh",
+  "rate",
+  "recovery",
+  "proof",
+  "requested",
+  "expired",
+  "deactivated",
+  "probation",
+  "rejected",
+  "timeout",
+  "giveup",
+  "noresource",
+  "refused",
+  "timed-out",
+  "unreachable",
+  "unproven",
+  "unrepeated",
+]
+
+/** By field: what is written as a place in a list. */
+const lists: Readonly<Record<string, readonly string[]>> = {
+  packageName: packageNames,
+  cause: words,
+  reason: words,
+  outcome: words,
+}
 
 const byCode = new Map(
   Object.entries(forms).map(([tag, { code, fields, usual }]) => [
@@ -115,8 +147,9 @@ export const packEvent = (event: Event, nonce: string): Event | Values => {
 /** Undefined: it could be mistaken for something else. */
 const shortOf = (name: string, value: unknown, nonce: string): unknown => {
   if (typeof value !== "string") return value
-  if (name === "packageName") {
-    const place = packageNames.indexOf(value)
+  const list = lists[name]
+  if (list !== undefined) {
+    const place = list.indexOf(value)
     return place < 0 ? value : place
   }
   if (name !== "entityTag" && name !== "supersedes") return value
@@ -128,7 +161,7 @@ const shortOf = (name: string, value: unknown, nonce: string): unknown => {
 export const unpackEvent = (stored: unknown, nonce: string): unknown => {
   if (!Array.isArray(stored)) return stored
   const packed = stored as Values
-  const known = byCode.get(packed[0] as string)
+  const known = byCode.get(packed[0] as number)
   if (known === undefined) return stored
   const event: Record<string, unknown> = { _tag: known.tag }
   let at = 1
@@ -144,7 +177,8 @@ export const unpackEvent = (stored: unknown, nonce: string): unknown => {
 }
 
 const longOf = (name: string, value: unknown, nonce: string): unknown => {
-  if (name === "packageName") return typeof value === "number" ? (packageNames[value] ?? value) : value
+  const list = lists[name]
+  if (list !== undefined) return typeof value === "number" ? (list[value] ?? value) : value
   if (name !== "entityTag" && name !== "supersedes") return value
   return typeof value === "string" && value.startsWith(".") ? nonce + value : value
 }
@@ -167,11 +201,10 @@ export const packAbout = (about: Json): Values => {
   return packed
 }
 
-/** What is not packed is returned as it is. Parts that this version does not know are left out. */
-export const unpackAbout = (stored: unknown): unknown => {
-  if (!Array.isArray(stored)) return stored
+/** Parts that this version does not know are left out. */
+export const unpackAbout = (packed: Values): Json => {
   const about: Record<string, unknown> = {}
-  for (const [index, value] of (stored as Values).entries()) {
+  for (const [index, value] of packed.entries()) {
     const part = parts[index]
     if (part !== undefined && value !== null) about[part] = value
   }

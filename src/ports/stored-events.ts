@@ -6,11 +6,11 @@ import type { Event } from "../domain/presentity/events.ts"
 
 /** The key of a person. Destroying it makes everything encrypted with it unreadable (crypto-shredding). */
 export interface PersonKey {
-  /** A name that reveals nothing about the person: 24 hex digits, or 12 for keys of the first form. */
+  /** A name that reveals nothing about the person: 16 characters of base64url, 24 hex digits in earlier logs, or 12 for keys of the first form. */
   readonly id: string
   /** The canonical URI of the person. */
   readonly person: string
-  /** 64 octets, or 32 for an id of 12 digits. */
+  /** 64 octets, or 32 for an id of 12 hex digits. */
   readonly key: Uint8Array
 }
 
@@ -24,7 +24,9 @@ export interface Envelope {
   readonly of?: string
   readonly by?: readonly string[]
   /** Encrypted texts: those of the key `of`, or nothing, and then those of each key in `by`. Absent: none, or as rows were before. */
-  readonly sealed?: readonly string[]
+  readonly s?: readonly string[]
+  /** `about`, packed (`encoding/packed-events.ts`), where the row is encrypted. */
+  readonly a?: readonly unknown[]
   readonly about?: StoredAbout
   /** In the database frequent ones are packed (`encoding/packed-events.ts`). */
   readonly events: readonly Event[]

@@ -16,7 +16,7 @@ import { erasedHost } from "../../../domain/presentity/erase.ts"
 import type { Decision, Event } from "../../../domain/presentity/events.ts"
 import type { Body, Header, Uri } from "../../../domain/vocabulary.ts"
 import { packAbout, packEvent } from "../../../encoding/packed-events.ts"
-import type { Envelope, PersonKey, StoredAbout, StoredEvents } from "../../../ports/stored-events.ts"
+import type { Envelope, PersonKey, StoredEvents } from "../../../ports/stored-events.ts"
 import { sha256Hex } from "../integrity/sha256.ts"
 import { packOrigin, unpackOrigin } from "../postgres/origin.ts"
 import { aboutAsTexts, openedAbout } from "./about-texts.ts"
@@ -58,7 +58,7 @@ export const newPersonKey = (person: string): PersonKey => {
   if (drawn.length === 0) drawn = randomBytes(keysDrawn * (keyOctets + idOctets))
   const octets = drawn.subarray(0, keyOctets + idOctets)
   drawn = drawn.subarray(octets.length)
-  const id = octets.toString("hex", keyOctets)
+  const id = octets.toString("base64url", keyOctets)
   // memory of its own; where it was drawn nothing of it is left
   const key = Uint8Array.prototype.slice.call(octets, 0, keyOctets)
   octets.fill(0)
@@ -149,7 +149,7 @@ const makeWriting = (
       return {
         ...(owner === null ? {} : { of: owner.id }),
         ...(by.length === 0 ? {} : { by }),
-        ...(sealed === null ? {} : { sealed }),
+        ...(sealed === null ? {} : { s: sealed }),
       }
     },
   }
@@ -185,7 +185,7 @@ export const encryptDecision = (
   const events = decision.events.map((event) => packEvent(mapPersonalFields(event, map), nonce) as Event)
   const keys = writing.envelope()
   if (keys === null) return { origin, stored: inClear(decision) }
-  const packed = known === undefined ? {} : { about: packAbout(known) as StoredAbout }
+  const packed = known === undefined ? {} : { a: packAbout(known) }
   return { origin: sealedOrigin, stored: { ...keys, ...packed, events } }
 }
 
@@ -225,9 +225,9 @@ export const decryptDecision = (
   }
   const isSealedOrigin = isMistakable(origin)
   const opening =
-    stored.sealed === undefined
+    stored.s === undefined
       ? openingOfEarlier(origin, nonce, stored, keyAt)
-      : makeOpening(nonce, stored.sealed, keyAt)
+      : makeOpening(nonce, stored.s, keyAt)
 
   /** A text that was encrypted alone. */
   const alone = (place: string, text: string, kind: Kind): OpenedText => {
@@ -274,7 +274,7 @@ export const decryptDecision = (
   }
 }
 
-/** Rows of the form before `sealed`. */
+/** Rows of the form before `s`. */
 const openingOfEarlier = (
   origin: string,
   nonce: string,

@@ -2,7 +2,7 @@
  * The texts of a row that are encrypted together: those of one person in one decision are one text to the cipher, with one tag.
  *
  * Each text is replaced where it stands by a mark, `PLACE@`: the place of the key among those of the row, nothing for the presentity's.
- * What was encrypted stands in the envelope, once for each key (`sealed`). The row is gone through once, when it is written and when it
+ * What was encrypted stands in the envelope, once for each key (`s`). The row is gone through once, when it is written and when it
  * is read: `origin` comes first, then what is known of the request, then the events.
  *
  * What each text is, and where it stands among the others, is bound to all of them (the associated data), so no mark can be moved,

@@ -14,7 +14,8 @@ import { decryptDecision } from "./encrypted-decision.ts"
 const Keys = Schema.Struct({
   of: Schema.optionalKey(Schema.String),
   by: Schema.optionalKey(Schema.Array(Schema.String)),
-  sealed: Schema.optionalKey(Schema.Array(Schema.String)),
+  s: Schema.optionalKey(Schema.Array(Schema.String)),
+  a: Schema.optionalKey(Schema.Array(Schema.Unknown)),
   about: Schema.optionalKey(Schema.ObjectKeyword),
   events: Schema.Array(Schema.ObjectKeyword),
 })
@@ -52,11 +53,8 @@ const unpacked = (events: readonly unknown[], nonce: string): readonly unknown[]
   events.some((event) => Array.isArray(event)) ? events.map((event) => unpackEvent(event, nonce)) : events
 
 /** What is known of the request is checked when it is decrypted. */
-const envelopeOf = (
-  { about, ...keys }: Omit<typeof Keys.Type, "events">,
-  events: readonly Event[],
-): Envelope =>
-  (about === undefined ? { ...keys, events } : { ...keys, about: unpackAbout(about), events }) as Envelope
+const envelopeOf = (keys: Omit<typeof Keys.Type, "events">, events: readonly Event[]): Envelope =>
+  (keys.a === undefined ? { ...keys, events } : { ...keys, about: unpackAbout(keys.a), events }) as Envelope
 
 const withAbout = ({
   about,
