@@ -1,6 +1,7 @@
 /**
  * What a request arrived on, and what it is made into.
  */
+import type { About } from "../../domain/presentity/about.ts"
 import type { Publish, Resubscribe, Subscribe } from "../../domain/presentity/commands.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
 import type { Reply } from "../../encoding/sip-replies.ts"
@@ -30,6 +31,8 @@ export interface Accepted {
   readonly _tag: "Submit"
   readonly presentity: Uri | null
   readonly command: Publish | Subscribe | Resubscribe
+  /** What else the log keeps of it; absent: nothing. */
+  readonly about?: About
 }
 
 /** A request that is answered here. */

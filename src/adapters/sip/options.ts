@@ -7,6 +7,7 @@ import type { Packages } from "../../domain/packages/event-package.ts"
 import type { SipCounters } from "../../ports/sip-transport.ts"
 import type { TrustedPeer } from "./peers.ts"
 import type { Policy } from "./policy.ts"
+import type { KeptOfRequests } from "./request-facts.ts"
 import type { Resolver } from "./resolver.ts"
 import type { TransportName } from "./transports/names.ts"
 import type { Transport } from "./transports/transport.ts"
@@ -161,6 +162,8 @@ export interface SipOptions {
   readonly notifyTargets?: readonly string[]
   /** True believes the Sender header of a PUBLISH. */
   readonly trustSenderHeader?: boolean
+  /** What the log keeps of who sent a request; absent: account, asserted identity and From. */
+  readonly keptOfRequests?: KeptOfRequests
   /** `handle_subscribe(1)`: subscriptions become active without asking the rules. */
   readonly forceActive?: boolean
   /** What an operator says of single requests; null: nothing. */

@@ -8,6 +8,7 @@ import { readPeers } from "../../adapters/sip/peers.ts"
 import { layerSip } from "../../adapters/sip/stack.ts"
 import type { SipTransport } from "../../ports/sip-transport.ts"
 import { attention } from "../clock/attention.ts"
+import type { KeptOfRequests } from "../../adapters/sip/request-facts.ts"
 import type { Config } from "../config/config.ts"
 import { realmOf } from "../config/limits.ts"
 import type { Users } from "../config/users.ts"
@@ -43,6 +44,7 @@ const addressingOf = (config: Config) => ({
   registrar: config.registrar === "reject" ? ("reject" as const) : ("accept" as const),
   udpMtuBytes: config.udp_mtu,
   forceActive: config.force_active,
+  keptOfRequests: config.keep_requester as KeptOfRequests,
   trustedPeers: readPeers(config.trusted_peers).peers,
   allowAnyContact: !config.contact_must_be_source,
   notifyTargets: config.notify_targets,

@@ -11,7 +11,7 @@
 import type { PersonKey } from "../../../ports/stored-events.ts"
 import { decryptUnchecked, encryptText, isTagOf } from "./cipher.ts"
 import type { Unchecked } from "./cipher.ts"
-import { isTogether, mark, tagCharacters } from "./texts-together.ts"
+import { mark, tagCharacters } from "./texts-together.ts"
 import type { OpenedText } from "./texts-together.ts"
 
 /** Between two texts; a text that has such an octet, or the one that escapes it, is written otherwise. */
@@ -158,6 +158,3 @@ export const makeOpening = (
     },
   }
 }
-
-/** Whether a stored text is a mark. */
-export const isMark = (stored: string): boolean => stored.endsWith(mark) && isTogether(stored)
