@@ -14,6 +14,8 @@ type Json = Readonly<Record<string, unknown>>
 type FieldsOf<Tag extends Event["_tag"]> = Exclude<keyof Extract<Event, { readonly _tag: Tag }>, "_tag">
 
 interface Form {
+  /** Of the one field: its values follow the code one by one. */
+  readonly isList?: true
   readonly code: number
   /** In the order in which they stand in the event. */
   readonly fields: readonly string[]
@@ -53,7 +55,7 @@ const forms: { readonly [Tag in Event["_tag"]]?: Form } = {
   NotificationsDeferred: form<"NotificationsDeferred">(6, ["to", "until", "undelivered"], {
     undelivered: false,
   }),
-  NotificationsAccepted: form<"NotificationsAccepted">(7, ["of"]),
+  NotificationsAccepted: { ...form<"NotificationsAccepted">(7, ["of"]), isList: true },
   NotificationFailed: form<"NotificationFailed">(8, ["no", "cseq", "outcome"]),
   TargetProven: form<"TargetProven">(9, ["dialog", "address"]),
 }
@@ -106,9 +108,9 @@ const lists: Readonly<Record<string, readonly string[]>> = {
 }
 
 const byCode = new Map(
-  Object.entries(forms).map(([tag, { code, fields, usual }]) => [
+  Object.entries(forms).map(([tag, { code, fields, usual, isList }]) => [
     code,
-    { tag, fields: fields.map((name) => ({ name, usual: usual[name] })) },
+    { tag, isList, fields: fields.map((name) => ({ name, usual: usual[name] })) },
   ]),
 )
 
@@ -123,6 +125,7 @@ export const packEvent = (event: Event, nonce: string): Event | Values => {
   const known = forms[event._tag]
   if (known === undefined) return event
   const json = event as unknown as Json
+  if (known.isList === true) return packList(known, json) ?? event
   const packed: unknown[] = [known.code]
   let rest: Record<string, unknown> | null = null
   for (const name of known.fields) {
@@ -144,8 +147,17 @@ export const packEvent = (event: Event, nonce: string): Event | Values => {
   return packed
 }
 
+/** Null: there is more in it than the list of numbers. */
+const packList = ({ code, fields: [name = ""] }: Form, json: Json): Values | null => {
+  const list = json[name]
+  const isAll = Array.isArray(list) && Object.keys(json).length === 2
+  return isAll && list.every((value) => typeof value === "number") ? [code, ...(list as Values)] : null
+}
+
 /** Undefined: it could be mistaken for something else. */
 const shortOf = (name: string, value: unknown, nonce: string): unknown => {
+  // the usual NOTIFY after a SUBSCRIBE goes to one subscription
+  if (name === "to" && Array.isArray(value)) return value.length === 1 ? (value[0] as unknown) : value
   if (typeof value !== "string") return value
   const list = lists[name]
   if (list !== undefined) {
@@ -164,6 +176,10 @@ export const unpackEvent = (stored: unknown, nonce: string): unknown => {
   const known = byCode.get(packed[0] as number)
   if (known === undefined) return stored
   const event: Record<string, unknown> = { _tag: known.tag }
+  if (known.isList === true) {
+    event[known.fields[0]!.name] = packed.slice(1)
+    return event
+  }
   let at = 1
   for (const { name, usual } of known.fields) {
     if (usual !== undefined) event[name] = Array.isArray(usual) ? [] : usual
@@ -177,6 +193,7 @@ export const unpackEvent = (stored: unknown, nonce: string): unknown => {
 }
 
 const longOf = (name: string, value: unknown, nonce: string): unknown => {
+  if (name === "to") return typeof value === "number" ? [value] : value
   const list = lists[name]
   if (list !== undefined) return typeof value === "number" ? (list[value] ?? value) : value
   if (name !== "entityTag" && name !== "supersedes") return value

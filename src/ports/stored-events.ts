@@ -28,12 +28,15 @@ export interface Envelope {
   /** `about`, packed (`encoding/packed-events.ts`), where the row is encrypted. */
   readonly a?: readonly unknown[]
   readonly about?: StoredAbout
-  /** In the database frequent ones are packed (`encoding/packed-events.ts`). */
   readonly events: readonly Event[]
 }
+
+/** As it stands in the database, where texts are encrypted: frequent events are packed (`encoding/packed-events.ts`). */
+export type PackedEnvelope = Omit<Envelope, "about" | "events"> & { readonly e: readonly Event[] }
+
 
 /** What is known of the request. Where the row is encrypted, texts are, and `by` is the JSON of it as a text. */
 export type StoredAbout = Omit<About, "by"> & { readonly by?: About["by"] | string }
 
 /** The content of the column `events` of a row. */
-export type StoredEvents = readonly Event[] | Envelope
+export type StoredEvents = readonly Event[] | Envelope | PackedEnvelope

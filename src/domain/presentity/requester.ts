@@ -13,8 +13,8 @@ import type { State } from "./state.ts"
 /**
  * @param before the state on which the decision was made
  * @param about what else is known of the request
- * @returns the watcher that sent the request, or whose NOTIFY was answered, or who published for somebody else; null: the presentity
- *   itself, an operator, or the server
+ * @returns the watcher that sent the request, or whose NOTIFY was answered, or who asked for something about somebody else;
+ *   null: the presentity itself, an operator, or the server
  */
 export const requesterOf = (
   before: State,
@@ -35,17 +35,15 @@ export const requesterOf = (
     }
     case "ReportDelivery":
       return get(before.subscriptions, command.no)?.watcher ?? null
-    case "Publish":
-      return publisherOf(before.presentity, about)
     default:
-      return null
+      return askerIn(before.presentity, about)
   }
 }
 
 /** Null: the presentity itself, as far as is known. */
-const publisherOf = (presentity: Uri, about: About | undefined): Uri | null => {
+const askerIn = (presentity: Uri, about: About | undefined): Uri | null => {
   const by = about?.by
   if (by === undefined || typeof by === "number") return null
-  const publisher = (by.identity ?? by.from) as Uri | undefined
-  return publisher === undefined || publisher === presentity || isAnonymous(publisher) ? null : publisher
+  const asker = (by.identity ?? by.from) as Uri | undefined
+  return asker === undefined || asker === presentity || isAnonymous(asker) ? null : asker
 }

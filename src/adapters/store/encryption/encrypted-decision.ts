@@ -16,7 +16,7 @@ import { erasedHost } from "../../../domain/presentity/erase.ts"
 import type { Decision, Event } from "../../../domain/presentity/events.ts"
 import type { Body, Header, Uri } from "../../../domain/vocabulary.ts"
 import { packAbout, packEvent } from "../../../encoding/packed-events.ts"
-import type { Envelope, PersonKey, StoredEvents } from "../../../ports/stored-events.ts"
+import type { Envelope, PackedEnvelope, PersonKey, StoredEvents } from "../../../ports/stored-events.ts"
 import { sha256Hex } from "../integrity/sha256.ts"
 import { packOrigin, unpackOrigin } from "../postgres/origin.ts"
 import { aboutAsTexts, openedAbout } from "./about-texts.ts"
@@ -32,13 +32,14 @@ import type { EarlierOpening, OpenedText } from "./texts-together.ts"
 
 /** The events of a stored row; one that is packed is an array, and holds no document. */
 export const eventsIn = (stored: StoredEvents): readonly Event[] =>
-  isEnvelope(stored) ? stored.events : stored
+  isEnvelope(stored) ? ("e" in stored ? stored.e : stored.events) : stored
 
-export const isEnvelope = (stored: StoredEvents): stored is Envelope => !Array.isArray(stored)
+export const isEnvelope = (stored: StoredEvents): stored is Envelope | PackedEnvelope =>
+  !Array.isArray(stored)
 
 /** The same around other events. */
 export const withEvents = (stored: StoredEvents, events: readonly Event[]): StoredEvents =>
-  isEnvelope(stored) ? { ...stored, events } : events
+  isEnvelope(stored) ? ("e" in stored ? { ...stored, e: events } : { ...stored, events }) : events
 
 /** Keys that a stored row needs. */
 export const keysIn = (stored: unknown): readonly string[] => {
@@ -186,7 +187,7 @@ export const encryptDecision = (
   const keys = writing.envelope()
   if (keys === null) return { origin, stored: inClear(decision) }
   const packed = known === undefined ? {} : { a: packAbout(known) }
-  return { origin: sealedOrigin, stored: { ...keys, ...packed, events } }
+  return { origin: sealedOrigin, stored: { ...keys, ...packed, e: events } }
 }
 
 /** Who somebody is called that was erased. */
@@ -203,10 +204,9 @@ export const pseudonym = (id: string): Uri => `sip:erased-${id}@${erasedHost}` a
 export const decryptDecision = (
   origin: string,
   nonce: string,
-  stored: StoredEvents,
+  stored: Envelope,
   keyOf: (id: string) => PersonKey | undefined,
 ): { readonly origin: string; readonly events: readonly Event[]; readonly about?: object } => {
-  if (!isEnvelope(stored)) return { origin, events: stored }
   const { by = [], about } = stored
   if (stored.of === undefined && stored.by === undefined)
     return { origin, events: stored.events, ...(about === undefined ? {} : { about }) }

@@ -17,7 +17,8 @@ const Keys = Schema.Struct({
   s: Schema.optionalKey(Schema.Array(Schema.String)),
   a: Schema.optionalKey(Schema.Array(Schema.Unknown)),
   about: Schema.optionalKey(Schema.ObjectKeyword),
-  events: Schema.Array(Schema.ObjectKeyword),
+  events: Schema.optionalKey(Schema.Array(Schema.ObjectKeyword)),
+  e: Schema.optionalKey(Schema.Array(Schema.ObjectKeyword)),
 })
 const decodeKeys = Schema.decodeUnknownSync(Keys)
 const isWhole = compileCheck(Keys.ast)
@@ -34,8 +35,9 @@ export const decodeRow = (
   keyOf: (id: string) => PersonKey | undefined,
 ): Pick<Decision, "origin" | "events" | "about"> => {
   if (Array.isArray(row.events)) return { origin: row.origin, events: decodeEvents(row.events) }
-  const { events: written, ...keys } = isTodays(row.events) ? row.events : decodeKeys(row.events)
-  const events = unpacked(written, row.nonce)
+  const { events: named, e: packed, ...keys } = isTodays(row.events) ? row.events : decodeKeys(row.events)
+  const events = packed === undefined ? named : packed.map((event) => unpackEvent(event, row.nonce))
+  if (events === undefined) throw new Error("there are no events in it")
   // decrypting makes strings of strings, so what is as it should be before is so afterwards
   if (areTodays(events))
     return withAbout(decryptDecision(row.origin, row.nonce, envelopeOf(keys, events), keyOf))
@@ -49,11 +51,8 @@ export const decodeRow = (
   return withAbout({ ...opened, events: decodeEvents(opened.events) })
 }
 
-const unpacked = (events: readonly unknown[], nonce: string): readonly unknown[] =>
-  events.some((event) => Array.isArray(event)) ? events.map((event) => unpackEvent(event, nonce)) : events
-
 /** What is known of the request is checked when it is decrypted. */
-const envelopeOf = (keys: Omit<typeof Keys.Type, "events">, events: readonly Event[]): Envelope =>
+const envelopeOf = (keys: Omit<typeof Keys.Type, "events" | "e">, events: readonly Event[]): Envelope =>
   (keys.a === undefined ? { ...keys, events } : { ...keys, about: unpackAbout(keys.a), events }) as Envelope
 
 const withAbout = ({
