@@ -157,7 +157,10 @@ const packList = ({ code, fields: [name = ""] }: Form, json: Json): Values | nul
 /** Undefined: it could be mistaken for something else. */
 const shortOf = (name: string, value: unknown, nonce: string): unknown => {
   // the usual NOTIFY after a SUBSCRIBE goes to one subscription
-  if (name === "to" && Array.isArray(value)) return value.length === 1 ? (value[0] as unknown) : value
+  if (name === "to" && Array.isArray(value))
+    return value.length === 1 && typeof value[0] === "number" ? (value[0] as unknown) : value
+  // a number is what a list or a name is written as
+  if (typeof value === "number" && (name === "to" || name in lists)) return undefined
   if (typeof value !== "string") return value
   const list = lists[name]
   if (list !== undefined) {

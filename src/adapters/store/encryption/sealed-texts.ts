@@ -55,11 +55,12 @@ export const makeSealing = (nonce: string): Sealing => {
   const groups: Group[] = []
   return {
     add: (key, place, kind, text) => {
-      let group = groups.find((other) => other.key === key && other.index === indexOf(place))
+      const index = indexOf(place)
+      let group = groups.find((other) => other.index === index)
       if (group === undefined) {
         group = {
           key,
-          index: indexOf(place),
+          index,
           associated: boundTo(key.id, place, nonce),
           text: "",
           isFirst: true,
