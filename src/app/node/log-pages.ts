@@ -24,7 +24,7 @@ interface Asked {
   readonly page: Fiber.Fiber<Exit.Exit<readonly RecordedDecision[], StoreUnavailable>>
 }
 
-/** @param from the place after which it begins */
+/** For folding: who asked for a decision is left out. @param from the place after which it begins */
 export const makeLogPages = (
   { read }: Pick<EventStore["Service"], "read">,
   from: Position,
@@ -39,7 +39,7 @@ export const makeLogPages = (
 
   const ask = (after: Position) =>
     Effect.map(
-      Effect.forkChild(Effect.exit(read(after, rowsMax))),
+      Effect.forkChild(Effect.exit(read(after, rowsMax, "events"))),
       (page) => void asked.push({ after, page }),
     )
 

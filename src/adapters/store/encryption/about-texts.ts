@@ -49,6 +49,14 @@ export const aboutAsTexts = (
 export const saysOfPersons = (about: StoredAbout): boolean =>
   fields.some((field) => about[field] !== undefined && typeof about[field] !== "number")
 
+/** Passes over it. */
+export const skipAbout = (about: StoredAbout, { skip }: Opening): void =>
+  void aboutAsTexts(about, (text, kind) => {
+    if (!isTogether(text)) throw new Error(`what is known of the request (${kind}) is not what was written there`)
+    skip(text, kind)
+    return text
+  })
+
 /** As it was written, without the texts that nobody can read any more. @throws Error when a text is not what was written there */
 export const openedAbout = (about: StoredAbout, opening: Opening): object => {
   const result: Record<string, unknown> = { ...about }

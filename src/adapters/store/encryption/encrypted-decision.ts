@@ -19,7 +19,7 @@ import { packAbout, packEvent } from "../../../encoding/packed-events.ts"
 import type { Envelope, PackedEnvelope, PersonKey, StoredEvents } from "../../../ports/stored-events.ts"
 import { sha256Hex } from "../integrity/sha256.ts"
 import { packOrigin, unpackOrigin } from "../postgres/origin.ts"
-import { aboutAsTexts, openedAbout } from "./about-texts.ts"
+import { aboutAsTexts, openedAbout, skipAbout } from "./about-texts.ts"
 import type { AboutField } from "./about-texts.ts"
 import { decryptText, encryptText } from "./cipher.ts"
 import { isPerson, isPersonalOrigin, mapPersonalFields } from "./personal-fields.ts"
@@ -199,6 +199,7 @@ export const pseudonym = (id: string): Uri => `sip:erased-${id}@${erasedHost}` a
  * @param nonce of the decision
  * @param stored with events of today's shapes
  * @param keyOf the key of that number; undefined: it was erased
+ * @param only where nothing but the events is needed: keys that they do not need are not used
  * @throws Error when a string is not what was written, or not there
  */
 export const decryptDecision = (
@@ -206,6 +207,7 @@ export const decryptDecision = (
   nonce: string,
   stored: Envelope,
   keyOf: (id: string) => PersonKey | undefined,
+  only?: "events",
 ): { readonly origin: string; readonly events: readonly Event[]; readonly about?: object } => {
   const { by = [], about } = stored
   if (stored.of === undefined && stored.by === undefined)
@@ -259,13 +261,18 @@ export const decryptDecision = (
     theirs: (sealed, _, field) => namedIn(others(sealed, field)),
     address: (sealed, _, field) => addressIn(others(sealed, field)),
   }
+  if (only === "events" && stored.s !== undefined) {
+    if (isTogether(origin)) opening.skip(origin, "origin")
+    if (about !== undefined) skipAbout(about, opening)
+    const events = openedEvents(stored.events, own, touch)
+    opening.check()
+    return { origin: "", events }
+  }
   const opened = !isSealedOrigin
     ? origin
     : namedIn((/^\d+[.:@]/.test(origin) ? others : owners)(origin, "origin"))
   const known = about === undefined ? undefined : openedAbout(about, opening)
-  const events = stored.events
-    .map((event) => withoutHeaders(event, own))
-    .map((event) => mapPersonalFields(event, touch))
+  const events = openedEvents(stored.events, own, touch)
   opening.check()
   return {
     origin: isSealed(origin) ? unpackOrigin(opened) : opened,
@@ -273,6 +280,12 @@ export const decryptDecision = (
     ...(known === undefined ? {} : { about: known }),
   }
 }
+
+const openedEvents = (
+  events: readonly Event[],
+  own: PersonKey | undefined,
+  touch: PersonalFieldMapper,
+): readonly Event[] => events.map((event) => mapPersonalFields(withoutHeaders(event, own), touch))
 
 /** Rows of the form before `s`. */
 const openingOfEarlier = (
@@ -287,7 +300,7 @@ const openingOfEarlier = (
   const noted = notedBy(note)
   for (const event of events) mapPersonalFields(event, noted)
   open()
-  return { next, check: () => {} }
+  return { next, skip: () => {}, check: () => {} }
 }
 
 /** Notes what was encrypted together; the rest is left for when it is its turn. */

@@ -99,8 +99,16 @@ interface Read {
 export interface Opening {
   /** The text in the place of a mark. Nothing is to be believed before `check`. */
   readonly next: (mark: string, kind: string) => OpenedText
+  /** Passes over a text that nobody needs: a key that has no others in the row is not used, and its texts are not checked. */
+  readonly skip: (mark: string, kind: string) => void
   /** After the last text. @throws Error when something is not what was written there */
   readonly check: () => void
+}
+
+/** @returns the number of the text in its group */
+const pass = (group: Read, kind: string): number => {
+  group.associated += `\0${kind}`
+  return group.next++
 }
 
 const wrong = (id: string): Error => new Error(`a text that key ${id} should open is not what was written there`)
@@ -112,6 +120,8 @@ export const makeOpening = (
   keyFor: (place: string) => { readonly id: string; readonly key: PersonKey | undefined },
 ): Opening => {
   const groups: (Read | undefined)[] = []
+  /** Texts of keys that were not used yet. */
+  const skipped: { readonly index: number; readonly kind: string }[] = []
   const begin = (place: string): Read => {
     const { id, key } = keyFor(place)
     const index = indexOf(place)
@@ -129,14 +139,20 @@ export const makeOpening = (
       next: 0,
     }
     groups[index] = group
+    for (const text of skipped) if (text.index === index) pass(group, text.kind)
     return group
   }
   return {
+    skip: (marked, kind) => {
+      const index = indexOf(marked.slice(0, -1))
+      const group = groups[index]
+      if (group === undefined) skipped.push({ index, kind })
+      else pass(group, kind)
+    },
     next: (marked, kind) => {
       const place = marked.slice(0, -1)
       const group = groups[indexOf(place)] ?? begin(place)
-      const index = group.next++
-      group.associated += `\0${kind}`
+      const index = pass(group, kind)
       const text = group.texts[index]
       return {
         id: group.id,
@@ -148,8 +164,9 @@ export const makeOpening = (
       for (let index = 0; index < sealed.length; index++) {
         const group = groups[index]
         if (group === undefined) {
+          const isSkipped = skipped.some((text) => text.index === index)
           // of texts that stand nowhere, or no longer where they stood
-          if (sealed[index] !== "") throw new Error("an encrypted text of the row stands nowhere in it")
+          if (sealed[index] !== "" && !isSkipped) throw new Error("an encrypted text of the row stands nowhere in it")
           continue
         }
         const { id, key, opened, texts, associated, next } = group

@@ -28,11 +28,13 @@ const isWhole = compileCheck(Keys.ast)
  *
  * @param row `origin` may be empty for callers that do not need it
  * @param keyOf a person's key by its id; undefined when the person was erased
+ * @param only nothing but the events is needed: the origin may be empty, and what else is known of the request absent
  * @throws Error that says what does not fit, or that the row is not what was written there
  */
 export const decodeRow = (
   row: { readonly origin: string; readonly nonce: string; readonly events: unknown },
   keyOf: (id: string) => PersonKey | undefined,
+  only?: "events",
 ): Pick<Decision, "origin" | "events" | "about"> => {
   if (Array.isArray(row.events)) return { origin: row.origin, events: decodeEvents(row.events) }
   const { events: named, e: packed, ...keys } = isTodays(row.events) ? row.events : decodeKeys(row.events)
@@ -40,7 +42,7 @@ export const decodeRow = (
   if (events === undefined) throw new Error("there are no events in it")
   // decrypting makes strings of strings, so what is as it should be before is so afterwards
   if (areTodays(events))
-    return withAbout(decryptDecision(row.origin, row.nonce, envelopeOf(keys, events), keyOf))
+    return withAbout(decryptDecision(row.origin, row.nonce, envelopeOf(keys, events), keyOf, only))
   // strings are decrypted where they are expected; whether every field is there, and of the right type, is checked afterwards
   const opened = decryptDecision(
     row.origin,

@@ -62,6 +62,31 @@ describe("texts that are encrypted as one", () => {
     )
   })
 
+  it("may be passed over: a key that is not used opens nothing, others are checked with all", { tags: ["T38"] }, () => {
+    fc.assert(
+      fc.property(entries, fc.nat(12), (all, passed) => {
+        const { marks, texts } = sealed(all)
+        let used = 0
+        const opening = makeOpening("n1", texts, (place) => {
+          used++
+          const who = places.indexOf(place)
+          return { id: keys[who]!.id, key: keys[who] }
+        })
+        const found = marks.map((mark, index) => {
+          if (index < passed) return opening.skip(mark, all[index]!.kind)
+          return opening.next(mark, all[index]!.kind).text
+        })
+        opening.check()
+        assert.deepEqual(
+          found,
+          all.map((entry, index) => (index < passed ? undefined : entry.text)),
+        )
+        assert.equal(used, new Set(all.slice(passed).map(({ who }) => who)).size)
+      }),
+      { numRuns: 1000 },
+    )
+  })
+
   it("are not read in another row, order or field, nor with a character changed or one text fewer", { tags: ["T38"] }, () => {
     fc.assert(
       fc.property(entries, fc.nat(), fc.nat(), (all, first, second) => {
