@@ -38,11 +38,9 @@ const forms: { readonly [Tag in Event["_tag"]]?: Form } = {
     "expiresAt",
   ]),
   PublicationRemoved: form<"PublicationRemoved">(2, ["packageName", "entityTag", "cause"]),
-  SubscriptionRefreshed: form<"SubscriptionRefreshed">(
-    3,
-    ["no", "expiresAt", "remoteCseq", "remoteTarget"],
-    { remoteTarget: null },
-  ),
+  SubscriptionRefreshed: form<"SubscriptionRefreshed">(3, ["no", "expiresAt", "remoteCseq", "remoteTarget"], {
+    remoteTarget: null,
+  }),
   SubscriptionTerminated: form<"SubscriptionTerminated">(4, ["no", "reason", "silent", "waitsUntil"], {
     silent: false,
     waitsUntil: null,

@@ -175,13 +175,14 @@ export interface HistoryQueries {
   /** The newest decisions about a presentity, oldest first. */
   readonly history: (
     uri: string,
-    wish: Window & Discreet & {
-      /** Only decisions after this version, oldest first. */
-      readonly after?: number | undefined
-      /** Kinds of events, separated by commas. */
-      readonly type?: string | undefined
-      readonly causes?: boolean | undefined
-    },
+    wish: Window &
+      Discreet & {
+        /** Only decisions after this version, oldest first. */
+        readonly after?: number | undefined
+        /** Kinds of events, separated by commas. */
+        readonly type?: string | undefined
+        readonly causes?: boolean | undefined
+      },
   ) => Effect.Effect<typeof HistoryPage.Type, Refused>
   /** A presentity as of an instant. */
   readonly at: (
@@ -201,11 +202,12 @@ export interface HistoryQueries {
   /** Why a watcher was notified of a change, or was not. */
   readonly why: (
     uri: string,
-    wish: Zoned & Discreet & {
-      readonly watcher: string
-      readonly event?: string | undefined
-      readonly at?: string | undefined
-      readonly position?: number | undefined
-    },
+    wish: Zoned &
+      Discreet & {
+        readonly watcher: string
+        readonly event?: string | undefined
+        readonly at?: string | undefined
+        readonly position?: number | undefined
+      },
   ) => Effect.Effect<typeof Why.Type, Refused>
 }

@@ -34,7 +34,6 @@ export interface Envelope {
 /** As it stands in the database, where texts are encrypted: frequent events are packed (`encoding/packed-events.ts`). */
 export type PackedEnvelope = Omit<Envelope, "about" | "events"> & { readonly e: readonly Event[] }
 
-
 /** What is known of the request. Where the row is encrypted, texts are, and `by` is the JSON of it as a text. */
 export type StoredAbout = Omit<About, "by"> & { readonly by?: About["by"] | string }
 

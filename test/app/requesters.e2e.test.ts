@@ -113,9 +113,7 @@ const live = async ({ phone, server }: Begun, other = "carol"): Promise<readonly
 }
 
 const rowsIn = (url: string, sql: string): readonly string[] =>
-  execFileSync(join(postgresBinaries()!, "psql"), [url, "-Atc", sql], { encoding: "utf8" })
-    .trim()
-    .split("\n")
+  execFileSync(join(postgresBinaries()!, "psql"), [url, "-Atc", sql], { encoding: "utf8" }).trim().split("\n")
 
 describe.skipIf(cluster === null || !existsSync(join(postgresBinaries() ?? "", "psql")))(
   "who sent a request",
@@ -189,7 +187,10 @@ describe.skipIf(cluster === null || !existsSync(join(postgresBinaries() ?? "", "
           assert.equal(text.includes("carol@example.com"), text.includes("phone-of-carol"))
           return text.includes("phone-of-carol")
         }
-        assert.deepEqual([await told("read"), await told("operate"), await told("admin")], [false, true, true])
+        assert.deepEqual(
+          [await told("read"), await told("operate"), await told("admin")],
+          [false, true, true],
+        )
       },
     )
 

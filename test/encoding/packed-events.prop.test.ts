@@ -20,9 +20,25 @@ const recorded = goldenLogs().flatMap((name) =>
 /** Values that a field may have had in a log of somebody else, or that could be mistaken for a short one. */
 const oddText = fc.oneof(
   fc.string(),
-  fc.constantFrom("", ".", ".x", "presence", "presence.winfo", "@", "0@", nonce, `${nonce}.`, `${nonce}.1`, `${nonce}1`),
+  fc.constantFrom(
+    "",
+    ".",
+    ".x",
+    "presence",
+    "presence.winfo",
+    "@",
+    "0@",
+    nonce,
+    `${nonce}.`,
+    `${nonce}.1`,
+    `${nonce}1`,
+  ),
 )
-const odd = fc.oneof(oddText, fc.integer(), fc.constantFrom(null, true, false, [], [1], [1, 2, 3], {}, "active"))
+const odd = fc.oneof(
+  oddText,
+  fc.integer(),
+  fc.constantFrom(null, true, false, [], [1], [1, 2, 3], {}, "active"),
+)
 
 describe("an event in its short form", () => {
   it("comes out as it was, for every event of every golden log", { tags: ["L03"] }, () => {
@@ -36,18 +52,28 @@ describe("an event in its short form", () => {
     assert.ok(packed.size === 9, [...packed].join())
   })
 
-  it("and so it does with any value in any field, and fields that this version does not know", { tags: ["L03"] }, () => {
-    fc.assert(
-      fc.property(fc.constantFrom(...recorded), fc.nat(), odd, fc.boolean(), ({ event }, index, value, isNew) => {
-        const fields = Object.keys(event).filter((name) => name !== "_tag")
-        const field = isNew ? "foreign" : fields[index % Math.max(1, fields.length)]
-        if (field === undefined) return
-        const changed = { ...event, [field]: value } as Event
-        assert.deepEqual(unpackEvent(throughJson(packEvent(changed, nonce)), nonce), throughJson(changed))
-      }),
-      { numRuns: 20_000 },
-    )
-  })
+  it(
+    "and so it does with any value in any field, and fields that this version does not know",
+    { tags: ["L03"] },
+    () => {
+      fc.assert(
+        fc.property(
+          fc.constantFrom(...recorded),
+          fc.nat(),
+          odd,
+          fc.boolean(),
+          ({ event }, index, value, isNew) => {
+            const fields = Object.keys(event).filter((name) => name !== "_tag")
+            const field = isNew ? "foreign" : fields[index % Math.max(1, fields.length)]
+            if (field === undefined) return
+            const changed = { ...event, [field]: value } as Event
+            assert.deepEqual(unpackEvent(throughJson(packEvent(changed, nonce)), nonce), throughJson(changed))
+          },
+        ),
+        { numRuns: 20_000 },
+      )
+    },
+  )
 
   it("what cannot have been packed is left for the schema to refuse", { tags: ["L03"] }, () => {
     for (const foreign of [[], [99, 1], ["1"], [1, 0, "a", "b", 5, []], [1, 0, "a", "b", 5, {}, {}], [null]])
@@ -72,7 +98,9 @@ describe("an event in its short form", () => {
         const packed = throughJson(packAbout({ ...about })) as readonly unknown[]
         assert.deepEqual(unpackAbout(packed), { ...about })
         // one that a later version appends is none of ours
-        assert.deepEqual(unpackAbout([...packed, ...Array(8 - packed.length).fill(null), "later"]), { ...about })
+        assert.deepEqual(unpackAbout([...packed, ...Array(8 - packed.length).fill(null), "later"]), {
+          ...about,
+        })
       }),
     )
   })

@@ -294,7 +294,11 @@ describe.skipIf(cluster === null)("the earlier form", () => {
       let tried = 0
       const refused = (row: (typeof rows)[number], what: string): void => {
         tried++
-        assert.throws(() => decodeRow(row, keyOf), /is not what was written there|has none|stands nowhere/, what)
+        assert.throws(
+          () => decodeRow(row, keyOf),
+          /is not what was written there|has none|stands nowhere/,
+          what,
+        )
       }
       for (const row of rows) {
         const whole = JSON.stringify(row.events)

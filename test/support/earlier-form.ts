@@ -139,7 +139,8 @@ const withKeys = (
     if (watcher === null) place ??= placeOf(text)
     return text
   }
-  for (const event of namedEvents({ events, nonce: decision.nonce })) mapPersonalFields(event, { ...untouched, theirs: look, address: look })
+  for (const event of namedEvents({ events, nonce: decision.nonce }))
+    mapPersonalFields(event, { ...untouched, theirs: look, address: look })
   const requester = place === null ? null : (keyOf(by[place] ?? "")!.person as Uri)
   const sealed = encryptDecision(decision, requester, (person) => byPerson.get(person)!)
   return { origin: sealed.origin, events: sealed.stored }

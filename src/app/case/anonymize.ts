@@ -6,8 +6,8 @@
  * by a pseudonym as well.
  */
 import { randomBytes } from "node:crypto"
-import type { About, Requester } from "../../domain/presentity/about.ts"
 import { programFlow } from "../../domain/presentity/abandon.ts"
+import type { About, Requester } from "../../domain/presentity/about.ts"
 import { clockOf } from "../../domain/presentity/clock.ts"
 import type { Event, NotificationsIssued } from "../../domain/presentity/events.ts"
 import { evolve, fold } from "../../domain/presentity/evolve.ts"

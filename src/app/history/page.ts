@@ -97,10 +97,7 @@ export const historyPage = Effect.fnUntraced(function* (log: HistoryLog, present
   })
   const named = yield* Effect.forEach(entries, (entry) =>
     typeof entry.requester === "number"
-      ? Effect.map(
-          requesterAt(entry.requester),
-          (requester): Entry => ({ ...entry, requester }),
-        )
+      ? Effect.map(requesterAt(entry.requester), (requester): Entry => ({ ...entry, requester }))
       : Effect.succeed(entry),
   )
   return { entries: named, next }

@@ -61,9 +61,22 @@ export const makeCommandCalls = ({
     }),
   terminate: (request) =>
     reading(() => {
-      const { presentity, event = "presence", watcher, reason = "deactivated", askedBy } = readTerminate(request)
+      const {
+        presentity,
+        event = "presence",
+        watcher,
+        reason = "deactivated",
+        askedBy,
+      } = readTerminate(request)
       const whose = watcher === undefined ? null : (watcher as Uri)
-      return commands.terminate(programFlow, presentity as Uri, event, whose, reason, askedBy as Uri | undefined)
+      return commands.terminate(
+        programFlow,
+        presentity as Uri,
+        event,
+        whose,
+        reason,
+        askedBy as Uri | undefined,
+      )
     }),
   replaceRules: (presentity, event, document) =>
     reading(() => {

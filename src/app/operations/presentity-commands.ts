@@ -90,14 +90,13 @@ export const makePresentityCommands = <E>(
     const [contentType = ""] = packages.find(packageName)?.accepts ?? []
     return { contentType, text: body }
   }
-  const decide = (
-    presentity: Uri,
-    command: Command,
-    origin: string,
-    askedBy?: Uri,
-  ): Effect.Effect<void, E> => Effect.asVoid(ask(presentity, command, origin, asking(presentity, askedBy)))
+  const decide = (presentity: Uri, command: Command, origin: string, askedBy?: Uri): Effect.Effect<void, E> =>
+    Effect.asVoid(ask(presentity, command, origin, asking(presentity, askedBy)))
   return {
-    publish: (origin, { presentity, event: packageName, body, headers, entityTag, expires, device, askedBy }) => {
+    publish: (
+      origin,
+      { presentity, event: packageName, body, headers, entityTag, expires, device, askedBy },
+    ) => {
       const command: Command = {
         _tag: "Publish",
         packageName,

@@ -34,7 +34,9 @@ export const entryText = (entry: Entry, clock: Clock, withCauses: boolean): stri
   if (withCauses) {
     const source = entry.origin === "" ? "the server itself" : entry.origin
     const asked = typeof entry.requester === "number" ? "" : requesterInWords(entry.requester)
-    lines.push(`${margin}  decided ${entry.cause}, asked by ${words(source, asked === "" ? "" : `(${asked})`)}`)
+    lines.push(
+      `${margin}  decided ${entry.cause}, asked by ${words(source, asked === "" ? "" : `(${asked})`)}`,
+    )
     if (entry.causedBy.length > 0)
       lines.push(`${margin}  follows from version ${entry.causedBy.join(", ")}, is version ${entry.version}`)
     for (const [event, version] of Object.entries(entry.rules))

@@ -52,7 +52,8 @@ export const saysOfPersons = (about: StoredAbout): boolean =>
 /** Passes over it. */
 export const skipAbout = (about: StoredAbout, { skip }: Opening): void =>
   void aboutAsTexts(about, (text, kind) => {
-    if (!isTogether(text)) throw new Error(`what is known of the request (${kind}) is not what was written there`)
+    if (!isTogether(text))
+      throw new Error(`what is known of the request (${kind}) is not what was written there`)
     skip(text, kind)
     return text
   })

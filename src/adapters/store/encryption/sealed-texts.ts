@@ -111,7 +111,8 @@ const pass = (group: Read, kind: string): number => {
   return group.next++
 }
 
-const wrong = (id: string): Error => new Error(`a text that key ${id} should open is not what was written there`)
+const wrong = (id: string): Error =>
+  new Error(`a text that key ${id} should open is not what was written there`)
 
 /** @param keyFor the id of a place's key, and the key; undefined where it was destroyed. Throws when there is no such place. */
 export const makeOpening = (
@@ -166,7 +167,8 @@ export const makeOpening = (
         if (group === undefined) {
           const isSkipped = skipped.some((text) => text.index === index)
           // of texts that stand nowhere, or no longer where they stood
-          if (sealed[index] !== "" && !isSkipped) throw new Error("an encrypted text of the row stands nowhere in it")
+          if (sealed[index] !== "" && !isSkipped)
+            throw new Error("an encrypted text of the row stands nowhere in it")
           continue
         }
         const { id, key, opened, texts, associated, next } = group

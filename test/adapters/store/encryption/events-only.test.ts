@@ -23,7 +23,10 @@ describe("rows that are read for their events alone", () => {
       const { s: sealed } = row.events as { readonly s?: readonly string[] }
       if (row.cause !== "Publish" || sealed === undefined) continue
       const isAll = JSON.stringify((row.events as { readonly e: unknown }).e).includes('"@"')
-      const broken = { ...row, events: { ...(row.events as object), s: sealed.map((text) => `${text.slice(0, -2)}AA`) } }
+      const broken = {
+        ...row,
+        events: { ...(row.events as object), s: sealed.map((text) => `${text.slice(0, -2)}AA`) },
+      }
       assert.throws(() => decodeRow(broken, keyOf))
       if (isAll) assert.throws(() => decodeRow(broken, keyOf, "events"))
       else {

@@ -52,7 +52,10 @@ describe("texts that are encrypted as one", () => {
     fc.assert(
       fc.property(entries, fc.nat(2), (all, without) => {
         const { marks, texts } = sealed(all)
-        assert.deepEqual(opened(all, marks, texts), all.map((entry) => entry.text))
+        assert.deepEqual(
+          opened(all, marks, texts),
+          all.map((entry) => entry.text),
+        )
         assert.deepEqual(
           opened(all, marks, texts, without),
           all.map((entry) => (entry.who === without ? null : entry.text)),
@@ -62,50 +65,58 @@ describe("texts that are encrypted as one", () => {
     )
   })
 
-  it("may be passed over: a key that is not used opens nothing, others are checked with all", { tags: ["T38"] }, () => {
-    fc.assert(
-      fc.property(entries, fc.nat(12), (all, passed) => {
-        const { marks, texts } = sealed(all)
-        let used = 0
-        const opening = makeOpening("n1", texts, (place) => {
-          used++
-          const who = places.indexOf(place)
-          return { id: keys[who]!.id, key: keys[who] }
-        })
-        const found = marks.map((mark, index) => {
-          if (index < passed) return opening.skip(mark, all[index]!.kind)
-          return opening.next(mark, all[index]!.kind).text
-        })
-        opening.check()
-        assert.deepEqual(
-          found,
-          all.map((entry, index) => (index < passed ? undefined : entry.text)),
-        )
-        assert.equal(used, new Set(all.slice(passed).map(({ who }) => who)).size)
-      }),
-      { numRuns: 1000 },
-    )
-  })
+  it(
+    "may be passed over: a key that is not used opens nothing, others are checked with all",
+    { tags: ["T38"] },
+    () => {
+      fc.assert(
+        fc.property(entries, fc.nat(12), (all, passed) => {
+          const { marks, texts } = sealed(all)
+          let used = 0
+          const opening = makeOpening("n1", texts, (place) => {
+            used++
+            const who = places.indexOf(place)
+            return { id: keys[who]!.id, key: keys[who] }
+          })
+          const found = marks.map((mark, index) => {
+            if (index < passed) return opening.skip(mark, all[index]!.kind)
+            return opening.next(mark, all[index]!.kind).text
+          })
+          opening.check()
+          assert.deepEqual(
+            found,
+            all.map((entry, index) => (index < passed ? undefined : entry.text)),
+          )
+          assert.equal(used, new Set(all.slice(passed).map(({ who }) => who)).size)
+        }),
+        { numRuns: 1000 },
+      )
+    },
+  )
 
-  it("are not read in another row, order or field, nor with a character changed or one text fewer", { tags: ["T38"] }, () => {
-    fc.assert(
-      fc.property(entries, fc.nat(), fc.nat(), (all, first, second) => {
-        const { marks, texts } = sealed(all)
-        assert.throws(() => opened(all, marks, texts, null, "n2"))
-        assert.throws(() => opened(all.slice(1), marks.slice(1), texts))
-        assert.throws(() => opened([...all, all[0]!], [...marks, marks[0]!], texts))
-        const at = first % all.length
-        const other: readonly Entry[] = all.map((entry, index) =>
-          index === at ? { ...entry, kind: `${entry.kind}x` } : entry,
-        )
-        assert.throws(() => opened(other, marks, texts))
-        const filled = texts.findIndex((one) => one !== "")
-        const place = second % texts[filled]!.length
-        const character = texts[filled]![place] === "A" ? "B" : "A"
-        const changed = texts[filled]!.slice(0, place) + character + texts[filled]!.slice(place + 1)
-        assert.throws(() => opened(all, marks, texts.with(filled, changed)))
-      }),
-      { numRuns: 1000 },
-    )
-  })
+  it(
+    "are not read in another row, order or field, nor with a character changed or one text fewer",
+    { tags: ["T38"] },
+    () => {
+      fc.assert(
+        fc.property(entries, fc.nat(), fc.nat(), (all, first, second) => {
+          const { marks, texts } = sealed(all)
+          assert.throws(() => opened(all, marks, texts, null, "n2"))
+          assert.throws(() => opened(all.slice(1), marks.slice(1), texts))
+          assert.throws(() => opened([...all, all[0]!], [...marks, marks[0]!], texts))
+          const at = first % all.length
+          const other: readonly Entry[] = all.map((entry, index) =>
+            index === at ? { ...entry, kind: `${entry.kind}x` } : entry,
+          )
+          assert.throws(() => opened(other, marks, texts))
+          const filled = texts.findIndex((one) => one !== "")
+          const place = second % texts[filled]!.length
+          const character = texts[filled]![place] === "A" ? "B" : "A"
+          const changed = texts[filled]!.slice(0, place) + character + texts[filled]!.slice(place + 1)
+          assert.throws(() => opened(all, marks, texts.with(filled, changed)))
+        }),
+        { numRuns: 1000 },
+      )
+    },
+  )
 })
