@@ -69,14 +69,10 @@ export const makeCommandCalls = ({
         askedBy,
       } = readTerminate(request)
       const whose = watcher === undefined ? null : (watcher as Uri)
-      return commands.terminate(
-        programFlow,
-        presentity as Uri,
-        event,
-        whose,
+      return commands.terminate(programFlow, presentity as Uri, event, whose, {
         reason,
-        askedBy as Uri | undefined,
-      )
+        ...(askedBy === undefined ? {} : { askedBy: askedBy as Uri }),
+      })
     }),
   replaceRules: (presentity, event, document) =>
     reading(() => {

@@ -43,8 +43,7 @@ export interface PresentityCommands<E> {
     presentity: Uri,
     packageName: PackageName,
     watcher: Uri | null,
-    reason: TerminationReason,
-    askedBy?: Uri,
+    ending: { readonly reason: TerminationReason; readonly askedBy?: Uri },
   ) => Effect.Effect<void, E>
   /** Approves or denies a watcher, whatever the rules say; null revokes the decision. */
   readonly decideWatcher: (
@@ -109,7 +108,7 @@ export const makePresentityCommands = <E>(
       }
       return Effect.map(ask(presentity, command, origin, asking(presentity, askedBy)), publishedIn)
     },
-    terminate: (origin, presentity, packageName, watcher, reason, askedBy) =>
+    terminate: (origin, presentity, packageName, watcher, { reason, askedBy }) =>
       decide(presentity, { _tag: "Terminate", packageName, watcher, reason }, origin, askedBy),
     decideWatcher: (origin, presentity, packageName, watcher, handling) =>
       decide(presentity, { _tag: "DecideWatcher", packageName, watcher, handling }, origin),

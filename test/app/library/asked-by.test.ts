@@ -28,7 +28,7 @@ describe("who asked a program", () => {
         )
         await assert.rejects(
           presence.publish({ presentity: alice, body, askedBy: "no address" }),
-          /publish: askedBy/,
+          /no address is no URI of a person/,
         )
       } finally {
         await presence.close()

@@ -209,22 +209,10 @@ export const decryptDecision = (
   keyOf: (id: string) => PersonKey | undefined,
   only?: "events",
 ): { readonly origin: string; readonly events: readonly Event[]; readonly about?: object } => {
-  const { by = [], about } = stored
+  const { about } = stored
   if (stored.of === undefined && stored.by === undefined)
     return { origin, events: stored.events, ...(about === undefined ? {} : { about }) }
-  const own = stored.of === undefined ? undefined : keyOf(stored.of)
-  const keys = by.map(keyOf)
-  /** The number of the presentity's key, for what needs it. */
-  const owner = (): string => {
-    if (stored.of === undefined) throw new Error("a text that needs the presentity's key has none")
-    return stored.of
-  }
-  const keyAt = (place: string) => {
-    if (place === "") return { id: owner(), key: own }
-    const id = by[Number(place)]
-    if (id === undefined) throw new Error(`a text that needs key ${place} of its row has none`)
-    return { id, key: keys[Number(place)] }
-  }
+  const { own, owner, keyAt } = keysFor(stored, keyOf)
   const isSealedOrigin = isMistakable(origin)
   const opening =
     stored.s === undefined
@@ -279,6 +267,23 @@ export const decryptDecision = (
     events,
     ...(known === undefined ? {} : { about: known }),
   }
+}
+
+/** The keys of a row that is read. */
+const keysFor = ({ of: ownId, by = [] }: Envelope, keyOf: (id: string) => PersonKey | undefined) => {
+  const own = ownId === undefined ? undefined : keyOf(ownId)
+  /** The number of the presentity's key, for what needs it. */
+  const owner = (): string => {
+    if (ownId === undefined) throw new Error("a text that needs the presentity's key has none")
+    return ownId
+  }
+  const keyAt = (place: string) => {
+    if (place === "") return { id: owner(), key: own }
+    const id = by[Number(place)]
+    if (id === undefined) throw new Error(`a text that needs key ${place} of its row has none`)
+    return { id, key: keyOf(id) }
+  }
+  return { own, owner, keyAt }
 }
 
 const openedEvents = (
