@@ -254,7 +254,7 @@ const ask = (sql: PgClient.PgClient, events: number, decisions: number) =>
       FROM pg_inherits WHERE inhparent = 'events'::regclass`
     const [refresh] = yield* sql<{ bytes: number }>`
       SELECT avg(pg_column_size(e.*))::float8 AS bytes FROM (
-        SELECT * FROM events WHERE events::text ~ '^(\\[|[{]"of":"[0-9a-f]+","events":\\[)[{]"_tag":"PublicationRefreshed"' LIMIT 2000) e`
+        SELECT * FROM events WHERE events::text ~ '"e":\\[\\[1,[^]]*\\]\\]|^\\[[{]"_tag":"PublicationRefreshed"' LIMIT 2000) e`
     const of = (bytes: string | undefined, count: number): string => (Number(bytes ?? 0) / count).toFixed(0)
     console.log(
       `disk           ${of(size?.all, events)} bytes an event, ${of(size?.all, decisions)} a decision with indexes, ` +

@@ -3,6 +3,7 @@
  */
 import { Schema } from "effect"
 import type { About } from "../domain/presentity/about.ts"
+import { compileCheck } from "./compiled-check.ts"
 
 const text = Schema.optionalKey(Schema.String)
 
@@ -24,10 +25,12 @@ const fields = {
 const AboutSchema = Schema.Struct(fields)
 
 const decode = Schema.decodeUnknownSync(AboutSchema)
+const isWhole = compileCheck(AboutSchema.ast)
 
 /**
  * Parts that this version does not know are left out.
  *
  * @throws Error that says what does not fit
  */
-export const decodeAbout = (json: unknown): About => decode(json)
+export const decodeAbout = (json: unknown): About =>
+  isWhole?.(json) === true ? (json as About) : decode(json)

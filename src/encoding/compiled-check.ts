@@ -25,6 +25,8 @@ export const compileCheck = (ast: Ast): Check | null => {
       return (value) => typeof value === "boolean"
     case "Null":
       return (value) => value === null
+    case "Unknown":
+      return () => true
     case "ObjectKeyword":
       return (value) => typeof value === "object" && value !== null
     case "Literal": {

@@ -39,10 +39,15 @@ export class EventStore extends Context.Service<
     ) => Effect.Effect<Appended, StoreUnavailable>
     /** The present state of each stream, in the requested order; an unknown stream is empty at version 0. */
     readonly load: (streams: readonly Uri[]) => Effect.Effect<readonly State[], StoreUnavailable>
-    /** Decisions after a position in commit order, without gaps; fewer than `max` means the end. */
+    /**
+     * Decisions after a position in commit order, without gaps; fewer than `max` means the end.
+     *
+     * @param only nothing but the events is needed, for folding: a store may leave `origin` empty, and `about` out
+     */
     readonly read: (
       after: Position,
       max: number,
+      only?: "events",
     ) => Effect.Effect<readonly RecordedDecision[], StoreUnavailable>
     /** Decisions of one stream after a version, oldest first. */
     readonly history: (

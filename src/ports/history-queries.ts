@@ -21,6 +21,21 @@ export const HistoryRow = Schema.Struct({
   cause: Text,
   /** Who sent the command: transport, source, Call-ID and CSeq. Empty for decisions of the server itself. */
   origin: Text,
+  /**
+   * Who sent it, beyond `origin`: account, asserted identity (RFC 3325), From where it is somebody else, User-Agent. Null: not known,
+   * or not for whoever asks.
+   */
+  requester: Schema.NullOr(
+    Schema.Struct({
+      account: Schema.optionalKey(Text),
+      identity: Schema.optionalKey(Text),
+      from: Schema.optionalKey(Text),
+      userAgent: Schema.optionalKey(Text),
+      source: Schema.optionalKey(Text),
+    }),
+  ),
+  /** A digest of Call-ID, From tag and CSeq, by which the same request is recognized. */
+  request: Nullable,
   /** The Call-ID. */
   correlation: Nullable,
   /** Versions of the decisions from which it follows. */
@@ -137,6 +152,12 @@ interface Zoned {
   readonly tz?: string | undefined
 }
 
+/** Who sent requests may be told to fewer people than what was decided. */
+interface Discreet {
+  /** False: who sent a request is left out, beyond where it came from. Absent: it is told. */
+  readonly requesters?: boolean | undefined
+}
+
 interface Window extends Zoned {
   readonly event?: string | undefined
   /** Instants as people write them. */
@@ -154,13 +175,14 @@ export interface HistoryQueries {
   /** The newest decisions about a presentity, oldest first. */
   readonly history: (
     uri: string,
-    wish: Window & {
-      /** Only decisions after this version, oldest first. */
-      readonly after?: number | undefined
-      /** Kinds of events, separated by commas. */
-      readonly type?: string | undefined
-      readonly causes?: boolean | undefined
-    },
+    wish: Window &
+      Discreet & {
+        /** Only decisions after this version, oldest first. */
+        readonly after?: number | undefined
+        /** Kinds of events, separated by commas. */
+        readonly type?: string | undefined
+        readonly causes?: boolean | undefined
+      },
   ) => Effect.Effect<typeof HistoryPage.Type, Refused>
   /** A presentity as of an instant. */
   readonly at: (
@@ -180,11 +202,12 @@ export interface HistoryQueries {
   /** Why a watcher was notified of a change, or was not. */
   readonly why: (
     uri: string,
-    wish: Zoned & {
-      readonly watcher: string
-      readonly event?: string | undefined
-      readonly at?: string | undefined
-      readonly position?: number | undefined
-    },
+    wish: Zoned &
+      Discreet & {
+        readonly watcher: string
+        readonly event?: string | undefined
+        readonly at?: string | undefined
+        readonly position?: number | undefined
+      },
   ) => Effect.Effect<typeof Why.Type, Refused>
 }

@@ -5,6 +5,7 @@
  */
 import { Context, Data } from "effect"
 import type { Effect, Scope } from "effect"
+import type { About } from "../domain/presentity/about.ts"
 import type { Answer, Command, DeliveryOutcome } from "../domain/presentity/commands.ts"
 import type { Notify } from "../domain/presentity/intents.ts"
 import type { SubscriptionNo, Uri } from "../domain/vocabulary.ts"
@@ -16,6 +17,8 @@ export interface Request {
   readonly command: Command
   /** The sender, for the log: `udp:192.0.2.20:5060 <Call-ID> <CSeq>`. */
   readonly origin: string
+  /** What else is known of the request; absent: nothing. */
+  readonly about?: About
   /** Called exactly once, after the commit if there is anything to commit. */
   readonly answer: (answer: Answer) => void
 }

@@ -86,7 +86,8 @@ if (name !== undefined) {
     const keys = new Map<string, PersonKey>()
     const keyOf = (person: string): PersonKey => {
       const digest = sha256Hex(person)
-      const key = { id: digest.slice(0, 24), person, key: Buffer.from(digest + sha256Hex(digest), "hex") }
+      const id = Buffer.from(digest.slice(0, 24), "hex").toString("base64url")
+      const key = { id, person, key: Buffer.from(digest + sha256Hex(digest), "hex") }
       keys.set(key.id, key)
       return key
     }

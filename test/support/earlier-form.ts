@@ -17,6 +17,7 @@ import { decodeRow } from "../../src/adapters/store/encryption/stored-row.ts"
 import { encodeWithDigest, rowHash } from "../../src/adapters/store/integrity/hash-chain.ts"
 import type { Decision, Event } from "../../src/domain/presentity/events.ts"
 import type { Header, Uri } from "../../src/domain/vocabulary.ts"
+import { unpackEvent } from "../../src/encoding/packed-events.ts"
 import type { PersonKey, StoredEvents } from "../../src/ports/stored-events.ts"
 
 interface Row {
@@ -54,7 +55,7 @@ const inEarlierForm = (
       places.push(placeOf(text))
       return text
     }
-    mapPersonalFields(eventsIn(row.events)[index]!, {
+    mapPersonalFields(namedEvents(row)[index]!, {
       ...untouched,
       watcher: (uri) => note(uri) as Uri,
       theirs: note,
@@ -138,11 +139,16 @@ const withKeys = (
     if (watcher === null) place ??= placeOf(text)
     return text
   }
-  for (const event of events.events) mapPersonalFields(event, { ...untouched, theirs: look, address: look })
+  for (const event of namedEvents({ events, nonce: decision.nonce }))
+    mapPersonalFields(event, { ...untouched, theirs: look, address: look })
   const requester = place === null ? null : (keyOf(by[place] ?? "")!.person as Uri)
   const sealed = encryptDecision(decision, requester, (person) => byPerson.get(person)!)
   return { origin: sealed.origin, events: sealed.stored }
 }
+
+/** The events of a row as they stand there, with their names. */
+const namedEvents = ({ events, nonce }: Pick<Row, "events" | "nonce">): readonly Event[] =>
+  eventsIn(events).map((event) => unpackEvent(event, nonce) as Event)
 
 const untouched: PersonalFieldMapper = {
   body: (body) => body,

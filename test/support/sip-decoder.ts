@@ -35,6 +35,7 @@ export const requestRules: RequestRules = {
   forceActive: false,
   parameterized: parameterizedNames(["dialog;sla"]),
   trustSenderHeader: false,
+  keptOfRequests: "none",
   peers: makePeers([]),
   peerEvent: () => {},
   allowAnyContact: true,

@@ -12,6 +12,7 @@ import { eventStream } from "./event-stream.ts"
 import { answerCalls } from "./json-rpc.ts"
 import { exposeMatching } from "./presentity-filter.ts"
 import { Invalid } from "./problems.ts"
+import { includes } from "./tokens.ts"
 
 /** Every resource but the probes. */
 export const handlers = (operations: Operations) =>
@@ -66,15 +67,26 @@ const historyGroup = (operations: Operations) =>
   HttpApiBuilder.group(Api, "history", (on) =>
     on
       .handle("history", ({ params, query: { causes, ...wish } }) =>
-        refusable(operations.history.history(params.uri, { ...wish, causes: causes === "true" })),
+        Effect.flatMap(seesRequesters, (requesters) =>
+          refusable(
+            operations.history.history(params.uri, { ...wish, causes: causes === "true", requesters }),
+          ),
+        ),
       )
       .handle("at", ({ params, query }) => refusable(operations.history.at(params.uri, query)))
       .handle("diff", ({ params, query }) => refusable(operations.history.diff(params.uri, query)))
       .handle("seen", ({ params, query: { body, ...wish } }) =>
         refusable(operations.history.seen(params.uri, { ...wish, body: body === "true" })),
       )
-      .handle("why", ({ params, query }) => refusable(operations.history.why(params.uri, query))),
+      .handle("why", ({ params, query }) =>
+        Effect.flatMap(seesRequesters, (requesters) =>
+          refusable(operations.history.why(params.uri, { ...query, requesters })),
+        ),
+      ),
   )
+
+/** Accounts and devices of persons are for those who act on presentities, not for everybody who looks. */
+const seesRequesters = Effect.map(Principal, ({ scope }) => includes(scope, "operate"))
 
 const watchersGroup = (operations: Operations) =>
   HttpApiBuilder.group(Api, "watchers", (on) =>

@@ -15,14 +15,16 @@ import { listValues, parseContentType, parseExpires, readEvent } from "./headers
 import { identify, mayPublish, senderOf, userOf } from "./identity.ts"
 import type { RawMessage } from "./message-reader.ts"
 import { copyText, isToken } from "./message-reader.ts"
+import { factsOf } from "./request-facts.ts"
 import type { RequestRules } from "./request-rules.ts"
 import { ownAddressOf } from "./uri.ts"
 
 export const decodePublish = (
-  { message, from, uri }: CheckedRequest,
+  request: CheckedRequest,
   arrival: ReceivedOn,
   rules: RequestRules,
 ): DecodeResult => {
+  const { message, from, uri } = request
   const identity = identify(message, arrival, rules, from, false)
   if (identity._tag === "Refused") return identity.decoded
   if (uri.scheme !== "tel" && uri.user === null) return refuse(404)
@@ -36,9 +38,11 @@ export const decodePublish = (
   if (ifMatch === null || !ifMatch.every((tag) => isToken(tag))) return refuse(400, "Malformed SIP-If-Match")
   const content = readBody(message, rules)
   const headers = event === null ? noHeaders : carriedIn(message, event.packageName, rules)
+  const about = factsOf(request, identity, presentity, rules.keptOfRequests)
   const submit: Accepted = {
     _tag: "Submit",
     presentity,
+    ...(about === undefined ? undefined : { about }),
     command: {
       _tag: "Publish",
       packageName: event === null ? null : copyText(event.packageName),

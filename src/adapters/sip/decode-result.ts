@@ -1,4 +1,5 @@
 /** Where a request arrived, and what it is decoded into. */
+import type { About } from "../../domain/presentity/about.ts"
 import type { Publish, Resubscribe, Subscribe } from "../../domain/presentity/commands.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
 import type { Reply } from "../../encoding/sip-replies.ts"
@@ -28,6 +29,8 @@ export interface Accepted {
   readonly _tag: "Submit"
   readonly presentity: Uri | null
   readonly command: Publish | Subscribe | Resubscribe
+  /** What else the log keeps of it; absent: nothing. */
+  readonly about?: About
 }
 
 /** A request answered without the core. */

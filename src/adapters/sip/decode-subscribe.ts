@@ -21,6 +21,7 @@ import type { Identity } from "./identity.ts"
 import type { RawMessage } from "./message-reader.ts"
 import { copyText, flattened, isToken } from "./message-reader.ts"
 import { shared } from "./remembered-lines.ts"
+import { factsOf } from "./request-facts.ts"
 import type { RequestRules } from "./request-rules.ts"
 import { headOctetsIn, headOctetsOf, isAt, isProven, roomOf } from "./room.ts"
 import { bracketed, ownAddressOf, parseUri } from "./uri.ts"
@@ -50,9 +51,12 @@ export const decodeSubscribe = (
   if (subscribing._tag !== "Checked") return subscribing
   const submit =
     request.to.tag === null ? begin(subscribing, arrival, rules) : renew(subscribing, arrival, rules)
-  if (submit._tag !== "Submit" || rules.policy === null) return submit
+  if (submit._tag !== "Submit") return submit
   const { identity, watcher } = subscribing
-  return policyQuestion(submit, request.message, arrival, {
+  const about = factsOf(request, identity, watcher, rules.keptOfRequests)
+  const accepted: Accepted = about === undefined ? submit : { ...submit, about }
+  if (rules.policy === null) return accepted
+  return policyQuestion(accepted, request.message, arrival, {
     to: whoIn(request.to.uri),
     from: watcher,
     user: userOf(identity),

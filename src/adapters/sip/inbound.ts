@@ -254,7 +254,7 @@ const allowed = (
 }
 
 const submit = (parts: InboundParts, accepted: Accepted, opened: Opened): void => {
-  const { command, presentity } = accepted
+  const { command, presentity, about } = accepted
   const { inbound, arrival, transaction } = opened
   const { message, address, port } = inbound
   if (command._tag === "Subscribe" && command.expires === 0 && isFull(parts, accepted, transaction)) return
@@ -266,6 +266,7 @@ const submit = (parts: InboundParts, accepted: Accepted, opened: Opened): void =
       presentity,
       command,
       origin,
+      ...(about === undefined ? undefined : { about }),
       answer: (answer) => answered(parts, accepted, opened, answer),
     })
   } catch (defect) {

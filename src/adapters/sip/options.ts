@@ -3,6 +3,7 @@ import type { Packages } from "../../domain/packages/event-package.ts"
 import type { SipCounters } from "../../ports/sip-transport.ts"
 import type { TrustedPeer } from "./peers.ts"
 import type { Policy } from "./policy.ts"
+import type { KeptOfRequests } from "./request-facts.ts"
 import type { Resolver } from "./resolver.ts"
 import type { TransportName } from "./transports/names.ts"
 import type { Transport } from "./transports/transport.ts"
@@ -157,6 +158,8 @@ export interface SipOptions {
   readonly notifyTargets?: readonly string[]
   /** Whether the Sender header of a PUBLISH is believed. */
   readonly trustSenderHeader?: boolean
+  /** What the log keeps of who sent a request; absent: account, asserted identity and From. */
+  readonly keptOfRequests?: KeptOfRequests
   /** `handle_subscribe(1)`: subscriptions become active without consulting the rules. */
   readonly forceActive?: boolean
   /** The operator's policy for single requests; null: none. */

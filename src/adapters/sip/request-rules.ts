@@ -7,6 +7,7 @@ import type { ParameterizedName } from "./headers.ts"
 import type { IdentityRules } from "./identity.ts"
 import type { RawMessage } from "./message-reader.ts"
 import type { Policy } from "./policy.ts"
+import type { KeptOfRequests } from "./request-facts.ts"
 import type { Transports } from "./transports/transport.ts"
 
 export interface RequestRules extends IdentityRules {
@@ -30,6 +31,8 @@ export interface RequestRules extends IdentityRules {
   /** Whether the Sender header of a PUBLISH is believed; from a trusted peer it always is. */
   readonly trustSenderHeader: boolean
   readonly allowAnyContact: boolean
+  /** What the log keeps of who sent a request. */
+  readonly keptOfRequests: KeptOfRequests
   /** Whether the operator allows NOTIFYs to a host that has not answered any. */
   readonly isNotifyTarget: (host: string) => boolean
   readonly udpMtuBytes: number

@@ -111,13 +111,14 @@ const basisOf = (options: SipOptions) => {
 type Basis = ReturnType<typeof basisOf>
 
 /** Headers kept besides those that the message reader keeps anyway. */
-const carriedNames = ({ packages, policy }: SipOptions): Names => {
+const carriedNames = ({ packages, policy, keptOfRequests }: SipOptions): Names => {
   if (policy?.headers === null) return everyName
   const names = [
     ...[...(packages?.carriedHeaders?.values() ?? [])].flat(),
     ...(packages?.argumentHeaders?.values() ?? []),
     ...(packages?.names?.() ?? []).flatMap((name) => packages?.find?.(name)?.presentityHeaders ?? []),
   ]
+  if (keptOfRequests === "full") names.push("user-agent")
   return new Set([...names.map((name) => name.toLowerCase()), ...(policy?.headers ?? [])])
 }
 
@@ -155,6 +156,7 @@ const rulesOf = (options: SipOptions, basis: Basis): RequestRules => {
     peers: makePeers(options.trustedPeers ?? []),
     peerEvent: makePeerLog(basis.counters, options.onPeer ?? (() => {})),
     allowAnyContact: options.allowAnyContact ?? true,
+    keptOfRequests: options.keptOfRequests ?? "identity",
     isNotifyTarget: basis.isNotifyTarget,
     udpMtuBytes: basis.udpMtuBytes,
     mintTag: basis.mintTag,

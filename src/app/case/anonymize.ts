@@ -7,6 +7,7 @@
  */
 import { randomBytes } from "node:crypto"
 import { programFlow } from "../../domain/presentity/abandon.ts"
+import type { About, Requester } from "../../domain/presentity/about.ts"
 import { clockOf } from "../../domain/presentity/clock.ts"
 import type { Event, NotificationsIssued } from "../../domain/presentity/events.ts"
 import { evolve, fold } from "../../domain/presentity/evolve.ts"
@@ -59,6 +60,22 @@ const digestsMax = 10_000
 
 const streamName = (text: AnonymousText, stream: Uri): Uri =>
   stream === sharingTagsStream || stream === retentionStream ? stream : (text.name(stream) as Uri)
+
+/** What is known of a request: a device or person has the same pseudonym in all decisions, and references stay what they are. */
+const aboutOf = (about: About, text: AnonymousText): About => {
+  const { command, by, request, node, epoch, profile } = about
+  return {
+    ...(command === undefined ? {} : { command: text.name(command) }),
+    ...(by === undefined ? {} : { by: typeof by === "number" ? by : requesterOf(by, text) }),
+    ...(request === undefined ? {} : { request: text.name(request) }),
+    ...(node === undefined ? {} : { node: text.name(node) }),
+    ...(epoch === undefined ? {} : { epoch }),
+    ...(profile === undefined ? {} : { profile: typeof profile === "number" ? profile : text.name(profile) }),
+  }
+}
+
+const requesterOf = (by: Requester, text: AnonymousText): Requester =>
+  Object.fromEntries(Object.entries(by).map(([part, value]: [string, string]) => [part, text.name(value)]))
 
 /**
  * How the values of facts and snapshots are replaced, by their field.
@@ -161,14 +178,14 @@ export const makeAnonymizer = (reaction: Reaction, key: Buffer = randomBytes(32)
         alike = evolve(alike, standIn, at)
         return standIn
       })
-      // what else is known of a request is about persons, and decides nothing
-      const { origin, nonce, about: _, ...rest } = decision
+      const { origin, nonce, about, ...rest } = decision
       const next = {
         ...rest,
         stream: streamName(text, decision.stream),
         origin: originOf(origin),
         nonce: text.name(nonce),
         events,
+        ...(about === undefined ? {} : { about: aboutOf(about, text) }),
       }
       original = fold(original, decision)
       anonymous = fold(anonymous, next)

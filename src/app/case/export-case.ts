@@ -16,6 +16,7 @@ import { LocalFailure } from "../client/failures.ts"
 import type { Config } from "../config/config.ts"
 import { errorMessage } from "../error-message.ts"
 import { exitCodes } from "../exit-codes.ts"
+import { makeRequesters } from "../history/requesters.ts"
 import { StoreUnusable, openStore, requireLog } from "../open-store.ts"
 import { version } from "../version.ts"
 import { makeAnonymizer } from "./anonymize.ts"
@@ -139,6 +140,7 @@ export const exportStream = Effect.fnUntraced(function* (
   const landmark = since?._tag === "Instant" ? yield* store.landmarkAt(stream, since.at - 1) : null
   let state: State = landmark ?? initial(stream)
   let hasBegun = false
+  const requesters = requestersWithin(store, stream)
   for (let isOver = false; !isOver;) {
     const page = yield* store.history(stream, state.version, pageRows)
     state = yield* beginningOf(store, state, page)
@@ -156,7 +158,7 @@ export const exportStream = Effect.fnUntraced(function* (
         writer.stream(state)
         hasBegun = true
       }
-      if (hasBegun) writer.decision(recorded)
+      if (hasBegun) writer.decision(yield* requesters.whole(recorded))
       state = fold(state, decision)
     }
     if (page.length < pageRows) break
@@ -164,6 +166,31 @@ export const exportStream = Effect.fnUntraced(function* (
   if (hasBegun) writer.endStream()
   return hasBegun
 })
+
+/** Who sent a request is written in full in its first decision in the case, where the log has it only in an earlier one. */
+const requestersWithin = (store: Pick<EventStore["Service"], "history">, stream: Uri) => {
+  let first: number | null = null
+  /** By the version that the log refers to, the one that the case refers to. */
+  const versions = new Map<number, number>()
+  const requesterAt = makeRequesters(store, stream)
+  return {
+    whole: Effect.fnUntraced(function* (recorded: RecordedDecision) {
+      const { decision } = recorded
+      first ??= decision.version
+      const { about } = decision
+      const by = about?.by
+      if (typeof by !== "number" || by >= first) return recorded
+      const known = versions.get(by)
+      versions.set(by, known ?? decision.version)
+      const { by: _, ...rest } = about!
+      const requester = known ?? (yield* requesterAt(by))
+      return {
+        ...recorded,
+        decision: { ...decision, about: requester === null ? rest : { ...rest, by: requester } },
+      }
+    }),
+  }
+}
 
 /** The state before a page: where older decisions were dropped, the landmark kept in their place. */
 export const beginningOf = Effect.fnUntraced(function* (

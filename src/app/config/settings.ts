@@ -79,6 +79,11 @@ const running = {
     ["accept", "reject"],
     "answer to REGISTER: 200 with bindings that nothing uses, or 403",
   ),
+  keep_requester: choice(
+    "identity",
+    ["none", "identity", "full"],
+    "what the log of events keeps of who sent a request, besides where it came from: nothing; account, asserted identity and From; or the User-Agent too",
+  ),
   log_level: choice("info", ["error", "warn", "info", "debug"], "how much is written to the log"),
   otlp_endpoint: text(
     null,

@@ -16,7 +16,10 @@ import { scrubStorage, tablesUnwritten } from "./erasure-steps.ts"
 
 export const requireErasable = Effect.fnUntraced(function* (log: LogAdmin["Service"], person: Uri) {
   const { erasure } = log
-  if (person.startsWith("presently:") || /^sip:erased-(?:[0-9a-f]{12}){1,2}@erased\.invalid$/.test(person)) {
+  if (
+    person.startsWith("presently:") ||
+    /^sip:erased-(?:[0-9a-f]{12}|[0-9a-f]{24}|[\w-]{16})@erased\.invalid$/.test(person)
+  ) {
     return yield* new EraseRefused({ why: `${person} is no person` })
   }
   if (!(yield* erasure.isKnown(person))) {

@@ -10,6 +10,7 @@ import type { Explanation, Question, Treatment } from "../../domain/history/why.
 import type { Uri } from "../../domain/vocabulary.ts"
 import { landmarkAt, landmarkBefore, lookMax, pageRows, walk } from "./decisions.ts"
 import type { HistoryLog, SubscriptionName } from "./decisions.ts"
+import { requesterIn } from "./requesters.ts"
 import { isAfter, untilOf } from "./until.ts"
 
 const nobody = (): boolean => false
@@ -98,7 +99,13 @@ export const explainChange = Effect.fnUntraced(function* (log: HistoryLog, quest
   })
   // the change itself says it
   const later = treatment !== null && treatment.position > change.position ? treatment : null
-  const answer: Explanation = { ...inquiry.answer(now()), treatment: later }
+  const explained = inquiry.answer(now())
+  const requester = yield* requesterIn(store, presentity, explained.change?.requester ?? null)
+  const answer: Explanation = {
+    ...explained,
+    change: explained.change === null ? null : { ...explained.change, requester },
+    treatment: later,
+  }
   const { absence } = answer
   if (absence === null || absence.last !== null) return answer
   const last = yield* lastLife(log, presentity, matches, version)

@@ -9,6 +9,7 @@ import { clockOf } from "../../domain/presentity/clock.ts"
 import type { Millis, PackageName, Uri } from "../../domain/vocabulary.ts"
 import { eachDecision, landmarkBefore, lookMax, pageRows, walk } from "./decisions.ts"
 import type { HistoryLog, HistoryStore } from "./decisions.ts"
+import { makeRequesters } from "./requesters.ts"
 
 export interface PageWish {
   /** Only decisions before this version; null: the newest. */
@@ -88,10 +89,16 @@ export const historyPage = Effect.fnUntraced(function* (log: HistoryLog, present
   if (oldest === undefined || newest === undefined) return { entries: [], next }
   const wanted = new Set(found)
   const entries: Entry[] = []
+  const requesterAt = makeRequesters(store, presentity)
   yield* walk(log, yield* landmarkBefore(store, presentity, oldest - 1), null, (moment) => {
     const { version } = moment.decision
     if (wanted.has(version)) entries.push(entryOf(moment, circumstances))
     return version >= newest ? "stop" : "go on"
   })
-  return { entries, next }
+  const named = yield* Effect.forEach(entries, (entry) =>
+    typeof entry.requester === "number"
+      ? Effect.map(requesterAt(entry.requester), (requester): Entry => ({ ...entry, requester }))
+      : Effect.succeed(entry),
+  )
+  return { entries: named, next }
 })

@@ -43,6 +43,7 @@ const publishNames = namesOf<PublishRequest>({
   entityTag: true,
   expires: true,
   device: true,
+  askedBy: true,
 })
 const fetchNames = namesOf<Omit<WatchRequest, "expires">>({
   presentity: true,
@@ -58,6 +59,7 @@ const terminateNames = namesOf<TerminateRequest>({
   event: true,
   watcher: true,
   reason: true,
+  askedBy: true,
 })
 const feedNames = namesOf<FeedOptions>({ after: true, types: true, presentity: true })
 const seenNames = namesOf<SeenOptions>({ event: true, since: true, until: true, limit: true, before: true })
@@ -220,6 +222,8 @@ export const readPublish = (request: unknown, bodyMax: number): PublishRequest =
   if (expires !== undefined) found.expires = expires
   const device = field("publish: ", fields, "device")
   if (device !== undefined) found.device = wordIn("publish: device", device, "the name of a device")
+  const askedBy = field("publish: ", fields, "askedBy")
+  if (askedBy !== undefined) found.askedBy = uriIn("publish: askedBy", askedBy)
   return found
 }
 
@@ -262,6 +266,10 @@ export const readTerminate = (request: unknown): TerminateRequest => {
       optional(field(path, fields, "watcher"), (value) => uriIn(`${call}: watcher`, value)),
     ),
     ...given("reason", found),
+    ...given(
+      "askedBy",
+      optional(field(path, fields, "askedBy"), (value) => uriIn(`${call}: askedBy`, value)),
+    ),
   }
 }
 

@@ -55,14 +55,24 @@ export const makeCommandCalls = ({
         entityTag: wish.entityTag ?? null,
         expires: wish.expires ?? null,
         device: wish.device ?? null,
+        ...(wish.askedBy === undefined ? {} : { askedBy: wish.askedBy as Uri }),
         ...(headers === undefined ? {} : { headers }),
       })
     }),
   terminate: (request) =>
     reading(() => {
-      const { presentity, event = "presence", watcher, reason = "deactivated" } = readTerminate(request)
+      const {
+        presentity,
+        event = "presence",
+        watcher,
+        reason = "deactivated",
+        askedBy,
+      } = readTerminate(request)
       const whose = watcher === undefined ? null : (watcher as Uri)
-      return commands.terminate(programFlow, presentity as Uri, event, whose, reason)
+      return commands.terminate(programFlow, presentity as Uri, event, whose, {
+        reason,
+        ...(askedBy === undefined ? {} : { askedBy: askedBy as Uri }),
+      })
     }),
   replaceRules: (presentity, event, document) =>
     reading(() => {

@@ -6,6 +6,7 @@ import { Clock, Deferred, Effect } from "effect"
 import type { Scope } from "effect"
 import type { Packages } from "../../domain/packages/event-package.ts"
 import { programFlow } from "../../domain/presentity/abandon.ts"
+import type { About } from "../../domain/presentity/about.ts"
 import type { Answer, Command, Reply } from "../../domain/presentity/commands.ts"
 import type { Authorize, Limits } from "../../domain/presentity/context.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
@@ -142,16 +143,18 @@ const coreOf = (parts: Parts): Core => {
   const ask = (
     presentity: Uri | null,
     command: Command,
-    about = presentity,
+    concerned = presentity,
+    about?: About,
   ): Effect.Effect<Reply, PresenceRefused> =>
     Effect.callback<Reply, PresenceRefused>((resume) => {
       const answer = (given: Answer): void =>
         resume(
           given._tag === "Accepted"
             ? Effect.succeed(given.reply)
-            : Effect.fail(health.refused(given.rejection, about)),
+            : Effect.fail(health.refused(given.rejection, concerned)),
         )
-      pump.handler.submit({ presentity, command, origin: programFlow, answer })
+      const known = about === undefined ? {} : { about }
+      pump.handler.submit({ presentity, command, origin: programFlow, ...known, answer })
     })
   const askRules = (presentity: Uri, event: string, isAnew = false) => {
     if (asker === null) return Effect.succeed(null)
@@ -163,7 +166,9 @@ const coreOf = (parts: Parts): Core => {
   return {
     packages,
     ...makeCommandCalls({
-      commands: makePresentityCommands(packages, (presentity, command) => ask(presentity, command)),
+      commands: makePresentityCommands(packages, (presentity, command, _, about) =>
+        ask(presentity, command, presentity, about),
+      ),
       state: engine.state,
       isSure: (store.claim ?? soleClaim).isSure,
       askRulesAnew: (presentity, event) => askRules(presentity, event, true),

@@ -119,10 +119,10 @@ const guardedAppend = (store: Store, { asked }: Guard): Store["append"] => {
 
 /** Reads decisions in their order. */
 const guardedReads = (store: Store, { bounded }: Guard): Pick<Store, "read" | "history" | "historyBack"> => ({
-  read: (after, max) =>
+  read: (after, max, only) =>
     bounded(
       "read",
-      () => store.read(after, max),
+      () => (only === undefined ? store.read(after, max) : store.read(after, max, only)),
       (answer) =>
         rowsFault(answer, max, ({ position }, before) =>
           position > (before?.position ?? after) ? null : `position ${position} out of order`,

@@ -25,6 +25,8 @@ export interface PublishRequest<Name extends string = string> {
   readonly expires?: Seconds
   /** The device that made the change, as its watcher named it: it is not notified of the change. */
   readonly device?: string
+  /** The person who asked the program for it, where that is not the presentity: `sip:carol@example.com`. The log says so. */
+  readonly askedBy?: string
 }
 
 /** A subscription of one watcher to one presentity (RFC 3265 §3.1). */
@@ -55,6 +57,8 @@ export interface TerminateRequest<Name extends string = string> {
   readonly watcher?: string
   /** `deactivated`: subscribe again at once; `probation`: later; `noresource`: never. Left out: `deactivated`. */
   readonly reason?: "deactivated" | "probation" | "noresource"
+  /** The person who asked the program for it: `sip:carol@example.com`. The log says so. */
+  readonly askedBy?: string
 }
 
 /** The content of a NOTIFY (RFC 3265 §3.2). */

@@ -23,11 +23,11 @@ export interface Subscription {
 }
 
 interface Parts {
-  /** Has a command decided; `about`: the presentity that it concerns, where the command does not name it. */
+  /** Has a command decided; `concerned`: the presentity that it is about, where the command does not name it. */
   readonly ask: (
     presentity: Uri | null,
     command: Command,
-    about?: Uri,
+    concerned?: Uri,
   ) => Effect.Effect<Reply, PresenceRefused>
   /** Asks the source of rules, when there is one. */
   readonly askRules: (presentity: Uri, event: string) => Effect.Effect<unknown, PresenceRefused>

@@ -25,7 +25,7 @@ interface Asked {
   readonly page: Fiber.Fiber<Exit.Exit<readonly RecordedDecision[], StoreUnavailable>>
 }
 
-/** @param from the position to start after */
+/** For folding: who asked for a decision is left out. @param from the position to start after */
 export const makeLogPages = (
   { read }: Pick<EventStore["Service"], "read">,
   from: Position,
@@ -40,7 +40,7 @@ export const makeLogPages = (
 
   const ask = (after: Position) =>
     Effect.map(
-      Effect.forkChild(Effect.exit(read(after, rowsMax))),
+      Effect.forkChild(Effect.exit(read(after, rowsMax, "events"))),
       (page) => void asked.push({ after, page }),
     )
 

@@ -76,9 +76,10 @@ const historyWith =
           event: wish.event ?? null,
         }),
       )
-      const items = page.entries.map((entry) =>
-        historyRow(entry, entryText(entry, clock, wish.causes === true)),
-      )
+      const isTold = wish.requesters !== false
+      const items = page.entries
+        .map((entry) => (isTold ? entry : { ...entry, requester: null, request: null }))
+        .map((entry) => historyRow(entry, entryText(entry, clock, wish.causes === true)))
       return { v: 1, items, next: page.next, text: items.map(({ text }) => text).join("\n") }
     })
 
@@ -121,14 +122,20 @@ const whyWith =
           why: `event = ${packageName}: there is no such event package`,
         })
       const question = { presentity, watcher, packageName, at }
-      const explanation = yield* asked(
+      const explained = yield* asked(
         reader.why(wish.position === undefined ? question : { ...question, position: wish.position }),
       )
+      const explanation = wish.requesters === false ? withoutRequester(explained) : explained
       const known = { asOf: explanation.asOf, delivery }
       const names = yield* ruleNames(parts, explanation)
       const account = whyText(explanation, { ...context, ruleNames: names, clock: clockOf(zone), known })
       return { v: 1, ...explanationRow(explanation, known), ...account, text: renderWhy(account) }
     })
+
+const withoutRequester = (explanation: Explanation): Explanation =>
+  explanation.change === null
+    ? explanation
+    : { ...explanation, change: { ...explanation.change, requester: null } }
 
 /** Names of the rules as they were when the change was decided. */
 const ruleNames = (

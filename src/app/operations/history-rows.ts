@@ -16,6 +16,8 @@ export const historyRow = (entry: Entry, text: string): HistoryRow => ({
   time: iso(entry.at),
   cause: entry.cause,
   origin: entry.origin,
+  requester: typeof entry.requester === "number" ? null : entry.requester,
+  request: entry.request,
   correlation: entry.correlation,
   caused_by: entry.causedBy,
   events: entry.events,

@@ -106,7 +106,7 @@ const makeCommandOperations = (
         const presentity = yield* uriOf(uri)
         yield* known(event)
         const whose = watcher === null ? null : yield* uriOf(watcher)
-        yield* commands.terminate(origin, presentity, event, whose, reason)
+        yield* commands.terminate(origin, presentity, event, whose, { reason })
       }),
     decide: (origin, uri, event, watcher, handling) =>
       Effect.gen(function* () {

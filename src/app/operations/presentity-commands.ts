@@ -4,6 +4,7 @@
  */
 import { Effect } from "effect"
 import type { Packages } from "../../domain/packages/event-package.ts"
+import type { About } from "../../domain/presentity/about.ts"
 import type { Command, Reply } from "../../domain/presentity/commands.ts"
 import type { Body, Header, PackageName, Seconds, SubHandling, Uri } from "../../domain/vocabulary.ts"
 
@@ -20,6 +21,8 @@ export interface Publication {
   readonly expires: Seconds | null
   /** The device that made the change, which is not notified of it; null: none. */
   readonly device: string | null
+  /** The person who asked for it; absent: the presentity, as far as is known. */
+  readonly askedBy?: Uri
 }
 
 export interface Published {
@@ -40,7 +43,7 @@ export interface PresentityCommands<E> {
     presentity: Uri,
     packageName: PackageName,
     watcher: Uri | null,
-    reason: TerminationReason,
+    ending: { readonly reason: TerminationReason; readonly askedBy?: Uri },
   ) => Effect.Effect<void, E>
   /** Approves or denies a watcher, whatever the rules say; null revokes the decision. */
   readonly decideWatcher: (
@@ -79,17 +82,20 @@ export const rulesType = "application/auth-policy+xml"
 /** @param ask has a command decided and stored, and gives the reply */
 export const makePresentityCommands = <E>(
   packages: Packages,
-  ask: (presentity: Uri, command: Command, origin: string) => Effect.Effect<Reply, E>,
+  ask: (presentity: Uri, command: Command, origin: string, about?: About) => Effect.Effect<Reply, E>,
 ): PresentityCommands<E> => {
   const typed = (packageName: PackageName, body: string | Body | null): Body | null => {
     if (typeof body !== "string") return body
     const [contentType = ""] = packages.find(packageName)?.accepts ?? []
     return { contentType, text: body }
   }
-  const decide = (presentity: Uri, command: Command, origin: string): Effect.Effect<void, E> =>
-    Effect.asVoid(ask(presentity, command, origin))
+  const decide = (presentity: Uri, command: Command, origin: string, askedBy?: Uri): Effect.Effect<void, E> =>
+    Effect.asVoid(ask(presentity, command, origin, asking(presentity, askedBy)))
   return {
-    publish: (origin, { presentity, event: packageName, body, headers, entityTag, expires, device }) => {
+    publish: (
+      origin,
+      { presentity, event: packageName, body, headers, entityTag, expires, device, askedBy },
+    ) => {
       const command: Command = {
         _tag: "Publish",
         packageName,
@@ -100,10 +106,10 @@ export const makePresentityCommands = <E>(
         sender: device,
         ...(headers === undefined ? {} : { headers }),
       }
-      return Effect.map(ask(presentity, command, origin), publishedIn)
+      return Effect.map(ask(presentity, command, origin, asking(presentity, askedBy)), publishedIn)
     },
-    terminate: (origin, presentity, packageName, watcher, reason) =>
-      decide(presentity, { _tag: "Terminate", packageName, watcher, reason }, origin),
+    terminate: (origin, presentity, packageName, watcher, { reason, askedBy }) =>
+      decide(presentity, { _tag: "Terminate", packageName, watcher, reason }, origin, askedBy),
     decideWatcher: (origin, presentity, packageName, watcher, handling) =>
       decide(presentity, { _tag: "DecideWatcher", packageName, watcher, handling }, origin),
     refreshWatchers: (origin, presentity, packageName, kind) =>
@@ -116,6 +122,10 @@ export const makePresentityCommands = <E>(
       decide(presentity, { _tag: "SetHardState", packageName, body: typed(packageName, body) }, origin),
   }
 }
+
+/** What is known of a request that a program makes for somebody. */
+const asking = (presentity: Uri, askedBy: Uri | undefined): About | undefined =>
+  askedBy === undefined || askedBy === presentity ? undefined : { by: { identity: askedBy } }
 
 const publishedIn = (reply: Reply): Published =>
   reply._tag === "Published"

@@ -5,6 +5,7 @@ import { randomBytes } from "node:crypto"
 import { Effect, Layer } from "effect"
 import type { SipLimit, SipOptions } from "../../adapters/sip/options.ts"
 import { readPeers } from "../../adapters/sip/peers.ts"
+import type { KeptOfRequests } from "../../adapters/sip/request-facts.ts"
 import { layerSip } from "../../adapters/sip/stack.ts"
 import type { SipTransport } from "../../ports/sip-transport.ts"
 import { attention } from "../clock/attention.ts"
@@ -43,6 +44,7 @@ const addressingOf = (config: Config) => ({
   registrar: config.registrar === "reject" ? ("reject" as const) : ("accept" as const),
   udpMtuBytes: config.udp_mtu,
   forceActive: config.force_active,
+  keptOfRequests: config.keep_requester as KeptOfRequests,
   trustedPeers: readPeers(config.trusted_peers).peers,
   allowAnyContact: !config.contact_must_be_source,
   notifyTargets: config.notify_targets,

@@ -5,12 +5,19 @@ import type { Offer, Release } from "../../domain/engine/engine.ts"
 import type { Command, DeliveryOutcome } from "../../domain/presentity/commands.ts"
 import type { Notify } from "../../domain/presentity/intents.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
+import { simulatedAbout } from "./simulated-about.ts"
 import { clockOfServer, delayOf, isLost, nobody, post } from "./simulated-run.ts"
 import type { Run, Ticket } from "./simulated-run.ts"
 import { CheckFailed } from "./simulator-checks.ts"
 
 export const offer = (run: Run, presentity: Uri | null, command: Command, ticket: Ticket): void => {
-  offerAgain(run, { presentity, command, origin: ticket.origin ?? "", ticket })
+  const { origin } = ticket
+  offerAgain(
+    run,
+    origin === null
+      ? { presentity, command, origin: "", ticket }
+      : { presentity, command, origin, about: simulatedAbout(origin), ticket },
+  )
 }
 
 export const offerAgain = (run: Run, given: Offer<Ticket>): void => {

@@ -9,6 +9,7 @@ import type { MemoryLog } from "../../adapters/store/memory.ts"
 import type { Engine, EngineOptions, Release } from "../../domain/engine/engine.ts"
 import { clockOf } from "../../domain/presentity/clock.ts"
 import { nextDeadline } from "../../domain/presentity/deadlines.ts"
+import type { Decision } from "../../domain/presentity/events.ts"
 import { fold } from "../../domain/presentity/evolve.ts"
 import type { Notify } from "../../domain/presentity/intents.ts"
 import { viewFor } from "../../domain/presentity/notify.ts"
@@ -18,6 +19,7 @@ import { initial } from "../../domain/presentity/state.ts"
 import type { State, Subscription } from "../../domain/presentity/state.ts"
 import { size, values } from "../../domain/table.ts"
 import type { Millis, Uri } from "../../domain/vocabulary.ts"
+import { makeAboutCheck } from "./simulated-about.ts"
 
 export interface Checks {
   /** Reads what has been appended since; to be called after every append, by any writer. */
@@ -62,6 +64,7 @@ interface Book {
   readonly lastAt: Map<Uri, Millis>
   readonly over: Set<string>
   position: number
+  readonly checkAbout: (decision: Decision) => void
 }
 
 export const makeChecks = (log: MemoryLog, options: EngineOptions): Checks => {
@@ -75,6 +78,7 @@ export const makeChecks = (log: MemoryLog, options: EngineOptions): Checks => {
     lastAt: new Map(),
     over: new Set(),
     position: 0,
+    checkAbout: makeAboutCheck(),
   }
   const { states, lastCseq, origins } = book
   return {
@@ -115,7 +119,7 @@ const sent = ({ owed, lastCseq, over }: Book, notify: Notify): void => {
 }
 
 const follow = (book: Book): void => {
-  const { log, options, states, origins, owed, lastAt, over } = book
+  const { log, options, states, origins, owed, lastAt, over, checkAbout } = book
   for (const { decision, position } of log.read(book.position, 1_000_000)) {
     book.position = position
     const { stream } = decision
@@ -124,6 +128,7 @@ const follow = (book: Book): void => {
     const after = fold(before, decision)
     states.set(stream, after)
     if (decision.origin !== "") origins.add(decision.origin)
+    checkAbout(decision)
     must(decision.at >= (lastAt.get(stream) ?? 0), `the time of ${stream} goes back`)
     lastAt.set(stream, decision.at)
     // RFC 3261 §12.2.1.1: a NOTIFY repeated after a crash is a new request, and recorded as a fact

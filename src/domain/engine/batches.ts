@@ -28,7 +28,7 @@ export const takeBatch = <Ticket>(machine: Machine<Ticket>, decisionsMax: number
   for (const { decision, before, offer } of machine.out) {
     if (decision === null) continue
     decisions.push(decision)
-    requesters.push(offer === null ? null : requesterOf(before, offer.command, decision.events))
+    requesters.push(offer === null ? null : requesterOf(before, offer.command, decision.events, offer.about))
   }
   return { decisions, requesters }
 }

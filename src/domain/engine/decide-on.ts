@@ -9,6 +9,7 @@ import type { Decision } from "../presentity/events.ts"
 import { closed } from "../presentity/evolve.ts"
 import type { Notify } from "../presentity/intents.ts"
 import { reactTo } from "../presentity/react.ts"
+import { size } from "../table.ts"
 import type { Millis } from "../vocabulary.ts"
 import { knownBefore, withPreamble } from "./alongside.ts"
 import type { Offer } from "./engine.ts"
@@ -20,6 +21,7 @@ import {
   isNothingOutstanding,
   settleOutstanding,
 } from "./outstanding-notifies.ts"
+import { withReference } from "./requesters.ts"
 
 /** What is to be decided, and since when NOTIFYs may have to be repeated were the decision lost; absent: none. */
 export interface Asked<Ticket> {
@@ -65,7 +67,7 @@ export const decideOn = <Ticket>(
     }
   const took = takeAnswers(entry)
   const transition = withPreamble(known, decided, command, took)
-  const decision: Decision = {
+  const decision: Decision = withAbout(entry, offer, {
     stream: before.presentity,
     version: before.version + 1,
     at: Math.max(at, before.decidedAt),
@@ -73,7 +75,7 @@ export const decideOn = <Ticket>(
     origin: offer?.origin ?? "",
     nonce: context.nonce,
     events: transition.events,
-  }
+  })
   const after = closed(before, transition.after, decision)
   const notifications = reactTo(transition, after, machine.reaction)
   entry.provisional = after
@@ -82,6 +84,20 @@ export const decideOn = <Ticket>(
   const deadline = deadlineIn(decision.events, after)
   if (deadline !== null) machine.deadlines.arm(before.presentity, deadline)
   return { entry, offer, decision, before, after, answer, notifications, unsureSince, took }
+}
+
+const withAbout = <Ticket>(entry: Entry, offer: Offer<Ticket> | null, decision: Decision): Decision => {
+  if (offer?.about === undefined) return decision
+  const { version, at } = decision
+  const known = withReference(
+    entry.requesters,
+    offer.about,
+    version,
+    at,
+    size(entry.provisional.subscriptions),
+  )
+  entry.requesters = known.requesters
+  return { ...decision, about: known.about }
 }
 
 /** What is known of NOTIFYs by now goes along with whatever is decided. */

@@ -39,6 +39,7 @@
  * - The end of each NOTIFY comes back as a `ReportDelivery` command.
  */
 import type { Packages } from "../packages/event-package.ts"
+import type { About } from "../presentity/about.ts"
 import type { Accepted, Answer, Command } from "../presentity/commands.ts"
 import type { Authorize, IsUnread, Limits } from "../presentity/context.ts"
 import type { Decision } from "../presentity/events.ts"
@@ -52,6 +53,8 @@ export interface Offer<Ticket> {
   readonly presentity: Uri | null
   readonly command: Command
   readonly origin: string
+  /** What else is known of the request; absent: nothing. */
+  readonly about?: About
   readonly ticket: Ticket
   /**
    * Decided before what is overdue, not after it: what was true while nobody looked, as rules that changed while the server was

@@ -15,6 +15,7 @@ import { makeDialogs } from "./dialogs.ts"
 import type { Dialogs } from "./dialogs.ts"
 import type { EngineOptions, Offer } from "./engine.ts"
 import type { OutstandingNotifies } from "./outstanding-notifies.ts"
+import type { Requesters } from "./requesters.ts"
 
 /** One presentity in memory. */
 export interface Entry {
@@ -27,6 +28,8 @@ export interface Entry {
   accepted: Accepted[]
   /** A decision on it failed for a fault of ours. */
   broken: boolean
+  /** Who has asked; null: nothing is known of anybody. */
+  requesters: Requesters | null
 }
 
 /** Shared by all that have none. */

@@ -24,6 +24,7 @@ export const load = <Ticket>(machine: Machine<Ticket>, state: State): void => {
     inFlight: left?.inFlight ?? noOutstandingNotifies(),
     accepted: left?.accepted ?? noneAccepted,
     broken: false,
+    requesters: null,
   }
   entries.set(presentity, entry)
   if (!isNothingOutstanding(entry.inFlight)) withOutstanding.add(entry)

@@ -1,6 +1,7 @@
 /**
  * One entry of the history: a decision, who sent its command, what led to it, and what it meant for each watcher.
  */
+import type { Requester } from "../presentity/about.ts"
 import type { Event } from "../presentity/events.ts"
 import type { State } from "../presentity/state.ts"
 import { entries, get, values } from "../table.ts"
@@ -17,6 +18,10 @@ export interface Entry extends Place {
   readonly cause: string
   /** Who sent the command: transport, source, Call-ID and CSeq. Empty for decisions of the server itself. */
   readonly origin: string
+  /** Who sent it, as far as the server has found out, beyond `origin`; null: not known. A number: as in the decision of that version. */
+  readonly requester: Requester | number | null
+  /** A digest of Call-ID, From tag and CSeq; null: not known. */
+  readonly request: string | null
   /** Identifies related decisions of several presentities: the Call-ID; null: there is none. */
   readonly correlation: string | null
   /** Versions of the decisions from which this one follows, besides its command. */
@@ -72,6 +77,8 @@ export const entryOf = (moment: DecisionStep, circumstances: DecisionContext): E
     ...placeOf(moment),
     cause: decision.cause,
     origin: decision.origin,
+    requester: decision.about?.by ?? null,
+    request: decision.about?.request ?? null,
     correlation: correlationOf(decision.origin),
     causedBy: [...new Set(decision.events.flatMap((event) => causesOf(event, before)))].sort((a, b) => a - b),
     events: decision.events,

@@ -2,6 +2,7 @@
  * Why a watcher was notified of a change, or was not: the situation of its subscription when the change was decided,
  * and what became of it later.
  */
+import type { Requester } from "../presentity/about.ts"
 import type { Authorization } from "../presentity/authorize.ts"
 import { clockOf } from "../presentity/clock.ts"
 import { byNo } from "../presentity/state.ts"
@@ -58,7 +59,15 @@ export interface Explanation {
   readonly packageName: PackageName
   readonly asOf: Millis
   /** Null: no change that could have been notified was decided before that instant. */
-  readonly change: (Place & { readonly what: Change; readonly cause: string; readonly origin: string }) | null
+  readonly change:
+    | (Place & {
+        readonly what: Change
+        readonly cause: string
+        readonly origin: string
+        /** Who sent the request, beyond `origin`; null: not known. A number: as in the decision of that version. */
+        readonly requester: Requester | number | null
+      })
+    | null
   /** One for each subscription; empty: `absence` gives the reason. */
   readonly cases: readonly Case[]
   readonly absence: Absence | null
@@ -161,7 +170,8 @@ const answerOf = (
   treatment: Treatment | null,
 ): Pick<Explanation, "change" | "cases" | "absence" | "treatment"> => {
   const place = placeOf(moment)
-  const { cause, origin } = moment.decision
+  const { cause, origin, about } = moment.decision
+  const requester = about?.by ?? null
   const cases = lives.flatMap((life): Case[] => {
     const open = findings.get(life.no)
     return open === undefined ? [] : [{ life, ...open, sent: sentFor(life, open, place) }]
@@ -177,7 +187,7 @@ const answerOf = (
           judgement,
         }
   const later = treatment !== null && treatment.position > place.position ? treatment : null
-  return { change: { ...place, what, cause, origin }, cases, absence, treatment: later }
+  return { change: { ...place, what, cause, origin, requester }, cases, absence, treatment: later }
 }
 
 /** The NOTIFY that reported the change to a subscription, in the decision at `place` or later; null: none did. */

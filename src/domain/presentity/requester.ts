@@ -2,18 +2,26 @@
  * Whose request a decision answers: the addresses and the Call-ID recorded with it are personal data of that person,
  * not of the presentity.
  */
+import { isAnonymous } from "../privacy.ts"
 import { get } from "../table.ts"
 import type { Uri } from "../vocabulary.ts"
+import type { About } from "./about.ts"
 import type { Command } from "./commands.ts"
 import type { Event } from "./events.ts"
 import type { State } from "./state.ts"
 
 /**
  * @param before the state on which the decision was made
- * @returns the watcher that sent the request, or whose NOTIFY was answered; null: a publisher, an operator, or the
- *   server itself
+ * @param about what else is known of the request
+ * @returns the watcher that sent the request, or whose NOTIFY was answered, or who asked for something about somebody else;
+ *   null: the presentity itself, an operator, or the server
  */
-export const requesterOf = (before: State, command: Command, events: readonly Event[]): Uri | null => {
+export const requesterOf = (
+  before: State,
+  command: Command,
+  events: readonly Event[],
+  about?: About,
+): Uri | null => {
   switch (command._tag) {
     case "Subscribe":
       return command.watcher
@@ -28,6 +36,14 @@ export const requesterOf = (before: State, command: Command, events: readonly Ev
     case "ReportDelivery":
       return get(before.subscriptions, command.no)?.watcher ?? null
     default:
-      return null
+      return askerIn(before.presentity, about)
   }
+}
+
+/** Null: the presentity itself, as far as is known. */
+const askerIn = (presentity: Uri, about: About | undefined): Uri | null => {
+  const by = about?.by
+  if (by === undefined || typeof by === "number") return null
+  const asker = (by.identity ?? by.from) as Uri | undefined
+  return asker === undefined || asker === presentity || isAnonymous(asker) ? null : asker
 }

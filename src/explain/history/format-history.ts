@@ -11,6 +11,7 @@ import { bodyInWords } from "../document-summary.ts"
 import { formatEvent, words } from "../event-text.ts"
 import type { Clock } from "../event-text.ts"
 import { deliveryInWords, findingInWords } from "./format-finding.ts"
+import { requesterInWords } from "./requester.ts"
 
 /** Events whose watchers are named at the end of the line. */
 const notices: ReadonlySet<Event["_tag"]> = new Set([
@@ -32,7 +33,10 @@ export const entryText = (entry: Entry, clock: Clock, withCauses: boolean): stri
   ]
   if (withCauses) {
     const source = entry.origin === "" ? "the server itself" : entry.origin
-    lines.push(`${margin}  decided ${entry.cause}, asked by ${source}`)
+    const asked = typeof entry.requester === "number" ? "" : requesterInWords(entry.requester)
+    lines.push(
+      `${margin}  decided ${entry.cause}, asked by ${words(source, asked === "" ? "" : `(${asked})`)}`,
+    )
     if (entry.causedBy.length > 0)
       lines.push(`${margin}  follows from version ${entry.causedBy.join(", ")}, is version ${entry.version}`)
     for (const [event, version] of Object.entries(entry.rules))

@@ -7,12 +7,14 @@ import type { Case, Explanation } from "../../domain/history/why.ts"
 import { bodyInWords } from "../document-summary.ts"
 import { formatEvent, words } from "../event-text.ts"
 import { deliveryInWords, endingInWords } from "./format-finding.ts"
+import { requesterInWords } from "./requester.ts"
 import type { WhyContext } from "./why-policy.ts"
 
 export const changeInWords = ({ change }: Explanation, { clock }: WhyContext): string => {
   if (change === null) return ""
-  const { what, cause, origin } = change
-  const source = origin === "" ? "" : `from ${origin}`
+  const { what, cause, origin, requester } = change
+  const asked = typeof requester === "number" ? "" : requesterInWords(requester)
+  const source = words(origin === "" ? "" : `from ${origin}`, asked === "" ? "" : `(${asked})`)
   return what._tag === "Mixed"
     ? words(what.by.join(" "), `by ${cause}`, source)
     : words(what.event._tag, formatEvent(what.event, clock), source)

@@ -12,7 +12,7 @@ import { fileOf, patient, runHere } from "./command.ts"
 const cluster = await sharedPostgres()
 afterAll(() => cluster?.remove())
 
-const erased = /PersonErased {2,}sip:erased-[0-9a-f]{24}@erased\.invalid/
+const erased = /PersonErased {2,}sip:erased-[\w-]{16}@erased\.invalid/
 
 describe.skipIf(cluster === null)("presently history presently:…", () => {
   it(

@@ -39,7 +39,7 @@ const calls: readonly (readonly [
     "publish",
     "publish: ",
     (more) => [{ ...published, ...more }],
-    ["presentity", "event", "body", "headers", "entityTag", "expires", "device"],
+    ["presentity", "event", "body", "headers", "entityTag", "expires", "device", "askedBy"],
   ],
   [
     "publish",
@@ -63,7 +63,7 @@ const calls: readonly (readonly [
     "terminate",
     "terminate: ",
     (more) => [{ presentity: alice, ...more }],
-    ["presentity", "event", "watcher", "reason"],
+    ["presentity", "event", "watcher", "reason", "askedBy"],
   ],
   [
     "setHardState",
@@ -141,7 +141,7 @@ describe("a name that a call does not know", { tags: ["LIB-8"] }, () => {
         [
           "publish",
           { ...published, pacing: 1 },
-          "publish: pacing: there is no such argument; there are presentity, event, body, headers, entityTag, expires, device",
+          "publish: pacing: there is no such argument; there are presentity, event, body, headers, entityTag, expires, device, askedBy",
         ],
         [
           "watch",

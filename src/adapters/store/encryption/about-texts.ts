@@ -4,8 +4,8 @@
  */
 import type { About } from "../../../domain/presentity/about.ts"
 import type { StoredAbout } from "../../../ports/stored-events.ts"
+import type { Opening } from "./sealed-texts.ts"
 import { isTogether } from "./texts-together.ts"
-import type { Opening } from "./texts-together.ts"
 
 /** Each part of `About`: whether it says something of the sender, and is encrypted. A part that is not listed does not compile. */
 const parts = {
@@ -49,6 +49,15 @@ export const aboutAsTexts = (
 export const saysOfPersons = (about: StoredAbout): boolean =>
   fields.some((field) => about[field] !== undefined && typeof about[field] !== "number")
 
+/** Passes over it. */
+export const skipAbout = (about: StoredAbout, { skip }: Opening): void =>
+  void aboutAsTexts(about, (text, kind) => {
+    if (!isTogether(text))
+      throw new Error(`what is known of the request (${kind}) is not what was written there`)
+    skip(text, kind)
+    return text
+  })
+
 /** As it was written, without the texts that nobody can read any more. @throws Error when a text is not what was written there */
 export const openedAbout = (about: StoredAbout, opening: Opening): object => {
   const result: Record<string, unknown> = { ...about }
@@ -57,7 +66,7 @@ export const openedAbout = (about: StoredAbout, opening: Opening): object => {
     if (part === undefined || typeof part === "number") continue
     if (typeof part !== "string" || !isTogether(part))
       throw new Error(`what is known of the request (${field}) is not what was written there`)
-    const { text } = opening.next(part)
+    const { text } = opening.next(part, field)
     if (text === null) delete result[field]
     else result[field] = field === "by" ? (JSON.parse(text) as unknown) : text
   }

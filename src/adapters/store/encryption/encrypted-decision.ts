@@ -2,38 +2,44 @@
  * Decisions as they are stored: personal strings are encrypted with the key of the person they are about, and are read again
  * as long as there is that key. What nobody can read any more comes out as stand-ins. docs/log.md says the form in words.
  *
- * The strings of one person in one decision are encrypted together (`texts-together.ts`), bound to the decision. Documents and headers
+ * The strings of one person in one decision are encrypted together (`sealed-texts.ts`), bound to the decision. Documents and headers
  * are encrypted one by one, bound to what they are, since retention drops them alone, and saved states, which do not know the rows
  * that they come from, must name what is gone by the digests that rows give. So equal documents of a person are equal in the log,
  * which says to whoever reads the database that they are the same; versions and times say nearly as much.
  *
- * A colon after the place of its key marks a string that is encrypted alone, an at sign one that is encrypted with others (neither may stand in a token, so clear text of earlier rows is never taken for either). Earlier
- * forms are in `siv.ts`.
+ * A colon after the place of its key marks a string that is encrypted alone, an at sign one that is encrypted with others (neither may
+ * stand in a token, so clear text of earlier rows is never taken for either). Frequent events are packed (`packed-events.ts`). Earlier
+ * forms are in `texts-together.ts` and `siv.ts`.
  */
 import { randomBytes } from "node:crypto"
 import { erasedHost } from "../../../domain/presentity/erase.ts"
 import type { Decision, Event } from "../../../domain/presentity/events.ts"
 import type { Body, Header, Uri } from "../../../domain/vocabulary.ts"
-import type { Envelope, PersonKey, StoredEvents } from "../../../ports/stored-events.ts"
+import { packAbout, packEvent } from "../../../encoding/packed-events.ts"
+import type { Envelope, PackedEnvelope, PersonKey, StoredEvents } from "../../../ports/stored-events.ts"
 import { sha256Hex } from "../integrity/sha256.ts"
 import { packOrigin, unpackOrigin } from "../postgres/origin.ts"
-import { aboutAsTexts, openedAbout } from "./about-texts.ts"
+import { aboutAsTexts, openedAbout, skipAbout } from "./about-texts.ts"
 import type { AboutField } from "./about-texts.ts"
 import { decryptText, encryptText } from "./cipher.ts"
 import { isPerson, isPersonalOrigin, mapPersonalFields } from "./personal-fields.ts"
 import type { DocumentField, Field, PersonalFieldMapper } from "./personal-fields.ts"
+import { makeOpening, makeSealing } from "./sealed-texts.ts"
+import type { Opening } from "./sealed-texts.ts"
 import { decryptTextEarlier as openEarlier } from "./siv.ts"
-import { isTogether, makeOpening, makeSealing } from "./texts-together.ts"
-import type { OpenedText, Opening } from "./texts-together.ts"
+import { isTogether, makeEarlierOpening } from "./texts-together.ts"
+import type { EarlierOpening, OpenedText } from "./texts-together.ts"
 
+/** The events of a stored row; one that is packed is an array, and holds no document. */
 export const eventsIn = (stored: StoredEvents): readonly Event[] =>
-  isEnvelope(stored) ? stored.events : stored
+  isEnvelope(stored) ? ("e" in stored ? stored.e : stored.events) : stored
 
-export const isEnvelope = (stored: StoredEvents): stored is Envelope => !Array.isArray(stored)
+export const isEnvelope = (stored: StoredEvents): stored is Envelope | PackedEnvelope =>
+  !Array.isArray(stored)
 
 /** The same around other events. */
 export const withEvents = (stored: StoredEvents, events: readonly Event[]): StoredEvents =>
-  isEnvelope(stored) ? { ...stored, events } : events
+  isEnvelope(stored) ? ("e" in stored ? { ...stored, e: events } : { ...stored, events }) : events
 
 /** Keys that a stored row needs. */
 export const keysIn = (stored: unknown): readonly string[] => {
@@ -53,7 +59,7 @@ export const newPersonKey = (person: string): PersonKey => {
   if (drawn.length === 0) drawn = randomBytes(keysDrawn * (keyOctets + idOctets))
   const octets = drawn.subarray(0, keyOctets + idOctets)
   drawn = drawn.subarray(octets.length)
-  const id = octets.toString("hex", keyOctets)
+  const id = octets.toString("base64url", keyOctets)
   // memory of its own; where it was drawn nothing of it is left
   const key = Uint8Array.prototype.slice.call(octets, 0, keyOctets)
   octets.fill(0)
@@ -114,7 +120,7 @@ const mapperOf = (
 export const inClear = ({ events, about }: Pick<Decision, "events" | "about">): StoredEvents =>
   about === undefined ? events : { about, events }
 
-/** The texts and keys of a row that is written: noted first, then replaced in the same order. */
+/** The texts and keys of a row that is written. */
 const makeWriting = (
   { stream, nonce }: Decision,
   watcher: Uri | null,
@@ -124,37 +130,29 @@ const makeWriting = (
   const by: string[] = []
   let owner: PersonKey | null = null
   const own = (): PersonKey => (owner ??= keyOf(stream))
-  const keyFor = (person: Uri | null): PersonKey => keyOf(person ?? watcher ?? stream)
-  /** Of a key among those of the row. */
-  const placeOf = ({ id }: PersonKey): string => {
-    const place = by.indexOf(id)
-    return String(place < 0 ? by.push(id) - 1 : place)
-  }
-  const owners = (text: string, kind: Kind): string => {
-    sealing.note(own(), "", kind, text)
-    return text
-  }
+  const owners = (text: string, kind: Kind): string => sealing.add(own(), "", kind, text)
   const others = (text: string, person: Uri | null, kind: Kind): string => {
-    const key = keyFor(person)
-    sealing.note(key, placeOf(key), kind, text)
-    return text
+    const key = keyOf(person ?? watcher ?? stream)
+    const known = by.indexOf(key.id)
+    return sealing.add(key, String(known < 0 ? by.push(key.id) - 1 : known), kind, text)
   }
-  const ownersNext = (): string => sealing.next("")
-  const othersNext = (_: string, person: Uri | null): string => sealing.next(placeOf(keyFor(person)))
   return {
     own,
-    seal: sealing.seal,
-    keys: (): Pick<Envelope, "of" | "by"> => ({
-      ...(owner === null ? {} : { of: owner.id }),
-      ...(by.length === 0 ? {} : { by }),
-    }),
-    isClear: (): boolean => owner === null && by.length === 0,
-    note: { owners, others },
-    next: { owners: ownersNext, others: othersNext },
-    /** Notes a text of whoever sent the request. */
-    noteRequesters: (text: string, kind: Kind): string =>
+    owners,
+    others,
+    /** A text of whoever sent the request. */
+    requesters: (text: string, kind: Kind): string =>
       watcher === null ? owners(text, kind) : others(text, watcher, kind),
-    requestersNext: (): string => (watcher === null ? ownersNext() : othersNext("", watcher)),
+    /** After the last text; null: nothing is encrypted. */
+    envelope: (): Omit<Envelope, "events"> | null => {
+      if (owner === null && by.length === 0) return null
+      const sealed = sealing.seal()
+      return {
+        ...(owner === null ? {} : { of: owner.id }),
+        ...(by.length === 0 ? {} : { by }),
+        ...(sealed === null ? {} : { s: sealed }),
+      }
+    },
   }
 }
 
@@ -169,43 +167,27 @@ export const encryptDecision = (
   watcher: Uri | null,
   keyOf: (person: string) => PersonKey,
 ): { readonly origin: string; readonly stored: StoredEvents } => {
-  const { stream, origin, about } = decision
+  const { stream, origin, nonce, about } = decision
   if (!isPerson(stream)) return { origin, stored: inClear(decision) }
   const writing = makeWriting(decision, watcher, keyOf)
-  const { own, note, next } = writing
-  const isSealedOrigin = isPersonalOrigin(origin) || isMistakable(origin)
-  if (isSealedOrigin) writing.noteRequesters(packOrigin(origin), "origin")
-  if (about !== undefined) aboutAsTexts(about, writing.noteRequesters)
-  const noted = mapperOf(note.owners, note.others, {
-    body: (body) => {
-      if (body.dropped === undefined) own()
-      if (body.dropped === undefined && body.parameters !== undefined)
-        note.owners(body.parameters, "parameters")
-      return body
-    },
-    header: (header) => {
-      own()
-      return header
-    },
-  })
-  for (const event of decision.events) mapPersonalFields(event, noted)
-  if (writing.isClear()) return { origin, stored: inClear(decision) }
-  writing.seal()
-  const replaced = mapperOf(next.owners, next.others, {
+  const { own, owners, requesters } = writing
+  const sealedOrigin =
+    isPersonalOrigin(origin) || isMistakable(origin) ? requesters(packOrigin(origin), "origin") : origin
+  const known = about === undefined ? undefined : aboutAsTexts(about, requesters)
+  const map = mapperOf(owners, writing.others, {
     body: (body, field) => {
       if (body.dropped !== undefined) return body
-      const parameters = body.parameters === undefined ? {} : { parameters: next.owners() }
+      const parameters =
+        body.parameters === undefined ? {} : { parameters: owners(body.parameters, "parameters") }
       return { ...body, ...parameters, text: encrypt(own(), field, body.text) }
     },
     header: ([name, value]): Header => [name, encrypt(own(), `header ${name}`, value)],
   })
-  const sealedOrigin = isSealedOrigin ? writing.requestersNext() : origin
-  const envelope: Envelope = {
-    ...writing.keys(),
-    ...(about === undefined ? {} : { about: aboutAsTexts(about, writing.requestersNext) }),
-    events: decision.events.map((event) => mapPersonalFields(event, replaced)),
-  }
-  return { origin: sealedOrigin, stored: envelope }
+  const events = decision.events.map((event) => packEvent(mapPersonalFields(event, map), nonce) as Event)
+  const keys = writing.envelope()
+  if (keys === null) return { origin, stored: inClear(decision) }
+  const packed = known === undefined ? {} : { a: packAbout(known) }
+  return { origin: sealedOrigin, stored: { ...keys, ...packed, e: events } }
 }
 
 /** Who somebody is called that was erased. */
@@ -217,38 +199,25 @@ export const pseudonym = (id: string): Uri => `sip:erased-${id}@${erasedHost}` a
  * @param nonce of the decision
  * @param stored with events of today's shapes
  * @param keyOf the key of that number; undefined: it was erased
+ * @param only where nothing but the events is needed: keys that they do not need are not used
  * @throws Error when a string is not what was written, or not there
  */
 export const decryptDecision = (
   origin: string,
   nonce: string,
-  stored: StoredEvents,
+  stored: Envelope,
   keyOf: (id: string) => PersonKey | undefined,
+  only?: "events",
 ): { readonly origin: string; readonly events: readonly Event[]; readonly about?: object } => {
-  if (!isEnvelope(stored)) return { origin, events: stored }
-  const { by = [], about } = stored
+  const { about } = stored
   if (stored.of === undefined && stored.by === undefined)
     return { origin, events: stored.events, ...(about === undefined ? {} : { about }) }
-  const own = stored.of === undefined ? undefined : keyOf(stored.of)
-  const keys = by.map(keyOf)
-  /** The number of the presentity's key, for what needs it. */
-  const owner = (): string => {
-    if (stored.of === undefined) throw new Error("a text that needs the presentity's key has none")
-    return stored.of
-  }
-  const keyAt = (place: string) => {
-    if (place === "") return { id: owner(), key: own }
-    const id = by[Number(place)]
-    if (id === undefined) throw new Error(`a text that needs key ${place} of its row has none`)
-    return { id, key: keys[Number(place)] }
-  }
-  const opening = makeOpening(nonce, keyAt)
+  const { own, owner, keyAt } = keysFor(stored, keyOf)
   const isSealedOrigin = isMistakable(origin)
-  if (isSealedOrigin) opening.note("origin", origin)
-  const noted = notedBy(opening)
-  if (about !== undefined) aboutAsTexts(about, (text, kind) => (opening.note(kind, text), text))
-  for (const event of stored.events) mapPersonalFields(event, noted)
-  opening.open()
+  const opening =
+    stored.s === undefined
+      ? openingOfEarlier(origin, nonce, stored, keyAt)
+      : makeOpening(nonce, stored.s, keyAt)
 
   /** A text that was encrypted alone. */
   const alone = (place: string, text: string, kind: Kind): OpenedText => {
@@ -257,9 +226,9 @@ export const decryptDecision = (
     return { id, text: key === undefined ? null : decrypt(key, kind, text, row), token: text }
   }
   const owners = (sealed: string, kind: Kind): OpenedText =>
-    isTogether(sealed) ? opening.next(sealed) : alone("", sealed, kind)
+    isTogether(sealed) ? opening.next(sealed, kind) : alone("", sealed, kind)
   const others = (sealed: string, kind: Kind): OpenedText => {
-    if (isTogether(sealed)) return opening.next(sealed)
+    if (isTogether(sealed)) return opening.next(sealed, kind)
     const colon = sealed.indexOf(":")
     const end = colon < 0 ? sealed.indexOf(".") : colon
     return alone(end <= 0 ? "none" : sealed.slice(0, end), sealed.slice(colon < 0 ? end + 1 : end), kind)
@@ -280,13 +249,19 @@ export const decryptDecision = (
     theirs: (sealed, _, field) => namedIn(others(sealed, field)),
     address: (sealed, _, field) => addressIn(others(sealed, field)),
   }
+  if (only === "events" && stored.s !== undefined) {
+    if (isTogether(origin)) opening.skip(origin, "origin")
+    if (about !== undefined) skipAbout(about, opening)
+    const events = openedEvents(stored.events, own, touch)
+    opening.check()
+    return { origin: "", events }
+  }
   const opened = !isSealedOrigin
     ? origin
     : namedIn((/^\d+[.:@]/.test(origin) ? others : owners)(origin, "origin"))
   const known = about === undefined ? undefined : openedAbout(about, opening)
-  const events = stored.events
-    .map((event) => withoutHeaders(event, own))
-    .map((event) => mapPersonalFields(event, touch))
+  const events = openedEvents(stored.events, own, touch)
+  opening.check()
   return {
     origin: isSealed(origin) ? unpackOrigin(opened) : opened,
     events,
@@ -294,8 +269,47 @@ export const decryptDecision = (
   }
 }
 
+/** The keys of a row that is read. */
+const keysFor = ({ of: ownId, by = [] }: Envelope, keyOf: (id: string) => PersonKey | undefined) => {
+  const own = ownId === undefined ? undefined : keyOf(ownId)
+  /** The number of the presentity's key, for what needs it. */
+  const owner = (): string => {
+    if (ownId === undefined) throw new Error("a text that needs the presentity's key has none")
+    return ownId
+  }
+  const keyAt = (place: string) => {
+    if (place === "") return { id: owner(), key: own }
+    const id = by[Number(place)]
+    if (id === undefined) throw new Error(`a text that needs key ${place} of its row has none`)
+    return { id, key: keyOf(id) }
+  }
+  return { own, owner, keyAt }
+}
+
+const openedEvents = (
+  events: readonly Event[],
+  own: PersonKey | undefined,
+  touch: PersonalFieldMapper,
+): readonly Event[] => events.map((event) => mapPersonalFields(withoutHeaders(event, own), touch))
+
+/** Rows of the form before `s`. */
+const openingOfEarlier = (
+  origin: string,
+  nonce: string,
+  { about, events }: Envelope,
+  keyAt: (place: string) => { readonly id: string; readonly key: PersonKey | undefined },
+): Opening => {
+  const { note, open, next } = makeEarlierOpening(nonce, keyAt)
+  if (isMistakable(origin)) note("origin", origin)
+  if (about !== undefined) aboutAsTexts(about, (text, kind) => (note(kind, text), text))
+  const noted = notedBy(note)
+  for (const event of events) mapPersonalFields(event, noted)
+  open()
+  return { next, skip: () => {}, check: () => {} }
+}
+
 /** Notes what was encrypted together; the rest is left for when it is its turn. */
-const notedBy = ({ note }: Opening): PersonalFieldMapper => {
+const notedBy = (note: EarlierOpening["note"]): PersonalFieldMapper => {
   const text = (stored: string, kind: Kind): string => {
     // parameters and digests may be in clear
     if (isSealed(stored)) note(kind, stored)

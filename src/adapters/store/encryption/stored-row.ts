@@ -6,6 +6,7 @@ import type { Decision, Event } from "../../../domain/presentity/events.ts"
 import { decodeAbout } from "../../../encoding/about-codec.ts"
 import { compileCheck } from "../../../encoding/compiled-check.ts"
 import { areTodays, decodeEvents } from "../../../encoding/event-codec.ts"
+import { unpackAbout, unpackEvent } from "../../../encoding/packed-events.ts"
 import { upcast } from "../../../encoding/upcast.ts"
 import type { Envelope, PersonKey } from "../../../ports/stored-events.ts"
 import { decryptDecision } from "./encrypted-decision.ts"
@@ -13,8 +14,11 @@ import { decryptDecision } from "./encrypted-decision.ts"
 const Keys = Schema.Struct({
   of: Schema.optionalKey(Schema.String),
   by: Schema.optionalKey(Schema.Array(Schema.String)),
+  s: Schema.optionalKey(Schema.Array(Schema.String)),
+  a: Schema.optionalKey(Schema.Array(Schema.Unknown)),
   about: Schema.optionalKey(Schema.ObjectKeyword),
-  events: Schema.Array(Schema.ObjectKeyword),
+  events: Schema.optionalKey(Schema.Array(Schema.ObjectKeyword)),
+  e: Schema.optionalKey(Schema.Array(Schema.ObjectKeyword)),
 })
 const decodeKeys = Schema.decodeUnknownSync(Keys)
 const isWhole = compileCheck(Keys.ast)
@@ -24,17 +28,21 @@ const isWhole = compileCheck(Keys.ast)
  *
  * @param row `origin` may be empty for callers that do not need it
  * @param keyOf a person's key by its id; undefined when the person was erased
+ * @param only nothing but the events is needed: the origin may be empty, and what else is known of the request absent
  * @throws Error that says what does not fit, or that the row is not what was written there
  */
 export const decodeRow = (
   row: { readonly origin: string; readonly nonce: string; readonly events: unknown },
   keyOf: (id: string) => PersonKey | undefined,
+  only?: "events",
 ): Pick<Decision, "origin" | "events" | "about"> => {
   if (Array.isArray(row.events)) return { origin: row.origin, events: decodeEvents(row.events) }
-  const { events, ...keys } = isTodays(row.events) ? row.events : decodeKeys(row.events)
+  const { events: named, e: packed, ...keys } = isTodays(row.events) ? row.events : decodeKeys(row.events)
+  const events = packed === undefined ? named : packed.map((event) => unpackEvent(event, row.nonce))
+  if (events === undefined) throw new Error("there are no events in it")
   // decrypting makes strings of strings, so what is as it should be before is so afterwards
   if (areTodays(events))
-    return withAbout(decryptDecision(row.origin, row.nonce, envelopeOf(keys, events), keyOf))
+    return withAbout(decryptDecision(row.origin, row.nonce, envelopeOf(keys, events), keyOf, only))
   // strings are decrypted where they are expected; whether every field is there, and of the right type, is checked afterwards
   const opened = decryptDecision(
     row.origin,
@@ -46,8 +54,8 @@ export const decodeRow = (
 }
 
 /** What is known of the request is checked when it is decrypted. */
-const envelopeOf = (keys: Omit<typeof Keys.Type, "events">, events: readonly Event[]): Envelope =>
-  ({ ...keys, events }) as Envelope
+const envelopeOf = (keys: Omit<typeof Keys.Type, "events" | "e">, events: readonly Event[]): Envelope =>
+  (keys.a === undefined ? { ...keys, events } : { ...keys, about: unpackAbout(keys.a), events }) as Envelope
 
 const withAbout = ({
   about,

@@ -1,11 +1,12 @@
 /**
- * The texts of a row that are encrypted together: those of one person in one decision, with one tag and one stream (`cipher.ts`).
+ * How the texts of a person in a row were encrypted together before `sealed-texts.ts`: with one tag, each in its own place. Such rows
+ * are read for ever; nothing writes them any more.
  *
  * A row is gone through twice, in the same order: first its texts are noted, then each is replaced. `origin` comes first, then the
  * events. What stands in the row is `PLACE@TEXT`: the place of the key among those of the row, nothing for the presentity's.
  */
 import type { PersonKey } from "../../../ports/stored-events.ts"
-import { decryptTexts, encryptTexts } from "./cipher.ts"
+import { decryptTexts } from "./cipher.ts"
 
 /** Texts of one key in one row, in the order in which they stand there. */
 interface Group {
@@ -27,48 +28,13 @@ const newGroup = (id: string, key: PersonKey | undefined): Group => ({
   next: 0,
 })
 
-const mark = "@"
+export const mark = "@"
 
 /** Whether a stored text was encrypted with others. */
 export const isTogether = (stored: string): boolean => /^\d*@[\w-]*$/.test(stored)
 
 /** What texts of a key in a row are bound to. Decisions have nonces of their own, so nothing fits into another row. */
 const associated = (id: string, place: string, nonce: string): string => `decision\0${id}\0${place}\0${nonce}`
-
-/** The texts of a decision that is written. */
-export interface Sealing {
-  /** @param place of the key among those of the row; empty: the presentity's */
-  readonly note: (key: PersonKey, place: string, kind: string, text: string) => void
-  readonly isEmpty: () => boolean
-  /** After the last text was noted. */
-  readonly seal: () => void
-  /** What stands in the place of the next text of that key. */
-  readonly next: (place: string) => string
-}
-
-/** @param nonce of the decision */
-export const makeSealing = (nonce: string): Sealing => {
-  const groups = new Map<string, Group>()
-  return {
-    note: (key, place, kind, text) => {
-      let group = groups.get(place)
-      if (group === undefined) groups.set(place, (group = newGroup(key.id, key)))
-      group.kinds.push(kind)
-      group.texts.push(text)
-    },
-    isEmpty: () => groups.size === 0,
-    seal: () => {
-      for (const [place, group] of groups) {
-        const bound = associated(group.id, place, nonce)
-        group.results = encryptTexts(group.key!.key, bound, group.kinds, group.texts)
-      }
-    },
-    next: (place) => {
-      const group = groups.get(place)!
-      return `${place}${mark}${group.results![group.next++]}`
-    },
-  }
-}
 
 /** A text that was read: as it was, or what a stand-in for it is made from. */
 export interface OpenedText {
@@ -80,7 +46,7 @@ export interface OpenedText {
 }
 
 /** The texts of a row that is read. */
-export interface Opening {
+export interface EarlierOpening {
   readonly note: (kind: string, stored: string) => void
   /**
    * After the last text was noted.
@@ -93,13 +59,13 @@ export interface Opening {
 }
 
 /** Octets of a tag in base64url, as far as they are of the tag alone. */
-const tagCharacters = 21
+export const tagCharacters = 21
 
 /** @param keyFor the id of a place's key, and the key; undefined where it was destroyed. Throws when there is no such place. */
-export const makeOpening = (
+export const makeEarlierOpening = (
   nonce: string,
   keyFor: (place: string) => { readonly id: string; readonly key: PersonKey | undefined },
-): Opening => {
+): EarlierOpening => {
   const groups = new Map<string, Group>()
   return {
     note: (kind, stored) => {

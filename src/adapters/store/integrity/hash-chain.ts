@@ -8,7 +8,7 @@
 import { createHash } from "node:crypto"
 import type { Decision, Event } from "../../../domain/presentity/events.ts"
 import type { PackageName } from "../../../domain/vocabulary.ts"
-import type { PersonKey, StoredEvents } from "../../../ports/stored-events.ts"
+import type { Envelope, PackedEnvelope, PersonKey, StoredEvents } from "../../../ports/stored-events.ts"
 import { encrypt, eventsIn, isEnvelope } from "../encryption/encrypted-decision.ts"
 import { sha256Hex } from "./sha256.ts"
 
@@ -39,8 +39,8 @@ export const digestOfSaid = (decision: Said, encoded: string = JSON.stringify(de
 /** JSON of events, within what says how they are encrypted. */
 const enclosed = (stored: StoredEvents, json: string): string => {
   if (!isEnvelope(stored)) return json
-  const { events: _, ...keys } = stored
-  return `${JSON.stringify(keys).slice(0, -1)},"events":${json}}`
+  const { events: _, e: __, ...keys } = stored as Envelope & PackedEnvelope
+  return `${JSON.stringify(keys).slice(0, -1)},"${"e" in stored ? "e" : "events"}":${json}}`
 }
 
 /** @param proved the events as they are proved */

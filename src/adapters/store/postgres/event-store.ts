@@ -97,7 +97,7 @@ const statesIn = (
     const stream = row.stream as Uri
     if (!isEvent(row)) states.set(stream, stateOf(row))
     else {
-      const { decision } = recorded(row, keyOf)
+      const { decision } = recorded(row, keyOf, "events")
       states.set(stream, fold(states.get(stream) ?? initial(stream), decision))
     }
   }
@@ -108,19 +108,19 @@ const makeReads = (
   sql: PgClient.PgClient,
   persons: PersonKeys,
 ): Pick<EventStore["Service"], "read" | "history" | "historyBack"> => {
-  const eventsAfter = (rows: readonly EventRow[]) =>
+  const eventsAfter = (rows: readonly EventRow[], only?: "events") =>
     Effect.flatMap(persons.opening(rows), (keyOf) =>
-      readable((): readonly RecordedDecision[] => rows.map((row) => recorded(row, keyOf))),
+      readable((): readonly RecordedDecision[] => rows.map((row) => recorded(row, keyOf, only))),
     )
   const eventsOf = (stream: Uri) => (rows: readonly Omit<EventRow, "stream">[]) =>
     eventsAfter(rows.map((row) => ({ ...row, stream })))
   return {
-    read: (after, max) =>
+    read: (after, max, only) =>
       sql<EventRow>`
         SELECT e.pos, e.at, h.stream, e.version, e.cause, e.origin, e.nonce, e.events
         FROM events e JOIN streams h ON h.id = e.stream
         WHERE e.pos > ${after}::bigint ORDER BY e.pos LIMIT ${max}::int`.pipe(
-        Effect.flatMap(eventsAfter),
+        Effect.flatMap((rows) => eventsAfter(rows, only)),
         unavailable,
       ),
 
@@ -152,7 +152,11 @@ export const sessionSettings = {
 
 const isEvent = (row: SnapshotRow & Partial<EventRow>): row is SnapshotRow & EventRow => row.pos !== null
 
-const recorded = (row: EventRow, keyOf: (id: string) => PersonKey | undefined): RecordedDecision => ({
+const recorded = (
+  row: EventRow,
+  keyOf: (id: string) => PersonKey | undefined,
+  only?: "events",
+): RecordedDecision => ({
   position: Number(row.pos),
   decision: {
     stream: row.stream as Uri,
@@ -160,14 +164,14 @@ const recorded = (row: EventRow, keyOf: (id: string) => PersonKey | undefined): 
     at: row.at.getTime(),
     cause: row.cause,
     nonce: row.nonce,
-    ...opened(row, keyOf),
+    ...opened(row, keyOf, only),
   },
 })
 
 /** @throws Error that names the row, for whoever has to look at it */
-const opened = (row: EventRow, keyOf: (id: string) => PersonKey | undefined) => {
+const opened = (row: EventRow, keyOf: (id: string) => PersonKey | undefined, only?: "events") => {
   try {
-    return decodeRow(row, keyOf)
+    return decodeRow(row, keyOf, only)
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause)
     throw new Error(`${row.stream} version ${row.version} at position ${row.pos} cannot be read: ${why}`, {

@@ -26,9 +26,13 @@ export const submit = (pump: Parts, request: Request, parent: Tracer.AnySpan | n
     return
   }
   const traced = outbox.trace?.(request, parent) ?? null
-  const { presentity, command, origin, answer } = traced?.request ?? request
+  const { presentity, command, origin, about, answer } = traced?.request ?? request
   const ticket: Ticket = { answer, arrivedAt: pump.now(), trace: traced?.trace ?? null }
-  pump.inbox.push({ presentity, command, origin, ticket })
+  pump.inbox.push(
+    about === undefined
+      ? { presentity, command, origin, ticket }
+      : { presentity, command, origin, about, ticket },
+  )
   pump.schedule()
 }
 

@@ -96,21 +96,24 @@ describe.skipIf(cluster === null)("what is known of a request", () => {
     const store = makePostgresStore(sql)
     const [before] = await Effect.runPromise(
       sql<{
-        events: { about: Record<string, string> }
+        events: { a: readonly unknown[] }
       }>`SELECT events FROM events WHERE version = 1 ORDER BY pos LIMIT 1`,
     )
     const { events: stored } = before!
-    const { about } = stored
+    // by, request, node, command, profile, epoch
+    const { a: about } = stored
     for (const changed of [
-      { ...about, command: about["request"]!, request: about["command"]! },
-      { ...about, by: { account: "somebody" } },
-      { ...about, command: "in clear" },
-      { ...about, epoch: "12" },
+      about.with(0, { account: "somebody" }),
+      about.with(0, null),
+      about.with(3, "in clear"),
+      about.with(3, null),
+      about.slice(0, 1),
+      about.with(5, "12"),
     ]) {
       const put = (value: unknown) => sql`
         UPDATE events SET events = ${JSON.stringify(value)}::json
         WHERE pos = (SELECT pos FROM events WHERE version = 1 ORDER BY pos LIMIT 1)`
-      await Effect.runPromise(put({ ...stored, about: changed }))
+      await Effect.runPromise(put({ ...stored, a: changed }))
       const failed = await Effect.runPromise(Effect.flip(store.read(0, 10)))
       assert.match(String(failed.cause), /sip:alice@example\.com version 1 at position \d+ cannot be read/)
       await Effect.runPromise(put(stored))

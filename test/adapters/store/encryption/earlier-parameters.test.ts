@@ -13,7 +13,7 @@ import { decodeRow } from "../../../../src/adapters/store/encryption/stored-row.
 import { hasEarlierClear } from "../../../../src/adapters/store/encryption/stored-texts.ts"
 import type { Decision } from "../../../../src/domain/presentity/events.ts"
 import type { EntityTag, Uri } from "../../../../src/domain/vocabulary.ts"
-import type { Envelope } from "../../../../src/ports/stored-events.ts"
+import type { Envelope, PackedEnvelope } from "../../../../src/ports/stored-events.ts"
 
 const stream = "sip:alice@example.com" as Uri
 const key = newPersonKey(stream)
@@ -39,11 +39,13 @@ const decision: Decision = {
 
 /** The row with the parameters in clear. */
 const rowWith = (parameters: string): Envelope => {
-  const envelope = encryptDecision(decision, null, () => key).stored as Envelope
-  const events = envelope.events.map((event) =>
+  // an origin that is nobody's: nothing but the document is encrypted
+  const nobodys = { ...decision, origin: "import" }
+  const { of: id, e: packed } = encryptDecision(nobodys, null, () => key).stored as PackedEnvelope
+  const events = packed.map((event) =>
     event._tag === "PublicationCreated" ? { ...event, body: { ...event.body!, parameters } } : event,
   )
-  return { ...envelope, events }
+  return { of: id!, events }
 }
 
 /** @source RFC 3261 §25.1: token, and parameters as they follow a media type */
