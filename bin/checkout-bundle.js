@@ -1,5 +1,5 @@
-// The bundle of a checkout: made on first use and whenever a source has changed, so that there is no step of building and
-// none to forget. Installed packages have theirs in dist.
+// The bundle of a checkout: made by `npm ci`, and on use whenever a source has changed, so that there is no step of building
+// to forget. Installed packages have theirs in dist.
 const { execFileSync } = require("node:child_process")
 const { createHash } = require("node:crypto")
 const { existsSync, mkdirSync, readdirSync, statSync } = require("node:fs")
@@ -43,3 +43,6 @@ exports.bundleFolder = () => {
     return null
   }
 }
+
+// `npm ci` runs this file. Where no bundle can be made it is no failure: the sources run.
+if (require.main === module) exports.bundleFolder()

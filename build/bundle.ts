@@ -52,10 +52,11 @@ const dayMillis = 86_400_000
 
 /** Old bundles of a checkout, but for the newest few: a server that runs for months may still load parts of one. */
 const removeOld = (kept: string): void => {
-  const bundles = readdirSync(kept).map((name) => ({
-    path: join(kept, name),
-    at: statSync(join(kept, name)).mtimeMs,
-  }))
+  const bundles = readdirSync(kept).map((name) => {
+    const path = join(kept, name)
+    // gone meanwhile: somebody else's, moved to its place
+    return { path, at: statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Date.now() }
+  })
   for (const { path, at } of bundles.sort((a, b) => b.at - a.at).slice(4)) {
     if (Date.now() - at > dayMillis) rmSync(path, { recursive: true, force: true })
   }

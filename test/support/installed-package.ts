@@ -56,7 +56,7 @@ export const installPackage = async (): Promise<InstalledPackage> => {
     writeFileSync(join(project, "package.json"), `{ "name": "consumer", "private": true, "type": "module" }`)
     // half of what npm would unpack; it needs nothing else, and npm checks that its version is the one asked for
     const effect = `file:${join(checkout, "node_modules/effect")}`
-    await npm(project, "install", ...quietly, tarball, effect)
+    await npm(project, "install", "--omit=optional", ...quietly, tarball, effect)
     return {
       tarball,
       files: files.map(({ path }) => path),
@@ -76,7 +76,8 @@ export const installPackage = async (): Promise<InstalledPackage> => {
           "--global",
           "--prefix",
           prefix,
-          "--omit=optional",
+          // leaves out programs for this platform, as --omit=optional does where it is not global
+          "--os=aix",
           ...quietly,
           packedCommand,
         )

@@ -35,7 +35,7 @@ const isNpm = (pid: number): boolean => commandOf(pid).startsWith("npm ")
 const isShell = (pid: number): boolean => /^(?:\S*\/)?(?:ba|da|z|k)?sh -c /.test(commandOf(pid))
 
 /** From this process up to the npm that runs it, with at most a shell between; empty: none does. */
-export const relationsToNpm = (): readonly Relation[] => {
+const relationsToNpm = (): readonly Relation[] => {
   const self = { pid: process.pid, parent: process.ppid }
   if (isNpm(self.parent)) return [self]
   const above = isShell(self.parent) ? parentOf(self.parent) : null
