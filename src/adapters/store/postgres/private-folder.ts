@@ -13,6 +13,7 @@ import {
   lstatSync,
   mkdirSync,
   openSync,
+  readFileSync,
   readdirSync,
   realpathSync,
   statSync,
@@ -20,7 +21,6 @@ import {
 import type { Stats } from "node:fs"
 import { dirname, join, resolve } from "node:path"
 import { Data } from "effect"
-import { databaseAccounts } from "../private-server/account.ts"
 
 /** What presently keeps in the folder of a database within the process. */
 export const entries = { database: "pg", mark: "pg.unfinished", lock: "presently.pid" } as const
@@ -80,6 +80,17 @@ export interface Narrowed {
   readonly isOuter: boolean
   /** Files and folders in it. */
   readonly count: number
+}
+
+/** Accounts that a database of root's may belong to: PostgreSQL itself does not run as root. */
+const databaseAccounts = (): readonly number[] => {
+  try {
+    return [...readFileSync("/etc/passwd", "utf8").matchAll(/^(?:presently|postgres):[^:]*:(\d+):/gm)].map(
+      ([, uid]) => Number(uid),
+    )
+  } catch {
+    return []
+  }
 }
 
 /** Null where accounts have no numbers: there modes say nothing, and nothing is checked. */
@@ -240,7 +251,7 @@ const walk = (
     const file = join(path, name)
     const status = lstatOf(file)
     if (status === null) continue
-    if (status.uid !== me && !(me === 0 && databaseAccounts().has(status.uid)))
+    if (status.uid !== me && !(me === 0 && databaseAccounts().includes(status.uid)))
       refuseOwner(folder, file, status, me)
     if ((status.mode & beyondOwner) !== 0) onWide(file, status, status.isDirectory())
   }

@@ -22,9 +22,6 @@ export interface Account {
   readonly name: string
 }
 
-/** Accounts that a database of root's may belong to, in this order. */
-const accountNames = ["presently", "postgres"] as const
-
 const accountsFile = "/etc/passwd"
 
 const entries = (): readonly Account[] => {
@@ -43,10 +40,6 @@ const named = (name: string): Account | null => {
   const entry = entries().find((account) => account.name === name && account.uid !== 0)
   return entry ?? null
 }
-
-/** Accounts that are there already, by user id; no account is made. */
-export const databaseAccounts = (): ReadonlySet<number> =>
-  new Set(accountNames.flatMap((name) => named(name)?.uid ?? []))
 
 /** Commands that make a system account: of shadow, of BusyBox. */
 const makers: readonly (readonly [string, readonly string[]])[] = [

@@ -20,6 +20,7 @@ import {
   readlinkSync,
   realpathSync,
 } from "node:fs"
+import { connect } from "node:net"
 import { join } from "node:path"
 import type { Account } from "./account.ts"
 
@@ -84,8 +85,10 @@ export const spawnOptions = (
 }
 
 export const pipeName = "in-use"
+/** As PostgreSQL calls it on its usual port. */
+export const socketName = ".s.PGSQL.5432"
 /** Said to the server on its command line, so that it is known as one that presently started. */
-export const mark = "presently-private"
+const mark = "presently-private"
 
 /** Large enough for the connections of a server and of commands beside it, small enough for a phone's worth of memory. */
 const settings: Readonly<Record<string, string>> = {
@@ -201,14 +204,28 @@ export const postmasterIn = (data: string): Postmaster | null => {
   }
 }
 
-/** Whether presently started the server that was last started in a folder. */
-export const isOurServer = (data: string): boolean => {
-  try {
-    return readFileSync(join(data, "postmaster.opts"), "utf8").includes(mark)
-  } catch {
-    return false
+/** Whether presently started a server: its command line says so, or what it left in its folder. */
+export const isOurServer = (data: string, pid: number): boolean => {
+  for (const file of [`/proc/${pid}/cmdline`, join(data, "postmaster.opts")]) {
+    try {
+      return readFileSync(file, "utf8").includes(`cluster_name=${mark}`)
+    } catch {
+      // where there is no /proc
+    }
   }
+  return false
 }
+
+/** Whether the server takes connections; one that was just killed has left its socket. */
+export const answers = (run: string): Promise<boolean> =>
+  new Promise((resolve) => {
+    const socket = connect(join(run, socketName))
+    socket.once("connect", () => {
+      socket.destroy()
+      resolve(true)
+    })
+    socket.once("error", () => resolve(false))
+  })
 
 /**
  * Processes that work in a data folder: the server, or what a killed one has left behind for a moment. Null where the

@@ -28,7 +28,16 @@ import {
 import { entries, serverEntries } from "../postgres/private-folder.ts"
 import type { Account } from "./account.ts"
 import { mayWrite } from "./account.ts"
-import { holdPipe, isGuarded, isOurServer, placeOf, postmasterIn, processesIn, startGuard } from "./guard.ts"
+import {
+  answers,
+  holdPipe,
+  isGuarded,
+  isOurServer,
+  placeOf,
+  postmasterIn,
+  processesIn,
+  startGuard,
+} from "./guard.ts"
 import type { Guard } from "./guard.ts"
 import { forceFolder, makeCluster, programsFor, reachable, serverAccount } from "./make-cluster.ts"
 import { checkOwner, hasEarlier, majorOf, prepareRun, runFolders, unusable, urlIn } from "./site.ts"
@@ -101,8 +110,8 @@ const joinServer = async (site: Site): Promise<Holding | null> => {
     if (pipe === null) continue
     const holder = register(run)
     for (;;) {
-      if (postmasterIn(site.data)?.isReady === true && !existsSync(site.mark))
-        return { run, guard: null, pipe, holder }
+      const isReady = postmasterIn(site.data)?.isReady === true && !existsSync(site.mark)
+      if (isReady && (await answers(run))) return { run, guard: null, pipe, holder }
       if (!isGuarded(run)) break
       await sleep(pollMillis)
     }
@@ -138,7 +147,7 @@ const clearLeftovers = async ({ folder, data }: Site): Promise<void> => {
   const { pid } = found
   const isThere = (): boolean => isAlive(pid) && (processesIn(data)?.includes(pid) ?? true)
   if (isThere()) {
-    if (!isOurServer(data)) throw new DataFolderInUse({ folder, pid })
+    if (!isOurServer(data, pid)) throw new DataFolderInUse({ folder, pid })
     signal(pid, "SIGINT")
     if (!(await until(() => !isThere(), stopMillis))) {
       signal(pid, "SIGQUIT")

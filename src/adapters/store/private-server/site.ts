@@ -18,7 +18,7 @@ import { DataFolderUnusable } from "../postgres/folder-claim.ts"
 import { entries, serverEntries } from "../postgres/private-folder.ts"
 import type { Account } from "./account.ts"
 import { isRoot } from "./account.ts"
-import { pipeName } from "./guard.ts"
+import { pipeName, socketName } from "./guard.ts"
 
 export interface Site {
   /** As the user names it, for messages. */
@@ -75,7 +75,7 @@ export const isUnfinished = (folder: string): boolean =>
 /** What a path of a socket may have at most, in octets: 108 with the zero at its end (Linux, unix(7)); 104 elsewhere. */
 const socketPathMax = process.platform === "linux" ? 107 : 103
 
-const socketIn = (run: string): string => join(run, ".s.PGSQL.5432")
+const socketIn = (run: string): string => join(run, socketName)
 
 const isShort = (run: string): boolean => Buffer.byteLength(socketIn(run)) <= socketPathMax
 
