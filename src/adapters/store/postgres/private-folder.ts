@@ -116,6 +116,8 @@ export const claimFolder = (
   const me = account()
   if (me === null) return { path, narrowed: null }
   checkWay(folder, path, me)
+  // whoever may not open it is told whose it is
+  checkOwner(folder, path, statSync(path), me)
   // by its descriptor, so that what was looked at is what is changed
   const descriptor = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW)
   let mode: number

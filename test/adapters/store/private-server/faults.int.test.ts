@@ -317,8 +317,8 @@ describe.skipIf(!isRoot)("a private server on a file system", { tags: ["OPS-data
     assert.isAbove(answered, 0)
     assert.isBelow(answered, 100)
     remount(folder, "size=400m")
-    const [row] = await rowsAgain(user, "SELECT count(*)::int AS n FROM kept")
-    assert.isAtLeast(row!.n, answered)
+    const rows = await rowsAgain(user, "SELECT count(*)::int AS n FROM kept")
+    assert.isAtLeast(rows?.[0]?.n ?? 0, answered)
     await user.stop()
   })
 
