@@ -4,7 +4,7 @@
  */
 import { Clock, Effect } from "effect"
 import { DataFolderInUse } from "../../adapters/store/postgres/folder-claim.ts"
-import { holdsDatabase, isUnfinished } from "../../adapters/store/private-server/site.ts"
+import { holdsDatabase, isClusterWide, isUnfinished } from "../../adapters/store/private-server/site.ts"
 import { spanInWords } from "../../explain/time-spans.ts"
 import { holderText } from "../../ports/claim.ts"
 import type { SealStore } from "../../ports/log-audit.ts"
@@ -44,6 +44,10 @@ export const storeChecks = Effect.fn("Doctor.store")(function* (config: Config, 
   // opening it would bring its layout up to date first
   if (config.database_url === null && isUnfinished(config.data!)) {
     return [ok("store", `${name}: it was never finished, the next start makes it`)]
+  }
+  if (config.database_url === null && isClusterWide(config.data!)) {
+    const fix = `the next start narrows it; chmod -R go= ${config.data} does so at once`
+    return [warn("store", `${name}: not looked into while other accounts can enter it`, fix)]
   }
   return yield* openStore(config, "doctor", true).pipe(
     Effect.flatMap((store) => checksOf(store, config, isRunning)),

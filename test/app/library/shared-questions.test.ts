@@ -25,7 +25,8 @@ const questionsIn = Effect.fnUntraced(function* (answer: Effect.Effect<string>) 
 const whyOf = (exit: Exit.Exit<string, { readonly why: string }>): string =>
   Exit.match(exit, {
     onSuccess: (answer) => `answered ${answer}`,
-    onFailure: (cause) => cause.reasons.map((reason) => (reason._tag === "Fail" ? reason.error.why : reason._tag)).join(),
+    onFailure: (cause) =>
+      cause.reasons.map((reason) => (reason._tag === "Fail" ? reason.error.why : reason._tag)).join(),
   })
 
 describe("shared questions", () => {

@@ -90,7 +90,10 @@ export const socketName = ".s.PGSQL.5432"
 /** Said to the server on its command line, so that it is known as one that presently started. */
 const mark = "presently-private"
 
-/** Large enough for the connections of a server and of commands beside it, small enough for a phone's worth of memory. */
+/**
+ * Large enough for the connections of a server and of commands beside it, small enough for a phone's worth of memory. Its log says
+ * nothing of what is stored.
+ */
 const settings: Readonly<Record<string, string>> = {
   listen_addresses: "",
   port: "5432",
@@ -110,6 +113,8 @@ const settings: Readonly<Record<string, string>> = {
   jit: "off",
   log_destination: "stderr",
   logging_collector: "off",
+  log_error_verbosity: "terse",
+  log_min_error_statement: "panic",
   lc_messages: "C",
 }
 

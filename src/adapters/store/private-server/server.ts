@@ -191,10 +191,12 @@ const launch = async (
   if (sizeOf(site.log) > logMax) rmSync(site.log, { force: true })
   const from = sizeOf(site.log)
   const isReached = account === null
+  const data = placeOf(site.data, isReached, "data")
+  const place = placeOf(run, isReached, "run")
   const guard = startGuard({
     program,
-    data: placeOf(site.data, isReached, "data"),
-    run: placeOf(run, isReached, "run"),
+    data,
+    run: place,
     account,
     libraries,
     logFile: site.log,
@@ -206,7 +208,7 @@ const launch = async (
   for (;;) {
     if (postmasterIn(site.data)?.isReady === true) return { run, guard, pipe: null, holder: register(run) }
     if (hasEnded) {
-      const why = reasonIn(site.log, from)
+      const why = reasonIn(site.log, from).replaceAll(data.named, data.path).replaceAll(place.named, run)
       if (isPassing(why)) return null
       throw unusable(site, `its server does not start: ${why}`)
     }

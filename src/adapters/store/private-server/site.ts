@@ -72,6 +72,10 @@ export const holdsDatabase = (folder: string): boolean => {
 export const isUnfinished = (folder: string): boolean =>
   existsSync(join(folder, serverEntries.mark)) || existsSync(join(folder, entries.mark))
 
+/** Whether other accounts can enter the database: PostgreSQL does not open such a one. */
+export const isClusterWide = (folder: string): boolean =>
+  ((statSync(siteIn(folder, folder).data, { throwIfNoEntry: false })?.mode ?? 0) & 0o077) !== 0
+
 /** What a path of a socket may have at most, in octets: 108 with the zero at its end (Linux, unix(7)); 104 elsewhere. */
 const socketPathMax = process.platform === "linux" ? 107 : 103
 
