@@ -52,23 +52,28 @@ export interface UserOptions {
   /** The source of the program, when that account cannot go to this checkout. */
   readonly root?: string
   readonly programs?: string
+  /** What stands before the command. */
+  readonly before?: readonly string[]
 }
 
 /** Starts a program that opens the folder. @throws Error with what it said when it could not */
 export const userOf = async (folder: string, options: UserOptions = {}): Promise<User> => {
   const root = options.root ?? join(import.meta.dirname, "../..")
+  const [command, ...args] = [
+    ...(options.before ?? []),
+    process.execPath,
+    join(root, "test/support/private-server-user.ts"),
+    folder,
+    options.programs ?? "",
+  ]
   const child = ofTests(
-    spawn(
-      process.execPath,
-      [join(root, "test/support/private-server-user.ts"), folder, options.programs ?? ""],
-      {
-        stdio: ["pipe", "pipe", "pipe"],
-        detached: true,
-        cwd: "/",
-        env: { ...process.env, NODE_COMPILE_CACHE: "", ...options.env },
-        ...options.account,
-      },
-    ),
+    spawn(command!, args, {
+      stdio: ["pipe", "pipe", "pipe"],
+      detached: true,
+      cwd: "/",
+      env: { ...process.env, NODE_COMPILE_CACHE: "", ...options.env },
+      ...options.account,
+    }),
     "group",
   )
   let said = ""

@@ -16,9 +16,9 @@ import type { DataFolderInUse, DataFolderUnusable } from "./postgres/folder-clai
 import type { DataFolderExposed } from "./postgres/private-folder.ts"
 import { findPrograms } from "./private-server/programs.ts"
 import { runningIn, usePrivateServer } from "./private-server/server.ts"
-import { majorOf, siteIn } from "./private-server/site.ts"
+import { majorOf, siteIn, unusable } from "./private-server/site.ts"
 import type { Site } from "./private-server/site.ts"
-import { hasEarlierPackage, takeOver } from "./private-server/take-over.ts"
+import { earlierPackage, hasEarlierPackage, takeOver } from "./private-server/take-over.ts"
 import { boundedClient } from "./writer/sockets.ts"
 
 type Client = PgClient.PgClient | SqlClient.SqlClient
@@ -46,7 +46,7 @@ export const layerPostgres = (
 }
 
 export interface EmbeddedOptions extends PostgresOptions {
-  /** The folder of PostgreSQL's programs; absent: those that are installed, else those of the npm package. */
+  /** The folder of PostgreSQL's programs; absent: those that are installed, else those of the npm package. `none`: it is kept within this process. */
   readonly programs?: string | null
   /**
    * Told in a line when an earlier version, or anybody, had left the folder open to other accounts; null: it is opened to be looked
@@ -71,7 +71,11 @@ export const layerEmbedded = (
       const { onNarrowed = Effect.logWarning, programs = null } = options
       const path = yield* claim(folder, onNarrowed)
       const site = siteIn(folder, path)
-      if (yield* Effect.promise(() => isKeptWithin(site, programs))) return layerWithin(folder, options)
+      const isWithin = yield* Effect.tryPromise({
+        try: () => isKeptWithin(site, programs),
+        catch: (cause) => cause as DataFolderUnusable,
+      })
+      if (isWithin) return layerWithin(folder, options)
       const { url } = yield* usePrivateServer(site, { programs, takeOver, onEvent: Effect.logWarning })
       return layerPostgres(url, options)
     }),
@@ -80,13 +84,31 @@ export const layerEmbedded = (
 
 type EmbeddedFault = DataFolderExposed | DataFolderInUse | DataFolderUnusable | SqlError.SqlError
 
-/** Whether the database has to be kept within this process. */
+/**
+ * Whether the database is kept within this process, because that was asked for or no server can be started.
+ *
+ * @throws DataFolderUnusable when that was asked for, and cannot be
+ */
 const isKeptWithin = async (site: Site, programs: string | null): Promise<boolean> => {
+  if (programs === noPrograms) {
+    if (majorOf(site) !== null) {
+      throw unusable(
+        site,
+        `what is in it is the database of a server: leave out postgres_bin = ${noPrograms}`,
+      )
+    }
+    if (!hasEarlierPackage())
+      throw unusable(site, `postgres_bin = ${noPrograms} needs npm install ${earlierPackage}`)
+    return true
+  }
   if (runningIn(site) !== null || majorOf(site) !== null || programs !== null || !hasEarlierPackage())
     return false
   const found = await findPrograms(null, null, site.path)
   return found.programs === null
 }
+
+/** Given for the folder of PostgreSQL's programs: none is to be started. */
+const noPrograms = "none"
 
 /** PGlite; see `postgres/embedded.ts` for what it promises. */
 const layerWithin = (

@@ -241,6 +241,12 @@ const startServer = async (
       await takeOver(site, urlIn(holding.run))
       forceFolder(site.path)
       renameSync(site.earlier, join(site.path, serverEntries.earlier))
+      // a version that knows of no server finds no empty place to begin a new log in
+      writeFileSync(
+        site.earlier,
+        `the log that was kept here is in ${serverEntries.cluster} now; as it was before: ${serverEntries.earlier}\n`,
+        { mode: 0o600 },
+      )
     }
     // whatever the mark says has to be true after a power cut
     forceFolder(site.path)
@@ -288,7 +294,12 @@ const release = async (site: Site, { run, guard, pipe, holder }: Holding): Promi
   if (isShared(run)) return
   const pid = postmasterIn(site.data)?.pid ?? null
   await until(() => !isGuarded(run) && (pid === null || !isAlive(pid)), stopMillis)
-  if (guard !== null) await Promise.race([guard.ended, sleep(1000, undefined, { ref: false })])
+  if (guard === null) return
+  let hasEnded = false
+  void guard.ended.then(() => {
+    hasEnded = true
+  })
+  await until(() => hasEnded, 1000)
 }
 
 const fault = ({ folder }: Site, cause: unknown) =>

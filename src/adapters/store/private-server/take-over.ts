@@ -14,6 +14,7 @@ import { Context, Effect, Layer, Redacted } from "effect"
 import type { SqlClient } from "effect/sql"
 import { migrate } from "../postgres/migrations.ts"
 import { entries } from "../postgres/private-folder.ts"
+import { messageOf } from "../writer/fitness.ts"
 import { unusable } from "./site.ts"
 import type { Site } from "./site.ts"
 
@@ -56,7 +57,7 @@ export const takeOver = async (site: Site, url: string): Promise<void> => {
   } catch (cause) {
     throw unusable(
       site,
-      `the log of an earlier version cannot be taken over: ${cause instanceof Error ? cause.message : String(cause)}; it is as it was`,
+      `the log of an earlier version cannot be taken over: ${messageOf(cause)}; it is as it was`,
     )
   } finally {
     rmSync(scratch, { recursive: true, force: true })
@@ -80,7 +81,10 @@ const copyAll = Effect.fnUntraced(function* <E>(
   yield* target.unsafe("SET session_replication_role TO replica")
   yield* copyPartitions(source, target)
   const tables = yield* tablesOf(source)
-  const known = new Set((yield* tablesOf(target)).map(({ name }) => name))
+  const made = yield* tablesOf(target)
+  const known = new Set(made.map(({ name }) => name))
+  // rows that the layout begins with
+  yield* target.unsafe(`TRUNCATE ${made.map(({ quoted }) => quoted).join(", ")}`)
   for (const table of tables) {
     if (!known.has(table.name)) yield* makeTable(source, target, table)
     yield* copyTable(source, target, table)
@@ -160,7 +164,6 @@ const makeTable = Effect.fnUntraced(function* (source: Sql, target: Sql, { name,
 })
 
 const copyTable = Effect.fnUntraced(function* (source: Sql, target: Sql, { quoted, columns, order }: Table) {
-  yield* target.unsafe(`TRUNCATE ${quoted}`)
   // text keeps every digit of what is copied
   const insert = `INSERT INTO ${quoted} (${columns}) OVERRIDING SYSTEM VALUE
     SELECT ${columns} FROM json_populate_recordset(NULL::${quoted}, $1::json)`
