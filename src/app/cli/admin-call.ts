@@ -10,6 +10,7 @@ import { Flag } from "effect/cli"
 import { UsageInvalid } from "../client/failures.ts"
 import { parseHostPort, withoutScheme } from "../config/host-port.ts"
 import { exitCodes } from "../exit-codes.ts"
+import { devFolder, noteIn } from "../server-note.ts"
 
 export class ServerSaidNo extends Data.TaggedError("ServerSaidNo")<{
   readonly why: string
@@ -20,11 +21,18 @@ export class ServerSaidNo extends Data.TaggedError("ServerSaidNo")<{
   }
 }
 
+export const defaultAdmin = "127.0.0.1:5080"
+
+/** Whether a management port was named by its flag or in the environment. */
+export const isNamed = (admin: string): boolean => admin !== ""
+
 export const adminFlags = {
   admin: Flag.String("admin").pipe(
     Flag.withMetavar("HOST:PORT"),
-    Flag.withDefault(process.env["PRESENTLY_ADMIN"] ?? "127.0.0.1:5080"),
-    Flag.withDescription("the server's management port; PRESENTLY_ADMIN in the environment does as well"),
+    Flag.withDefault(process.env["PRESENTLY_ADMIN"] ?? ""),
+    Flag.withDescription(
+      `the server's management port; default: that of presently dev in this folder, else ${defaultAdmin}; PRESENTLY_ADMIN in the environment does as well`,
+    ),
   ),
   token: Flag.String("token").pipe(
     Flag.withMetavar("TOKEN"),
@@ -43,10 +51,11 @@ export interface AdminInput {
 /** The text of a 2xx response; any other response is a failure with the reason that it gives. */
 export const askAdmin = Effect.fnUntraced(function* (
   method: "GET" | "PUT" | "DELETE" | "POST",
-  { admin, token }: AdminInput,
+  { admin: named, token }: AdminInput,
   path: string,
   body: string | null,
 ) {
+  const admin = isNamed(named) ? named : (noteIn(devFolder)?.admin ?? defaultAdmin)
   const address = parseHostPort(withoutScheme(admin))
   if (address === null) {
     const why = /^https:/i.test(admin)

@@ -34,6 +34,8 @@ export const serverEntries = {
   /** The server's socket, and who uses it. */
   run: "run",
   log: "postgres.log",
+  /** Where the presently that runs on it listens. */
+  note: "server.json",
   /** There while a process starts the server. */
   lock: "starting.pid",
   /** The database within the process that an earlier version kept, after it was taken over. */

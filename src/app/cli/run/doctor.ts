@@ -8,8 +8,11 @@ import type { Check } from "../../doctor/check.ts"
 import { faultCheck, runDoctor } from "../../doctor/run-doctor.ts"
 import type { Patient } from "../../doctor/run-doctor.ts"
 import { exitCodes } from "../../exit-codes.ts"
+import { devFolder, noteIn } from "../../server-note.ts"
+import { hasDevFolder } from "../log-place.ts"
 import type { ServerFlags } from "../server-flags.ts"
-import { configOf, refusals } from "./server-config.ts"
+import { configOf, hasStore, refusals } from "./server-config.ts"
+import { devDefaults } from "./server.ts"
 
 export class NotWell extends Data.TaggedError("NotWell")<{ readonly count: number }> {
   readonly exitCode = exitCodes.finding
@@ -18,10 +21,27 @@ export class NotWell extends Data.TaggedError("NotWell")<{ readonly count: numbe
   }
 }
 
+/** The server that flags, environment and file describe; where they name no log, the one of `presently dev` in this folder. */
+const patientOf = Effect.fnUntraced(function* (input: ServerFlags, file: string | null) {
+  const config = yield* configOf(input, {}, "serve")
+  if (hasStore(config) || !hasDevFolder()) {
+    const patient: Patient = { config, configFile: file, refused: refusals(config, "serve") }
+    return patient
+  }
+  const note = noteIn(devFolder)
+  const there: ServerFlags = {
+    ...input,
+    ...(note === null || input.listen.length > 0 ? {} : { listen: note.listen }),
+    ...(note === null || input.admin.length > 0 ? {} : { admin: [note.admin ?? "off"] }),
+  }
+  const dev = yield* configOf(there, devDefaults, "dev")
+  const patient: Patient = { config: dev, configFile: file, refused: refusals(dev, "dev") }
+  return patient
+})
+
 export const examine = Effect.fn(function* ({ json, ...input }: ServerFlags & { readonly json: boolean }) {
   const file = input.config.at(-1) ?? process.env["PRESENTLY_CONFIG"] ?? null
-  const checks: readonly Check[] = yield* configOf(input, {}, "serve").pipe(
-    Effect.map((config): Patient => ({ config, configFile: file, refused: refusals(config, "serve") })),
+  const checks: readonly Check[] = yield* patientOf(input, file).pipe(
     Effect.flatMap(runDoctor),
     Effect.catchIf(
       (error) => error instanceof ConfigInvalid,

@@ -6,6 +6,7 @@ import type { LogLevel } from "../../../ports/operations.ts"
 import type { Config, ConfigInvalid } from "../../config/config.ts"
 import type { Given } from "../../config/gather.ts"
 import { authText } from "../../config/trusted-peers.ts"
+import { devFolder, leaveNote } from "../../server-note.ts"
 import type { Server } from "../../server/start-server.ts"
 import { gated, makeLogLevels } from "../../telemetry/log-levels.ts"
 import { version } from "../../version.ts"
@@ -15,7 +16,7 @@ import type { ServerFlags } from "../server-flags.ts"
 import { configOf, unlessRefused } from "./server-config.ts"
 
 /** The defaults of `dev`: a database in the working folder and no pacing, so that effects are visible at once. */
-export const devDefaults: Given["defaults"] = { data: "data/dev", notify_min_interval: 0 }
+export const devDefaults: Given["defaults"] = { data: devFolder, notify_min_interval: 0 }
 
 export const runDev = Effect.fn(function* (input: ServerFlags) {
   const hangups = listenForHangups(true)
@@ -50,6 +51,14 @@ const runServer = Effect.fnUntraced(function* (
       // Loaded only when needed: client commands start in half the time.
       const { startServer } = yield* Effect.promise(() => import("../../server/start-server.ts"))
       const server = yield* startServer(config, { levels, reread, program: `presently ${mode}`, carried })
+      const { data } = config
+      if (data !== null && config.database_url === null && !config.memory) {
+        const admin = server.admin === null ? null : new URL(server.admin).host
+        yield* Effect.acquireRelease(
+          Effect.sync(() => leaveNote(data, { admin, listen: server.addresses() })),
+          (remove) => Effect.sync(remove),
+        )
+      }
       // a refusal is in the log, with its reasons
       yield* Effect.forkScoped(hangups.each(Effect.ignore(server.reload)))
       if (mode === "dev") yield* Console.log(banner(config, server))

@@ -1,0 +1,71 @@
+/**
+ * Where the log is that a command reads beside a running server: where its flags or the environment say, else where the server
+ * named by --admin keeps it, else in the folder of `presently dev` here.
+ */
+import { connect } from "node:net"
+import { Effect } from "effect"
+import { holdsDatabase } from "../../adapters/store/private-server/site.ts"
+import type { Config } from "../config/config.ts"
+import { parseHostPort } from "../config/host-port.ts"
+import { exitCodes } from "../exit-codes.ts"
+import { devFolder, noteIn } from "../server-note.ts"
+import { ServerSaidNo, askAdmin, defaultAdmin, isNamed } from "./admin-call.ts"
+import type { AdminInput } from "./admin-call.ts"
+import { isOfStore, storeConfig } from "./store-flags.ts"
+import type { StoreFlags } from "./store-flags.ts"
+
+/** What `GET /status` says of the log. */
+export interface LogPlace {
+  /** The data folder, as an absolute path on the server's machine; null: it has none. */
+  readonly data: string | null
+  /** Without user and password; null: none. */
+  readonly database: string | null
+}
+
+/** Asks a server where its log is. */
+export const askLogPlace = Effect.fnUntraced(function* (input: AdminInput) {
+  const { log } = JSON.parse(yield* askAdmin("GET", input, "/status", null)) as { readonly log?: LogPlace }
+  if (log?.data != null && holdsDatabase(log.data)) return log.data
+  const where =
+    log?.database != null
+      ? `in PostgreSQL at ${log.database}: name it with --database-url`
+      : log?.data != null
+        ? `in ${log.data}, which is not here, or not this account's: run the command there`
+        : "in no database that another program could read"
+  return yield* new ServerSaidNo({
+    why: `the server at ${input.admin} keeps its log ${where}`,
+    exitCode: exitCodes.unavailable,
+  })
+})
+
+/** Whether a database of `presently dev` is in this folder. */
+export const hasDevFolder = (): boolean => holdsDatabase(devFolder)
+
+/** The settings of the log that is to be read; fails with every error among them. */
+export const placeConfig = Effect.fnUntraced(function* (input: StoreFlags & AdminInput) {
+  if (isOfStore(input)) return yield* storeConfig(input)
+  if (isNamed(input.admin)) return yield* storeConfig({ ...input, data: [yield* askLogPlace(input)] })
+  const config: Config = yield* storeConfig(input)
+  const isSaid = config.database_url !== null || config.data !== null || config.memory
+  return isSaid || !hasDevFolder() ? config : yield* storeConfig({ ...input, data: [devFolder] })
+})
+
+/**
+ * Whether a question is for the log in this folder and not for a server: nobody named either, and nobody answers where a
+ * server would be.
+ */
+export const isForDevFolder = Effect.fnUntraced(function* (input: StoreFlags & AdminInput) {
+  if (isOfStore(input) || isNamed(input.admin) || !hasDevFolder()) return false
+  if (noteIn(devFolder)?.admin != null) return false
+  return !(yield* Effect.promise(() => listens(defaultAdmin)))
+})
+
+const listens = (address: string): Promise<boolean> =>
+  new Promise((resolve) => {
+    const socket = connect(parseHostPort(address)!)
+    socket.once("connect", () => {
+      socket.destroy()
+      resolve(true)
+    })
+    socket.once("error", () => resolve(false))
+  })
