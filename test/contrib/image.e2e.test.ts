@@ -82,6 +82,8 @@ describe("the image", () => {
             symlinkSync(join(checkout, "node_modules"), join(cwd, "node_modules"), "dir")
             return
           }
+          // packages of the base's distribution are the machine's own here
+          if (command.startsWith("apt-get")) return
           const here = command.replaceAll(/ \/(?=var)/g, ` ${top}/`).replace(/ && chown .*/, "")
           await promisify(execFile)("/bin/sh", ["-c", here], { cwd, env: environment })
         },

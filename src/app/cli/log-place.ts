@@ -15,16 +15,26 @@ import { isOfStore, storeConfig } from "./store-flags.ts"
 import type { StoreFlags } from "./store-flags.ts"
 
 /** What `GET /status` says of the log. */
-export interface LogPlace {
+interface LogPlace {
   /** The data folder, as an absolute path on the server's machine; null: it has none. */
   readonly data: string | null
   /** Without user and password; null: none. */
   readonly database: string | null
 }
 
+/** What a server says of itself, as far as it is needed to find its log. */
+interface ServerSelf {
+  /** Absent: it is of an earlier version. */
+  readonly log?: LogPlace
+  readonly sip: readonly string[]
+}
+
+export const askServer = (input: AdminInput) =>
+  Effect.map(askAdmin("GET", input, "/status", null), (text) => JSON.parse(text) as ServerSelf)
+
 /** Asks a server where its log is. */
-export const askLogPlace = Effect.fnUntraced(function* (input: AdminInput) {
-  const { log } = JSON.parse(yield* askAdmin("GET", input, "/status", null)) as { readonly log?: LogPlace }
+const askLogPlace = Effect.fnUntraced(function* (input: AdminInput) {
+  const { log } = yield* askServer(input)
   if (log?.data != null && holdsDatabase(log.data)) return log.data
   const where =
     log?.database != null

@@ -133,7 +133,7 @@ const works = (command: string, args: readonly string[]): boolean => {
  */
 export const disguiseFor = (uid: number, folder: string): Disguise | null => {
   const accounts = entries()
-  if (accounts.some((account) => account.uid === uid) || isResolved()) return nothing
+  if (accounts.some((account) => account.uid === uid) || isResolved(uid)) return nothing
   const library = wrapper()
   if (library !== null) {
     const passwd = join(folder, "passwd")
@@ -151,7 +151,7 @@ export const disguiseFor = (uid: number, folder: string): Disguise | null => {
 }
 
 /** Whether another list than the file knows it: LDAP and the like. */
-const isResolved = (): boolean => works("getent", ["passwd", String(process.getuid?.() ?? 0)])
+const isResolved = (uid: number): boolean => works("getent", ["passwd", String(uid)])
 
 /** Whether this process may write to a folder: a read-only file system refuses root as well. */
 export const mayWrite = (folder: string): boolean => {

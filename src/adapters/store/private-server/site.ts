@@ -1,7 +1,7 @@
-import { execFileSync } from "node:child_process"
 /**
  * A data folder with a private server: what lies where in it, and what the server may be called.
  */
+import { execFileSync } from "node:child_process"
 import { createHash } from "node:crypto"
 import {
   chownSync,

@@ -28,7 +28,7 @@ export const earlierPackage = "@electric-sql/pglite"
 /** Whether the package is here that reads and keeps databases within the process. */
 export const hasEarlierPackage = (): boolean => {
   try {
-    createRequire(import.meta.url).resolve(earlierPackage)
+    createRequire(join(import.meta.dirname, "here.js")).resolve(earlierPackage)
     return true
   } catch {
     return false

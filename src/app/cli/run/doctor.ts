@@ -1,7 +1,8 @@
 /**
  * Examines this machine and its server, and prints the findings.
  */
-import { Console, Data, Effect } from "effect"
+import { Console, Data, Effect, Option } from "effect"
+import { holdsDatabase } from "../../../adapters/store/private-server/site.ts"
 import { ConfigInvalid } from "../../config/config.ts"
 import { checkJson, checkText } from "../../doctor/check.ts"
 import type { Check } from "../../doctor/check.ts"
@@ -9,7 +10,7 @@ import { faultCheck, runDoctor } from "../../doctor/run-doctor.ts"
 import type { Patient } from "../../doctor/run-doctor.ts"
 import { exitCodes } from "../../exit-codes.ts"
 import { devFolder, noteIn } from "../../server-note.ts"
-import { hasDevFolder } from "../log-place.ts"
+import { askServer, hasDevFolder } from "../log-place.ts"
 import type { ServerFlags } from "../server-flags.ts"
 import { configOf, hasStore, refusals } from "./server-config.ts"
 import { devDefaults } from "./server.ts"
@@ -21,23 +22,42 @@ export class NotWell extends Data.TaggedError("NotWell")<{ readonly count: numbe
   }
 }
 
-/** The server that flags, environment and file describe; where they name no log, the one of `presently dev` in this folder. */
+/**
+ * The server that flags, environment and file describe. Where they name no log, it is that of the server named by --admin, else
+ * that of `presently dev` in this folder.
+ */
 const patientOf = Effect.fnUntraced(function* (input: ServerFlags, file: string | null) {
   const config = yield* configOf(input, {}, "serve")
-  if (hasStore(config) || !hasDevFolder()) {
-    const patient: Patient = { config, configFile: file, refused: refusals(config, "serve") }
-    return patient
-  }
-  const note = noteIn(devFolder)
-  const there: ServerFlags = {
-    ...input,
-    ...(note === null || input.listen.length > 0 ? {} : { listen: note.listen }),
-    ...(note === null || input.admin.length > 0 ? {} : { admin: [note.admin ?? "off"] }),
-  }
+  const own: Patient = { config, configFile: file, refused: refusals(config, "serve") }
+  if (hasStore(config)) return own
+  const there = yield* input.admin.length > 0 ? asked(input) : Effect.succeed(inDevFolder(input))
+  if (there === null) return own
   const dev = yield* configOf(there, devDefaults, "dev")
   const patient: Patient = { config: dev, configFile: file, refused: refusals(dev, "dev") }
   return patient
 })
+
+const inDevFolder = (input: ServerFlags): ServerFlags | null => {
+  if (!hasDevFolder()) return null
+  const note = noteIn(devFolder)
+  return note === null
+    ? input
+    : { ...input, listen: orElse(input.listen, note.listen), admin: [note.admin ?? "off"] }
+}
+
+/** Null: it does not say. */
+const asked = (input: ServerFlags) =>
+  askServer({ admin: input.admin.at(-1) ?? "", token: Option.none() }).pipe(
+    Effect.map(({ log, sip }): ServerFlags | null =>
+      log?.data != null && holdsDatabase(log.data)
+        ? { ...input, data: [log.data], listen: orElse(input.listen, sip) }
+        : null,
+    ),
+    Effect.catch(() => Effect.succeed(null)),
+  )
+
+const orElse = (given: readonly string[], found: readonly string[]): readonly string[] =>
+  given.length > 0 ? given : found
 
 export const examine = Effect.fn(function* ({ json, ...input }: ServerFlags & { readonly json: boolean }) {
   const file = input.config.at(-1) ?? process.env["PRESENTLY_CONFIG"] ?? null

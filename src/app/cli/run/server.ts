@@ -51,14 +51,7 @@ const runServer = Effect.fnUntraced(function* (
       // Loaded only when needed: client commands start in half the time.
       const { startServer } = yield* Effect.promise(() => import("../../server/start-server.ts"))
       const server = yield* startServer(config, { levels, reread, program: `presently ${mode}`, carried })
-      const { data } = config
-      if (data !== null && config.database_url === null && !config.memory) {
-        const admin = server.admin === null ? null : new URL(server.admin).host
-        yield* Effect.acquireRelease(
-          Effect.sync(() => leaveNote(data, { admin, listen: server.addresses() })),
-          (remove) => Effect.sync(remove),
-        )
-      }
+      yield* announce(config, server)
       // a refusal is in the log, with its reasons
       yield* Effect.forkScoped(hangups.each(Effect.ignore(server.reload)))
       if (mode === "dev") yield* Console.log(banner(config, server))
@@ -106,6 +99,17 @@ const runServer = Effect.fnUntraced(function* (
   )
   yield* lives
 }, Effect.scoped)
+
+/** Tells commands on this machine, through its data folder, where the server listens, as long as the scope lives. */
+const announce = ({ data, database_url, memory }: Config, { admin, addresses }: Server) => {
+  if (data === null || database_url !== null || memory) return Effect.void
+  const note = { admin: admin === null ? null : new URL(admin).host, listen: addresses() }
+  const left = Effect.acquireRelease(
+    Effect.sync(() => leaveNote(data, note)),
+    (remove) => Effect.sync(remove),
+  )
+  return Effect.asVoid(left)
+}
 
 /** The signal that told the process to stop. */
 const listenForStops = () => {

@@ -9,6 +9,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readFileSync,
+  readdirSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -18,6 +19,7 @@ import { join } from "node:path"
 import { assert, describe, it } from "vitest"
 import type { TestContext } from "vitest"
 import { canReach, disguiseFor } from "../../../../src/adapters/store/private-server/account.ts"
+import { packageRoot } from "../../../../src/adapters/store/private-server/programs.ts"
 import { holds } from "../../../support/condition.ts"
 import { postmasterOf, processesOf, userOf } from "../../../support/private-server.ts"
 
@@ -156,5 +158,35 @@ describe.skipIf(!isRoot)("accounts of a private server", { tags: ["OPS-data"] },
     assert.match(line, /libnss-wrapper/)
     assert.notInclude(line, "\n")
     assert.deepStrictEqual(processesOf(folder), [])
+  })
+
+  it("programs of the npm package whose links no install script made, where nothing can be written beside them", async (context) => {
+    const root = packageRoot()
+    if (root === null) return context.skip("the npm package is not installed")
+    const account = { uid: 1, gid: 1 }
+    const folder = folderOf(context, account)
+    const copy = join(folder, "../native")
+    execFileSync("cp", ["-r", root, copy])
+    for (const name of readdirSync(join(copy, "lib")))
+      if (/^lib(?:pq|icu\w+|ecpg\w*|pgtypes)\.so(?:\.\d+)?$/.test(name)) rmSync(join(copy, "lib", name))
+    const user = await userOf(folder, { account, programs: join(copy, "bin") })
+    assert.match(JSON.stringify(await user.ask("SHOW server_version")), /"18\./)
+    await user.stop()
+    assert.include(readdirSync(join(folder, "libraries")), "libpq.so.5")
+  })
+
+  it("root has programs copied that its account cannot go to", async (context) => {
+    const root = packageRoot()
+    if (root === null) return context.skip("the npm package is not installed")
+    const folder = folderOf(context, null)
+    const home = folderOf(context, null)
+    const copy = join(home, "native")
+    execFileSync("cp", ["-r", root, copy])
+    const user = await userOf(folder, { programs: join(copy, "bin") })
+    assert.match(JSON.stringify(await user.ask("SHOW server_version")), /"18\./)
+    const [program] = readFileSync(`/proc/${postmasterOf(folder)}/cmdline`, "utf8").split("\0")
+    assert.match(program!, /^\/var\/lib\/presently\/programs\/18-[0-9a-f]{16}\/bin\/postgres$/)
+    await user.stop()
+    rmSync(join(program!, "../.."), { recursive: true })
   })
 })
