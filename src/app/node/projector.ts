@@ -3,7 +3,7 @@
  *
  * Rows touched since the last write are remembered by key, so a storm of changes to one row costs one write. Rows,
  * snapshots and the checkpoint appear together, so that readers see the tables as they were at one position of the log.
- * Where that would hold up the log (the embedded database), rows and snapshots go first and the checkpoint last: a crash
+ * Where that would hold up the log (a database within the process), rows and snapshots go first and the checkpoint last: a crash
  * in between repeats work and loses none.
  */
 import { Cause, Clock, Effect, Exit, Semaphore } from "effect"

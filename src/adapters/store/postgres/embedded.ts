@@ -1,5 +1,6 @@
 /**
- * PostgreSQL in this process (PGlite) behind the same client as a real server: `dev`, tests, a single small node.
+ * PostgreSQL in this process (PGlite) behind the same client as a real server, where no server can be started: the optional
+ * package `@electric-sql/pglite`.
  *
  * What it promises: a commit is written to its log file before it is answered, so whatever kills the process, and only
  * that, takes nothing away. What it does not: nothing is forced to the disk (it runs without `fsync`), so a machine that
