@@ -10,7 +10,6 @@ import { Flag } from "effect/cli"
 import { UsageInvalid } from "../client/failures.ts"
 import { parseHostPort, withoutScheme } from "../config/host-port.ts"
 import { exitCodes } from "../exit-codes.ts"
-import { devFolder, noteIn } from "../server-note.ts"
 
 export class ServerSaidNo extends Data.TaggedError("ServerSaidNo")<{
   readonly why: string
@@ -48,6 +47,12 @@ export interface AdminInput {
   readonly token: Option.Option<string>
 }
 
+/** The management port of `presently dev` in this folder; null: none runs here, or it has none. */
+export const adminHere = Effect.promise(async () => {
+  const { devFolder, noteIn } = await import("../server-note.ts")
+  return noteIn(devFolder)?.admin ?? null
+})
+
 /** The text of a 2xx response; any other response is a failure with the reason that it gives. */
 export const askAdmin = Effect.fnUntraced(function* (
   method: "GET" | "PUT" | "DELETE" | "POST",
@@ -55,7 +60,7 @@ export const askAdmin = Effect.fnUntraced(function* (
   path: string,
   body: string | null,
 ) {
-  const admin = isNamed(named) ? named : (noteIn(devFolder)?.admin ?? defaultAdmin)
+  const admin = isNamed(named) ? named : ((yield* adminHere) ?? defaultAdmin)
   const address = parseHostPort(withoutScheme(admin))
   if (address === null) {
     const why = /^https:/i.test(admin)

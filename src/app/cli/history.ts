@@ -9,7 +9,7 @@ import type { HistoryQueries } from "../../ports/history-queries.ts"
 import { exitCodes } from "../exit-codes.ts"
 import { adminFlags, askAdmin, isNamed } from "./admin-call.ts"
 import type { AdminInput } from "./admin-call.ts"
-import { hasDevFolder, isForDevFolder, placeConfig } from "./log-place.ts"
+import { isForDevFolder, placeConfig } from "./log-place.ts"
 import { flag, isOfStore, storeFlags } from "./store-flags.ts"
 import type { StoreFlags } from "./store-flags.ts"
 
@@ -211,7 +211,7 @@ type Ask = (kind: keyof HistoryQueries, uri: string, wish: Wish) => Effect.Effec
 /** Asks a running server, or reads the log when the flags say where it is. */
 const asking = <A>(input: Shared, command: string, use: (ask: Ask) => Effect.Effect<A, unknown>) => {
   const overAdmin = use((kind, uri, wish) => overHttp(input, uri, kind, wish))
-  if (!isOfStore(input) && (isNamed(input.admin) || !hasDevFolder())) return overAdmin
+  if (!isOfStore(input) && isNamed(input.admin)) return overAdmin
   return Effect.scoped(
     Effect.gen(function* () {
       if (!isOfStore(input) && !(yield* isForDevFolder(input))) return yield* overAdmin

@@ -4,15 +4,16 @@
  */
 import { connect } from "node:net"
 import { Effect } from "effect"
-import { holdsDatabase } from "../../adapters/store/private-server/site.ts"
 import type { Config } from "../config/config.ts"
 import { parseHostPort } from "../config/host-port.ts"
 import { exitCodes } from "../exit-codes.ts"
-import { devFolder, noteIn } from "../server-note.ts"
-import { ServerSaidNo, askAdmin, defaultAdmin, isNamed } from "./admin-call.ts"
+import { ServerSaidNo, adminHere, askAdmin, defaultAdmin, isNamed } from "./admin-call.ts"
 import type { AdminInput } from "./admin-call.ts"
 import { isOfStore, storeConfig } from "./store-flags.ts"
 import type { StoreFlags } from "./store-flags.ts"
+
+/** Loaded when a folder is looked at: most commands look at none. */
+const folders = Effect.promise(() => import("../../adapters/store/private-server/site.ts"))
 
 /** What `GET /status` says of the log. */
 interface LogPlace {
@@ -35,6 +36,7 @@ export const askServer = (input: AdminInput) =>
 /** Asks a server where its log is. */
 const askLogPlace = Effect.fnUntraced(function* (input: AdminInput) {
   const { log } = yield* askServer(input)
+  const { holdsDatabase } = yield* folders
   if (log?.data != null && holdsDatabase(log.data)) return log.data
   const where =
     log?.database != null
@@ -48,8 +50,12 @@ const askLogPlace = Effect.fnUntraced(function* (input: AdminInput) {
   })
 })
 
-/** Whether a database of `presently dev` is in this folder. */
-export const hasDevFolder = (): boolean => holdsDatabase(devFolder)
+/** The folder of the database of `presently dev` here; null: there is none. */
+export const devDatabase = Effect.gen(function* () {
+  const { holdsDatabase } = yield* folders
+  const { devFolder } = yield* Effect.promise(() => import("../server-note.ts"))
+  return holdsDatabase(devFolder) ? devFolder : null
+})
 
 /** The settings of the log that is to be read; fails with every error among them. */
 export const placeConfig = Effect.fnUntraced(function* (input: StoreFlags & AdminInput) {
@@ -57,7 +63,8 @@ export const placeConfig = Effect.fnUntraced(function* (input: StoreFlags & Admi
   if (isNamed(input.admin)) return yield* storeConfig({ ...input, data: [yield* askLogPlace(input)] })
   const config: Config = yield* storeConfig(input)
   const isSaid = config.database_url !== null || config.data !== null || config.memory
-  return isSaid || !hasDevFolder() ? config : yield* storeConfig({ ...input, data: [devFolder] })
+  const here = isSaid ? null : yield* devDatabase
+  return here === null ? config : yield* storeConfig({ ...input, data: [here] })
 })
 
 /**
@@ -65,8 +72,8 @@ export const placeConfig = Effect.fnUntraced(function* (input: StoreFlags & Admi
  * server would be.
  */
 export const isForDevFolder = Effect.fnUntraced(function* (input: StoreFlags & AdminInput) {
-  if (isOfStore(input) || isNamed(input.admin) || !hasDevFolder()) return false
-  if (noteIn(devFolder)?.admin != null) return false
+  if (isOfStore(input) || isNamed(input.admin) || (yield* devDatabase) === null) return false
+  if ((yield* adminHere) !== null) return false
   return !(yield* Effect.promise(() => listens(defaultAdmin)))
 })
 

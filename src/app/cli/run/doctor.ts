@@ -9,8 +9,8 @@ import type { Check } from "../../doctor/check.ts"
 import { faultCheck, runDoctor } from "../../doctor/run-doctor.ts"
 import type { Patient } from "../../doctor/run-doctor.ts"
 import { exitCodes } from "../../exit-codes.ts"
-import { devFolder, noteIn } from "../../server-note.ts"
-import { askServer, hasDevFolder } from "../log-place.ts"
+import { noteIn } from "../../server-note.ts"
+import { askServer, devDatabase } from "../log-place.ts"
 import type { ServerFlags } from "../server-flags.ts"
 import { configOf, hasStore, refusals } from "./server-config.ts"
 import { devDefaults } from "./server.ts"
@@ -30,20 +30,21 @@ const patientOf = Effect.fnUntraced(function* (input: ServerFlags, file: string 
   const config = yield* configOf(input, {}, "serve")
   const own: Patient = { config, configFile: file, refused: refusals(config, "serve") }
   if (hasStore(config)) return own
-  const there = yield* input.admin.length > 0 ? asked(input) : Effect.succeed(inDevFolder(input))
+  const there = yield* input.admin.length > 0 ? asked(input) : inDevFolder(input)
   if (there === null) return own
   const dev = yield* configOf(there, devDefaults, "dev")
   const patient: Patient = { config: dev, configFile: file, refused: refusals(dev, "dev") }
   return patient
 })
 
-const inDevFolder = (input: ServerFlags): ServerFlags | null => {
-  if (!hasDevFolder()) return null
-  const note = noteIn(devFolder)
-  return note === null
-    ? input
-    : { ...input, listen: orElse(input.listen, note.listen), admin: [note.admin ?? "off"] }
-}
+const inDevFolder = (input: ServerFlags) =>
+  Effect.map(devDatabase, (folder): ServerFlags | null => {
+    if (folder === null) return null
+    const note = noteIn(folder)
+    return note === null
+      ? input
+      : { ...input, listen: orElse(input.listen, note.listen), admin: [note.admin ?? "off"] }
+  })
 
 /** Null: it does not say. */
 const asked = (input: ServerFlags) =>
