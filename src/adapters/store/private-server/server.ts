@@ -294,6 +294,8 @@ const release = async (site: Site, { run, guard, pipe, holder }: Holding): Promi
   if (isShared(run)) return
   const pid = postmasterIn(site.data)?.pid ?? null
   await until(() => !isGuarded(run) && (pid === null || !isAlive(pid)), stopMillis)
+  // nobody else would ever remove what is not in the data folder
+  if (!run.startsWith(site.path) && !isGuarded(run)) rmSync(run, { recursive: true, force: true })
   if (guard === null) return
   let hasEnded = false
   void guard.ended.then(() => {

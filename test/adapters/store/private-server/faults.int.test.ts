@@ -3,13 +3,16 @@
  * of somebody else, of another version, that cannot be written to.
  */
 import { execFileSync, spawn } from "node:child_process"
+import { createHash } from "node:crypto"
 import {
   chmodSync,
   chownSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readFileSync,
   readdirSync,
+  realpathSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -157,6 +160,53 @@ describe("the private server of a data folder", { tags: ["OPS-data"] }, () => {
     await gone(folder)
   })
 
+  it("every commit is forced to the disk before it is answered", async (context) => {
+    const { folder, user } = await started(context)
+    const trace = join(folder, "trace.txt")
+    const server = processesOf(folder).filter(({ kind }) => kind === "server")
+    const each = server.flatMap(({ pid }) => ["-p", `${pid}`])
+    let tracer
+    try {
+      tracer = ofTests(
+        spawn("strace", ["-f", "-e", "trace=fdatasync,fsync,sendto", "-o", trace, ...each], {
+          stdio: "pipe",
+        }),
+      )
+      await Promise.race([
+        new Promise((resolve) => tracer!.stderr.once("data", resolve)),
+        new Promise((_, reject) => tracer!.once("error", reject)),
+      ])
+    } catch {
+      return context.skip("strace is not installed")
+    }
+    // it says so when it has attached itself to each
+    const seen = (): string => (existsSync(trace) ? readFileSync(trace, "utf8") : "")
+    await holds("the server is traced", async () => {
+      await user.ask("SELECT 1")
+      return seen().includes("sendto(") || tracer.exitCode !== null
+    })
+    if (tracer.exitCode !== null) return context.skip("strace may not trace here")
+    const mark = seen().split("\n").length - 1
+    const commits = 20
+    for (let n = 0; n < commits; n++) await user.ask(`INSERT INTO kept VALUES (${n})`)
+    tracer.kill("SIGINT")
+    await new Promise((resolve) => tracer.once("exit", resolve))
+    const calls = seen().split("\n").slice(mark)
+    // of each process: what it does between two answers to its client
+    const forced = new Map<string, number>()
+    let covered = 0
+    for (const call of calls) {
+      const [, pid = "", name = ""] = /^(\d+) +(?:<\.\.\. )?(\w+)/.exec(call) ?? []
+      if (name.startsWith("f") && / = 0$/.test(call)) forced.set(pid, (forced.get(pid) ?? 0) + 1)
+      if (name === "sendto" && (forced.get(pid) ?? 0) > 0) {
+        covered++
+        forced.set(pid, 0)
+      }
+    }
+    assert.isAtLeast(covered, commits, calls.join("\n"))
+    await user.stop()
+  })
+
   it("a database that was killed while it was made is made again", async (context) => {
     const folder = folderOf(context)
     mkdirSync(join(folder, "postgres", "base"), { recursive: true })
@@ -260,10 +310,16 @@ describe("folders that a private server cannot use", { tags: ["OPS-data"] }, () 
     const other = await userOf(folder)
     await user.ask("CREATE TABLE kept AS SELECT 1 AS n")
     assert.deepStrictEqual(await other.ask("SELECT n FROM kept"), [{ n: 1 }])
+    const elsewhere = readFileSync(join(folder, "postgres", "postmaster.pid"), "utf8").split("\n")[4]!
+    const digest = createHash("sha256").update(realpathSync(folder)).digest("hex").slice(0, 16)
+    const place = join("/tmp", `presently-${digest}`)
+    assert.include([place, "/proc/self/fd/8"], elsewhere)
+    assert.equal(statSync(place).mode & 0o777, 0o700)
     await user.stop()
     await other.stop()
     assert.deepStrictEqual(processesOf(folder), [])
     assert.isFalse(existsSync(join(folder, "run")))
+    assert.isFalse(existsSync(place))
   })
 })
 
