@@ -22,6 +22,7 @@ import { canReach, disguiseFor } from "../../../../src/adapters/store/private-se
 import { packageRoot } from "../../../../src/adapters/store/private-server/programs.ts"
 import { holds } from "../../../support/condition.ts"
 import { postmasterOf, processesOf, userOf } from "../../../support/private-server.ts"
+import { endWithTests } from "../../../support/reaper.ts"
 
 const isRoot = process.getuid?.() === 0
 
@@ -34,6 +35,7 @@ const folderOf = (
   mode = 0o755,
 ) => {
   const outer = mkdtempSync(join(tmpdir(), "presently-account-"))
+  const isOver = endWithTests({ kind: "folder", path: outer })
   chmodSync(outer, mode)
   const folder = join(outer, "data")
   mkdirSync(folder, { mode: 0o700 })
@@ -42,6 +44,7 @@ const folderOf = (
     for (const { pid } of processesOf(folder)) process.kill(pid, "SIGKILL")
     await holds("the server has ended", () => processesOf(folder).length === 0)
     rmSync(outer, { recursive: true, force: true })
+    isOver()
   })
   return folder
 }

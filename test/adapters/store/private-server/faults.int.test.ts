@@ -26,7 +26,7 @@ import { holds } from "../../../support/condition.ts"
 import { emptyEmbedded } from "../../../support/embedded.ts"
 import { inFolder, postmasterOf, processesOf, refusalOf, userOf } from "../../../support/private-server.ts"
 import type { User } from "../../../support/private-server.ts"
-import { ofTests } from "../../../support/reaper.ts"
+import { endWithTests, ofTests } from "../../../support/reaper.ts"
 
 const isRoot = process.getuid?.() === 0
 
@@ -34,10 +34,12 @@ const gone = (folder: string) => holds("the server has ended", () => processesOf
 
 const folderOf = ({ onTestFinished }: TestContext): string => {
   const folder = mkdtempSync(join(tmpdir(), "presently-private-"))
+  const isOver = endWithTests({ kind: "folder", path: folder })
   onTestFinished(async () => {
     for (const { pid } of processesOf(folder)) process.kill(pid, "SIGKILL")
     await gone(folder)
     rmSync(folder, { recursive: true, force: true })
+    isOver()
   })
   return folder
 }

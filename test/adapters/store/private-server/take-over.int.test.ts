@@ -22,6 +22,7 @@ import type { TestContext } from "vitest"
 import { patient, runHere } from "../../../app/cli/command.ts"
 import { holds } from "../../../support/condition.ts"
 import { inFolder, processesOf, refusalOf, userOf } from "../../../support/private-server.ts"
+import { endWithTests } from "../../../support/reaper.ts"
 import { startPresence } from "../../../support/server.ts"
 import { answer, openPhone, pidf, script, tuple } from "../../../support/sip-client.ts"
 
@@ -29,9 +30,11 @@ const isRoot = process.getuid?.() === 0
 
 const folderOf = ({ onTestFinished }: TestContext): string => {
   const folder = mkdtempSync(join(tmpdir(), "presently-taken-"))
+  const isOver = endWithTests({ kind: "folder", path: folder })
   onTestFinished(async () => {
     await holds("the server has ended", () => processesOf(folder).length === 0)
     rmSync(folder, { recursive: true, force: true })
+    isOver()
   })
   return folder
 }
