@@ -328,15 +328,17 @@ describe.skipIf(cluster === null)("checks of a store on PostgreSQL", { concurren
 
 describe("checks of other stores", { concurrent: true }, () => {
   it(
-    "CLI: 74 and 78 with what to do; an embedded database can be checked when its server has stopped",
+    "CLI: 78 with what to do; an embedded database is checked beside its server, and when that has stopped",
     patient,
     async (context) => {
       const folder = await emptyEmbedded(emptyFolder(context))
       const server = await startPresence({ memory: false, data: folder })
       await live(server.udpPort)
-      const [busy, nowhere] = await Promise.all([verify("--data", folder), verify()])
+      const [beside, nowhere] = await Promise.all([verify("--data", folder), verify()])
+      assert.equal(beside.code, 0, beside.stdout + beside.stderr)
+      const busy = await verify("--data", folder, "--repair")
       assert.equal(busy.code, 74)
-      assert.match(busy.stderr, /is in use by process \d+: stop it/)
+      assert.match(busy.stderr, /embedded PostgreSQL in .* is taken by .*: stop that one first/)
       await assert.rejects(checked({ data: `${folder}-none` }), /there is no database in that folder/)
       assert.equal(nowhere.code, 78)
       assert.match(nowhere.stderr, /verify needs to know where the log is/)
