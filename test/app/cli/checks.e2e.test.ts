@@ -19,15 +19,18 @@ afterAll(() => cluster?.remove())
 
 describe("verify without the flags of a store", () => {
   it(
-    "is refused, as its help says: a server is asked for a repair only",
+    "asks the server that --admin names, and says so when there is none",
     { ...patient, tags: ["CLI"] },
     async () => {
       const refused = await verify("--admin", "127.0.0.1:1", "--from-start")
-      assert.match(refused.stderr, /verify needs to know where the log is: --database-url .* or --data DIR/)
-      assert.equal(refused.code, 78)
+      assert.match(refused.stderr, /nobody answers at 127\.0\.0\.1:1: start a server there/)
+      assert.equal(refused.code, 69)
       const { stdout } = await runHere(["verify", "--help"])
-      assert.match(stdout, /The flags of its store say where the log is .*only --repair can ask a server/)
-      assert.match(stdout, /--admin HOST:PORT +with --repair, instead of the flags of a store/)
+      assert.match(
+        stdout,
+        /The flags of its store say where the log is .*without them the server at --admin is asked/,
+      )
+      assert.match(stdout, /--repair +rewrite the rows and snapshots that differ: of a running server, or/)
     },
   )
 })
@@ -55,7 +58,7 @@ describe.skipIf(cluster === null)("snapshots that say something else than the lo
       const dialogs = "(state::jsonb -> 'dialogs')"
       await on(
         url,
-        `UPDATE snapshots SET state = jsonb_set(state::jsonb, '{dialogs}', jsonb_set(${dialogs}, '{0,callId}', '"other"'))::json
+        `UPDATE snapshots SET state = jsonb_set(state::jsonb, '{dialogs}', jsonb_set(${dialogs}, '{0,6}', '{"callId":"other"}'))::json
          WHERE json_array_length(state -> 'dialogs') > 0`,
       )
       assert.equal((await verify(...asked)).code, 0)

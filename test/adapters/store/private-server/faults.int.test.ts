@@ -61,6 +61,15 @@ const rowsAgain = (user: User, statement = "SELECT n FROM kept") =>
     return Array.isArray(answer) ? (answer as readonly { n: number }[]) : null
   })
 
+/** The guard may have ended the server and itself by then. */
+const killIfThere = (pid: number): void => {
+  try {
+    process.kill(pid, "SIGKILL")
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== "ESRCH") throw cause
+  }
+}
+
 describe("the private server of a data folder", { tags: ["OPS-data"] }, () => {
   it("is made, used by several, and stopped with the last of them", async (context) => {
     const folder = folderOf(context)
@@ -131,7 +140,7 @@ describe("the private server of a data folder", { tags: ["OPS-data"] }, () => {
     const kinds = all.map(({ kind }) => kind)
     assert.includeMembers(kinds, ["guard", "server"])
     user.process.kill("SIGKILL")
-    for (const { pid } of all) process.kill(pid, "SIGKILL")
+    for (const { pid } of all) killIfThere(pid)
     assert.deepStrictEqual(await keptIn(folder), [{ n: 1 }])
     await user.kill()
   })
@@ -140,7 +149,7 @@ describe("the private server of a data folder", { tags: ["OPS-data"] }, () => {
     const { folder, user } = await started(context)
     await user.ask("INSERT INTO kept VALUES (1)")
     const orphan = postmasterOf(folder)!
-    for (const { pid, kind } of processesOf(folder)) if (kind === "guard") process.kill(pid, "SIGKILL")
+    for (const { pid, kind } of processesOf(folder)) if (kind === "guard") killIfThere(pid)
     await user.kill()
     const left = processesOf(folder).map(({ pid }) => pid)
     assert.include(left, orphan)
