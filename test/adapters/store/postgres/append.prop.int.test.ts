@@ -148,8 +148,11 @@ describe.skipIf(cluster === null)("appends", () => {
         Effect.gen(function* () {
           // nobody's append gets past this until the transaction ends
           yield* sql`SELECT FROM writers WHERE shard = 0 FOR UPDATE`
-          const stuck = yield* Effect.forkChild(store.append([decisionOf(stream, 2, { nonce: "stuck" })]))
+          // outside of the transaction, over whichever connection
+          const stuck = Effect.runFork(store.append([decisionOf(stream, 2, { nonce: "stuck" })]))
           for (let waiting = 0; waiting === 0;) {
+            // a transaction sees the activity of others as it was when it first looked
+            yield* sql`SELECT pg_stat_clear_snapshot()`
             const [row] = yield* sql<{ count: number }>`
               SELECT count(*)::int AS count FROM pg_stat_activity
               WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE 'SELECT held%'`
