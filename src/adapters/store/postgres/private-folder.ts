@@ -23,7 +23,8 @@ import { Data } from "effect"
 
 /** What presently keeps in the folder; and what a fresh file system has by itself. */
 export const entries = { database: "pg", mark: "pg.unfinished", lock: "presently.pid" } as const
-const ours: ReadonlySet<string> = new Set([...Object.values(entries), "lost+found"])
+/** `phones`: accounts that `presently dev --lan` keeps beside the database. */
+const ours: ReadonlySet<string> = new Set([...Object.values(entries), "phones", "lost+found"])
 
 /** What of a mode is for other accounts. */
 export const beyondOwner = 0o077
