@@ -82,6 +82,31 @@ const register = (
   )
 }
 
+/** The challenges in the response to a REGISTER without credentials. */
+const challengeOf = async (printed: Pick<Printed, "to">): Promise<readonly string[]> => {
+  const [host = "", port] = printed.to.split(":")
+  const socket = createSocket("udp4")
+  const answered = new Promise<string>((resolve) =>
+    socket.on("message", (bytes) => resolve(bytes.toString("latin1"))),
+  )
+  await new Promise<void>((resolve) => socket.bind(0, host, resolve))
+  const lines = [
+    `REGISTER sip:${host} SIP/2.0`,
+    `Via: SIP/2.0/UDP ${host}:${socket.address().port};branch=z9hG4bKlan`,
+    "Max-Forwards: 70",
+    `From: <sip:201@${host}>;tag=a`,
+    `To: <sip:201@${host}>`,
+    "Call-ID: lan",
+    "CSeq: 1 REGISTER",
+    "Content-Length: 0",
+  ]
+  socket.send(`${lines.join("\r\n")}\r\n\r\n`, Number(port), host)
+  const response = await answered
+  socket.close()
+  assert.match(response, /^SIP\/2\.0 401 /)
+  return [...response.matchAll(/^WWW-Authenticate: (.*)$/gm)].map(([, line = ""]) => line)
+}
+
 describe.concurrent("dev --lan", { ...patient, tags: ["F4", "OPS-lan"] }, () => {
   it("prints three accounts with which phones register over UDP and TCP, and with which nobody else does", async (context) => {
     const printed = await startLan(context, ["127.66.42.1"])
@@ -189,6 +214,22 @@ describe.concurrent("dev --lan", { ...patient, tags: ["F4", "OPS-lan"] }, () => 
     const { password } = printed.accounts.get("201")!
     assert.equal(await register(printed, "tcp", { user: "201", password }), 200)
   })
+
+  it(
+    "offers MD5 alone, because some phones give up at SHA-256, which a setting adds",
+    { tags: ["OPS-digest_md5_only"] },
+    async (context) => {
+      const offersOf = async (printed: Printed, algorithm: string): Promise<boolean> =>
+        (await challengeOf(printed)).some((line) => line.includes(`algorithm=${algorithm}`))
+      const plain = await startLan(context, ["127.66.42.9"])
+      assert.deepEqual([await offersOf(plain, "MD5"), await offersOf(plain, "SHA-256")], [true, false])
+      const both = await startLan(context, ["127.66.42.10", "--set", "digest_md5_only=0"])
+      assert.deepEqual([await offersOf(both, "MD5"), await offersOf(both, "SHA-256")], [true, true])
+      const { password } = both.accounts.get("202")!
+      // by SHA-256, which this client takes where it is offered
+      assert.equal(await register(both, "udp", { user: "202", password }), 200)
+    },
+  )
 
   it("keeps the accounts in the data folder, also when the address is another one tomorrow", async (context) => {
     const data = join(folderFor(context), "office")
