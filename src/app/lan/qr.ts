@@ -39,7 +39,10 @@ export const drawCodes = async (
   items: readonly { readonly caption: string; readonly text: string }[],
   { width, hasColor }: TerminalTraits,
 ): Promise<readonly string[]> => {
-  const { correction, generate } = await import("lean-qr")
+  // not there in a checkout without development dependencies
+  const encoder = await import("lean-qr").catch(() => null)
+  if (encoder === null) return []
+  const { correction, generate } = encoder
   const codes = items.map(({ caption, text }) => {
     const code = generate(text, { minCorrectionLevel: correction.L })
     const columns = code.size + 2 * quietZone

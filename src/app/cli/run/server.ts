@@ -183,6 +183,6 @@ export const banner = (
     `See a NOTIFY from a second terminal:`,
     `  npx presently watch${target} sip:alice@example.com &`,
     `  npx presently publish${target} sip:alice@example.com --open --note "hello"`,
-    `Let phones on this network come: npx presently dev --lan`,
+    `For phones on this network: npx presently dev --lan`,
   ].join("\n")
 }
