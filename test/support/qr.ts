@@ -39,7 +39,7 @@ export const readCodes = (lines: readonly string[]): readonly string[] => {
 
 const readOne = (rows: readonly string[], width: number): string => {
   const modules = rows.flatMap((row) => {
-    const columns = [...row].map((character) => halves[character] ?? [false, false])
+    const columns = row.split("").map((character) => halves[character] ?? [false, false])
     return [columns.map(([above]) => above), columns.map(([, below]) => below)]
   })
   // the last row of an odd number has nothing below
