@@ -160,7 +160,7 @@ describe.concurrent("dev --lan", { ...patient, tags: ["F4", "OPS-lan"] }, () => 
   })
 
   it("accounts see the lamps of each other at once, and publish for themselves only", async (context) => {
-    const { accounts, to } = await startLan(context, ["127.66.42.3"])
+    const { accounts, to } = await startLan(context, ["127.66.42.3", "--insecure-no-auth"])
     const client = (user: string, name = user): readonly string[] => {
       const file = fileFor(context, accounts.get(name)?.password ?? "")
       return ["--to", to, "--user", user, "--password-file", file]
@@ -374,11 +374,18 @@ describe.skipIf(!canUnshare)(
         context,
         `${link("office")}; ip -6 addr add fd00:7::20/64 dev office nodad
          ip -6 route add default via fd00:7::1
-         ${oneStart("--lan")}`,
+         presently() { "${process.execPath}" "${commandFile()}" "$@"; }
+         out=$(mktemp); "${process.execPath}" "${commandFile()}" dev --memory --admin off --lan > $out 2>&1 & server=$!
+         until grep -q "ready in" $out || ! kill -0 $server 2> /dev/null; do sleep 0.1; done; cat $out
+         try() { eval "$(sed -n "s/^  npx \\(presently $1 [^&]*\\).*/\\1/p" $out) $2" 2>&1; }
+         try publish; try watch "--expires 0"
+         kill $server; wait $server; rm $out`,
       )
-      assert.match(stdout, /  sip +udp:\[fd00:7::20\]:5060  tcp:\[fd00:7::20\]:5060\n/)
-      assert.match(stdout, /^  201 +[a-z]{14}  \[fd00:7::20\]$/m)
-      assert.match(stdout, /publish --to \[fd00:7::20\]:5060 --user 201 .* sip:201@\[fd00:7::20\] /)
+      assert.match(stdout, / {2}sip +udp:\[fd00:7::20\]:5060 {2}tcp:\[fd00:7::20\]:5060\n/)
+      assert.match(stdout, /^ {2}201 +[a-z]{14} {2}\[fd00:7::20\]$/m)
+      // with the accounts, as printed
+      assert.match(stdout, /^200 OK entity-tag \S+ expires 3600$/m)
+      assert.match(stdout, /open \[presently\] "hello"\n$/)
     })
   },
 )
