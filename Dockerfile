@@ -23,6 +23,8 @@ COPY bin ./bin
 COPY migrations ./migrations
 COPY --from=dependencies /opt/presently/node_modules ./node_modules
 COPY --from=build /opt/presently/dist ./dist
+# for the embedded database under a user id that /etc/passwd does not know: docs/operating.md, "The embedded database"
+RUN apt-get update && apt-get install -y --no-install-recommends libnss-wrapper && rm -rf /var/lib/apt/lists/*
 RUN mkdir -p /var/lib/presently && chown node:node /var/lib/presently
 USER node
 # relative paths of the configuration, such as `data: log`, are here

@@ -1,10 +1,15 @@
 /**
- * Appends per second by batch size against the database in DATABASE_URL (or the embedded one): what one commit costs.
+ * Appends per second by batch size against the database in DATABASE_URL (or the embedded one; --within: in this process): what one commit costs.
  */
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { PgClient } from "@effect/sql-pg"
 import { Effect, Redacted } from "effect"
 import type { Layer } from "effect"
+import { layerEmbedded } from "../src/adapters/store/layers.ts"
 import { ownConnection, sharedConnection } from "../src/adapters/store/postgres/append-connection.ts"
+import { newServerName } from "../src/adapters/store/postgres/connections.ts"
 import { embeddedClient } from "../src/adapters/store/postgres/embedded.ts"
 import { makePostgresStore, sessionSettings } from "../src/adapters/store/postgres/event-store.ts"
 import { makePartitions, migrate } from "../src/adapters/store/postgres/migrations.ts"
@@ -12,9 +17,13 @@ import type { Decision } from "../src/domain/presentity/events.ts"
 import type { EntityTag, Uri } from "../src/domain/vocabulary.ts"
 
 const url = process.env["DATABASE_URL"]
+const folder = mkdtempSync(join(tmpdir(), "presently-append-"))
+process.once("exit", () => rmSync(folder, { recursive: true, force: true }))
 const database: Layer.Layer<PgClient.PgClient, unknown> =
   url === undefined
-    ? embeddedClient(null)
+    ? process.argv.includes("--within")
+      ? embeddedClient(null)
+      : layerEmbedded(folder, { application: newServerName(), pool: { maxConnections: 4, multiplex: true } })
     : PgClient.layer({
         url: Redacted.make(url),
         multiplex: true,

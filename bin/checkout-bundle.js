@@ -35,7 +35,10 @@ const fingerprint = () => {
 exports.bundleFolder = () => {
   try {
     const folder = join(kept, fingerprint())
-    if (existsSync(folder)) return folder
+    // a cleaner of caches may leave the folder
+    if (existsSync(join(folder, "main.cjs"))) return folder
+    // without development dependencies there is nothing to make it with
+    if (!existsSync(join(checkout, "node_modules/rolldown"))) return null
     mkdirSync(kept, { recursive: true })
     execFileSync(process.execPath, [join(checkout, "build/bundle.ts"), folder], { stdio: "ignore" })
     return folder

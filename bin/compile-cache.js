@@ -1,13 +1,13 @@
 // Where V8 keeps compiled code between starts. What is read from there is run: so never a folder that others may write,
 // such as the default one in /tmp.
-const { mkdirSync, statSync } = require("node:fs")
+const { lstatSync, mkdirSync } = require("node:fs")
 const { enableCompileCache } = require("node:module")
 const { delimiter, join } = require("node:path")
 
 const isOurs = (folder) => {
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 })
-    const { uid, mode } = statSync(folder)
+    const { uid, mode } = lstatSync(folder)
     return process.getuid === undefined || (uid === process.getuid() && (mode & 0o022) === 0)
   } catch {
     return false

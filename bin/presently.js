@@ -6,7 +6,7 @@ const { readyText } = require("./ready-text.js")
 
 const [major] = process.versions.node.split(".")
 if (Number(major) < 24) {
-  const how = "in a checkout `npx presently` brings its own; elsewhere install Node 24"
+  const how = "in a checkout after `npm ci`, `npx presently` brings its own; elsewhere install Node 24"
   console.error(`presently: needs Node 24 or newer, this is ${process.versions.node}: ${how}`)
   process.exit(78)
 }

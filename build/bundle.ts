@@ -72,6 +72,8 @@ export const makeBundle = async (folder: string): Promise<void> => {
   for (const [args, text] of await readyTexts())
     writeFileSync(join(own, "texts", `${args.join("_")}.txt`), text)
   if (basename(kept) === "presently-command") removeOld(kept)
+  // what a cleaner of caches has left of one
+  if (!existsSync(join(folder, "main.cjs"))) rmSync(folder, { recursive: true, force: true })
   try {
     renameSync(own, folder)
   } catch (cause) {

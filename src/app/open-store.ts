@@ -1,13 +1,12 @@
 /**
  * Opens the store of a server for other programs to read, beside the running server where the database allows that.
  */
-import { existsSync } from "node:fs"
-import { join } from "node:path"
 import { Console, Context, Data, Effect, Layer } from "effect"
 import { layerXcapTables } from "../adapters/rules/xcap-table.ts"
 import { layerEmbedded, layerPostgres } from "../adapters/store/layers.ts"
 import { newProgramName } from "../adapters/store/postgres/connections.ts"
 import { Database } from "../adapters/store/postgres/database.ts"
+import { holdsDatabase } from "../adapters/store/private-server/site.ts"
 import { stopIt } from "../adapters/store/writer/claim.ts"
 import { LogIsTaken } from "../ports/claim.ts"
 import { XcapTables } from "../ports/document-source.ts"
@@ -60,6 +59,13 @@ export const databaseSetting = ({ database_url, data, sources }: Config): string
     ? `data = ${data} (${sources.data})`
     : `database_url = ${addressOf(database_url)} (${sources.database_url})`
 
+/** Failures that say everything themselves. */
+const folderTags: ReadonlySet<unknown> = new Set([
+  "DataFolderInUse",
+  "DataFolderExposed",
+  "DataFolderUnusable",
+])
+
 /**
  * Opens it as it is: nothing is created or brought up to date.
  *
@@ -81,7 +87,7 @@ export const openStore = Effect.fnUntraced(function* (
     })
   }
   const name = storeNameOf(config)
-  if (url === null && !existsSync(join(data!, "pg"))) {
+  if (url === null && !holdsDatabase(data!)) {
     return yield* new StoreUnusable({
       store: name,
       why: "there is no database in that folder; name the one a server used",
@@ -89,12 +95,18 @@ export const openStore = Effect.fnUntraced(function* (
   }
   const tables = tableNamesOf(config)
   const options = { application: newProgramName(command), tables, readsWholeTables: true }
+  const pool = { maxConnections: 1 }
+  const orUnusable = Effect.mapError((cause: Error) =>
+    "_tag" in cause && folderTags.has(cause._tag)
+      ? cause
+      : new StoreUnusable({ store: name, why: errorMessage(cause) }),
+  )
   const onNarrowed = looksOnly ? null : (line: string) => Console.error(`presently: ${line}`)
   const opened = yield* url === null
-    ? Layer.build(withXcapTables(layerEmbedded(data, { ...options, onNarrowed })))
-    : Layer.build(withXcapTables(layerPostgres(url, { ...options, pool: { maxConnections: 1 } }))).pipe(
-        Effect.mapError((cause) => new StoreUnusable({ store: name, why: errorMessage(cause) })),
-      )
+    ? Layer.build(
+        withXcapTables(layerEmbedded(data, { ...options, onNarrowed, programs: config.postgres_bin, pool })),
+      ).pipe(orUnusable)
+    : Layer.build(withXcapTables(layerPostgres(url, { ...options, pool }))).pipe(orUnusable)
   const store: OpenStore = {
     name,
     log: Context.get(opened, LogAdmin),

@@ -94,7 +94,8 @@ const isStored = (stored: unknown): stored is StoredSnapshot =>
   stored !== null &&
   (stored as StoredSnapshot).shape === 2 &&
   areRows((stored as StoredSnapshot).subscriptions) &&
-  areRows((stored as StoredSnapshot).dialogs)
+  areRows((stored as StoredSnapshot).dialogs) &&
+  (stored as StoredSnapshot).dialogs.every(([start]) => Array.isArray(start))
 
 const areRows = (rows: unknown): rows is readonly Row[] =>
   Array.isArray(rows) && rows.every((row) => Array.isArray(row))

@@ -13,7 +13,7 @@ export class PresenceTables extends Context.Service<
   {
     /**
      * Everything that `work` writes, here and in the event store, becomes visible at once or not at all, and no other
-     * program writes the tables meanwhile. Where no other program can, as in the embedded database, `work` runs
+     * program writes the tables meanwhile. Where no other program can, as in a database within the process, `work` runs
      * unchanged.
      */
     readonly together: <A, E>(work: Effect.Effect<A, E>) => Effect.Effect<A, E | StoreUnavailable>

@@ -76,11 +76,20 @@ describe("the package", () => {
   it("is as small as README says, with as few dependencies", { tags: ["LIB-size"] }, () => {
     const { packages } = JSON.parse(readFileSync(join(checkout, "package-lock.json"), "utf8")) as {
       readonly packages: Readonly<
-        Record<string, { readonly dev?: boolean; readonly dependencies?: Readonly<Record<string, string>> }>
+        Record<
+          string,
+          {
+            readonly dev?: boolean
+            readonly optional?: boolean
+            readonly dependencies?: Readonly<Record<string, string>>
+          }
+        >
       >
     }
     const direct = Object.keys(packages[""]?.dependencies ?? {}).length
-    const all = Object.entries(packages).filter(([path, { dev }]) => path !== "" && dev !== true).length
+    const all = Object.entries(packages).filter(
+      ([path, { dev, optional }]) => path !== "" && dev !== true && optional !== true,
+    ).length
     const kilobytes = Math.round(installed.unpackedBytes / 1_000)
     console.log(`package: ${kilobytes} kB unpacked, runtime dependencies: ${direct} direct, ${all} in all`)
     const said =

@@ -88,6 +88,8 @@ describe("the image", () => {
             cpSync(await builtPackage(), join(cwd, "dist"), { recursive: true })
             return
           }
+          // packages of the base's distribution are the machine's own here
+          if (command.startsWith("apt-get")) return
           const here = command.replaceAll(/ \/(?=var)/g, ` ${top}/`).replace(/ && chown .*/, "")
           await promisify(execFile)("/bin/sh", ["-c", here], { cwd, env: environment })
         },

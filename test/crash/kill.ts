@@ -20,6 +20,7 @@ import { parseArgs } from "node:util"
 import { commandFile } from "../support/command-file.ts"
 import { compileCache } from "../support/compile-cache.ts"
 import { freePort, startPostgres } from "../support/postgres.ts"
+import { postmasterOf } from "../support/private-server.ts"
 import { ofTests } from "../support/reaper.ts"
 import { makeLoad } from "./load.ts"
 import type { Findings } from "./load.ts"
@@ -75,8 +76,16 @@ const openEmbedded = (): Store => {
   const folder = mkdtempSync(join(tmpdir(), "presently-kill-"))
   return {
     flags: ["--data", folder],
-    victims: ["server", "server twice"],
-    killDatabase: () => {},
+    victims: ["server", "database", "both", "server twice"],
+    killDatabase: () => {
+      const pid = postmasterOf(folder)
+      try {
+        if (pid !== null) process.kill(pid, "SIGKILL")
+      } catch {
+        // it has stopped with the server
+      }
+    },
+    // whoever uses it starts it again
     restartDatabase: () => Promise.resolve(),
     remove: () => rmSync(folder, { recursive: true, force: true }),
   }

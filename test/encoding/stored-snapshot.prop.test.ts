@@ -37,6 +37,8 @@ describe("a stored snapshot", () => {
     for (const damaged of [
       { ...storedFirst, subscriptions: null },
       { ...storedFirst, dialogs: [1] },
+      { ...storedFirst, dialogs: [[]] },
+      { ...storedFirst, dialogs: [[null, 4]] },
     ])
       deepStrictEqual(readStoredSnapshot(damaged), damaged)
     fc.assert(

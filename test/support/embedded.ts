@@ -1,5 +1,5 @@
 /**
- * Folders with a new embedded database. Creating one costs four seconds of processor time, copying one half a second.
+ * Folders with a new embedded database. Making one costs two seconds of processor time, copying one a tenth of a second.
  */
 import { execFileSync } from "node:child_process"
 import { mkdirSync, mkdtempSync } from "node:fs"
@@ -23,6 +23,6 @@ const makeTemplate = async (): Promise<string> => {
 export const emptyEmbedded = async (folder: string): Promise<string> => {
   const from = await (template ??= makeTemplate())
   mkdirSync(folder, { recursive: true, mode: 0o700 })
-  execFileSync("cp", ["-a", join(from, "pg"), folder])
+  execFileSync("cp", ["-a", join(from, "postgres"), folder])
   return folder
 }

@@ -37,7 +37,10 @@ export const factsOf = (
   const by: { -readonly [Part in keyof Requester]: Requester[Part] } = {}
   if (identity._tag === "Asserted") {
     if (identity.uri !== null) by.identity = identity.uri
-  } else if (identity.user !== null) by.account = copyText(identity.user)
+  } else if (identity.user !== null) {
+    by.account = copyText(identity.user)
+    if (identity.uri !== null && identity.uri !== person) by.identity = identity.uri
+  }
   // the usual From needs no second look
   if (from.uri !== person) {
     const uri = parseUri(from.uri)

@@ -52,7 +52,7 @@ export interface Exported {
   readonly bytes: number
 }
 
-/** Decisions per read: the embedded database blocks the event loop while it reads. */
+/** Decisions per read: a database within the process blocks the event loop while it reads. */
 const pageRows = 500
 
 /** Opens the store that a server uses, or used, and writes a case from it. */

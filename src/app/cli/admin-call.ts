@@ -20,11 +20,18 @@ export class ServerSaidNo extends Data.TaggedError("ServerSaidNo")<{
   }
 }
 
+export const defaultAdmin = "127.0.0.1:5080"
+
+/** Whether a management port was named by its flag or in the environment. */
+export const isNamed = (admin: string): boolean => admin !== ""
+
 export const adminFlags = {
   admin: Flag.String("admin").pipe(
     Flag.withMetavar("HOST:PORT"),
-    Flag.withDefault(process.env["PRESENTLY_ADMIN"] ?? "127.0.0.1:5080"),
-    Flag.withDescription("the server's management port; PRESENTLY_ADMIN in the environment does as well"),
+    Flag.withDefault(process.env["PRESENTLY_ADMIN"] ?? ""),
+    Flag.withDescription(
+      `the server's management port; default: that of presently dev in this folder, else ${defaultAdmin}; PRESENTLY_ADMIN in the environment does as well`,
+    ),
   ),
   token: Flag.String("token").pipe(
     Flag.withMetavar("TOKEN"),
@@ -40,13 +47,20 @@ export interface AdminInput {
   readonly token: Option.Option<string>
 }
 
+/** The management port of `presently dev` in this folder; null: none runs here, or it has none. */
+export const adminHere = Effect.promise(async () => {
+  const { devFolder, noteIn } = await import("../server-note.ts")
+  return noteIn(devFolder)?.admin ?? null
+})
+
 /** The text of a 2xx response; any other response is a failure with the reason that it gives. */
 export const askAdmin = Effect.fnUntraced(function* (
   method: "GET" | "PUT" | "DELETE" | "POST",
-  { admin, token }: AdminInput,
+  { admin: named, token }: AdminInput,
   path: string,
   body: string | null,
 ) {
+  const admin = isNamed(named) ? named : ((yield* adminHere) ?? defaultAdmin)
   const address = parseHostPort(withoutScheme(admin))
   if (address === null) {
     const why = /^https:/i.test(admin)

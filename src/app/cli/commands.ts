@@ -12,6 +12,7 @@ import { at, diff, history, presentities, seen, watchers, why } from "./history.
 import { importCommand } from "./import.ts"
 import { ladderCommand } from "./ladder.ts"
 import { mi } from "./mi.ts"
+import { psql } from "./psql.ts"
 import { publish } from "./publish.ts"
 import { reloadCommand } from "./reload.ts"
 import { replayCommand } from "./replay.ts"
@@ -49,6 +50,7 @@ export const presently = Command.make("presently").pipe(
     exportCommand,
     replayCommand,
     ladderCommand,
+    psql,
     doctor,
     verify,
     projections,

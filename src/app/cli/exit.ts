@@ -3,7 +3,7 @@
  */
 import { Cause } from "effect"
 import { CliError } from "effect/cli"
-import type { DataFolderInUse, DataFolderUnusable } from "../../adapters/store/postgres/embedded.ts"
+import type { DataFolderInUse, DataFolderUnusable } from "../../adapters/store/postgres/folder-claim.ts"
 import type { CaseBroken } from "../../explain/case/read.ts"
 import type { BindFailed } from "../../ports/sip-transport.ts"
 import type { ConfigInvalid } from "../config/config.ts"

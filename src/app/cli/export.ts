@@ -7,11 +7,14 @@ import { placeForms, placeOf } from "../../explain/case/log-position.ts"
 import type { Place } from "../../explain/case/log-position.ts"
 import type { Exported } from "../case/export-case.ts"
 import { UsageInvalid } from "../client/failures.ts"
-import { flag, storeConfig, storeFlags } from "./store-flags.ts"
+import { adminFlags } from "./admin-call.ts"
+import { placeConfig } from "./log-place.ts"
+import { flag, storeFlags } from "./store-flags.ts"
 
 export const exportCommand = Command.make(
   "export",
   {
+    ...adminFlags,
     ...storeFlags,
     json: flag("json", "what was written as one JSON object"),
     case: Flag.String("case").pipe(
@@ -30,7 +33,7 @@ export const exportCommand = Command.make(
     ),
   },
   Effect.fn(function* ({ case: file, since, until, anonymize, streams, json, ...input }) {
-    const config = yield* storeConfig(input)
+    const config = yield* placeConfig(input)
     const now = yield* Clock.currentTimeMillis
     const options = {
       file,

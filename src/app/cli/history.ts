@@ -7,9 +7,10 @@ import { Argument, Command, Flag } from "effect/cli"
 import { clockOf } from "../../explain/history/time.ts"
 import type { HistoryQueries } from "../../ports/history-queries.ts"
 import { exitCodes } from "../exit-codes.ts"
-import { adminFlags, askAdmin } from "./admin-call.ts"
+import { adminFlags, askAdmin, isNamed } from "./admin-call.ts"
 import type { AdminInput } from "./admin-call.ts"
-import { flag, isOfStore, storeConfig, storeFlags } from "./store-flags.ts"
+import { isForDevFolder, placeConfig } from "./log-place.ts"
+import { flag, isOfStore, storeFlags } from "./store-flags.ts"
 import type { StoreFlags } from "./store-flags.ts"
 
 const text = (name: string, metavar: string, about: string) =>
@@ -209,10 +210,12 @@ type Ask = (kind: keyof HistoryQueries, uri: string, wish: Wish) => Effect.Effec
 
 /** Asks a running server, or reads the log when the flags say where it is. */
 const asking = <A>(input: Shared, command: string, use: (ask: Ask) => Effect.Effect<A, unknown>) => {
-  if (!isOfStore(input)) return use((kind, uri, wish) => overHttp(input, uri, kind, wish))
+  const overAdmin = use((kind, uri, wish) => overHttp(input, uri, kind, wish))
+  if (!isOfStore(input) && isNamed(input.admin)) return overAdmin
   return Effect.scoped(
     Effect.gen(function* () {
-      const config = yield* storeConfig(input)
+      if (!isOfStore(input) && !(yield* isForDevFolder(input))) return yield* overAdmin
+      const config = yield* placeConfig(input)
       const { openHistory } = yield* Effect.promise(() => import("../operations/stored-history.ts"))
       const desk = yield* openHistory(config, command)
       return yield* use((kind, uri, wish) =>

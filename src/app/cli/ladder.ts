@@ -2,6 +2,7 @@
  * `presently ladder`: the messages of a case or of a presentity's history, between the server and the other parties.
  */
 import { Argument, Command, Flag } from "effect/cli"
+import { adminFlags } from "./admin-call.ts"
 import { placeFlag } from "./export.ts"
 import { onDemand } from "./on-demand.ts"
 import { flag, storeFlags } from "./store-flags.ts"
@@ -9,13 +10,14 @@ import { flag, storeFlags } from "./store-flags.ts"
 export const ladderCommand = Command.make(
   "ladder",
   {
+    ...adminFlags,
     ...storeFlags,
     json: flag("json", "one JSON object a line, with the text of each message"),
     since: placeFlag("since", "from there on"),
     until: placeFlag("until", "up to there"),
     utc: flag("utc", "times in UTC"),
     mermaid: flag("mermaid", "print a sequence diagram for Mermaid"),
-    live: flag("live", "go on with what is decided from now on, until interrupted; on PostgreSQL"),
+    live: flag("live", "go on with what is decided from now on, until interrupted"),
     pcap: Flag.String("pcap").pipe(
       Flag.withMetavar("OUT"),
       Flag.withDescription("write a capture file, for Wireshark and the like; it must not exist"),

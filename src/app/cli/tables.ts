@@ -2,7 +2,7 @@
  * `presently verify` and `presently projections rebuild`: compare the three tables with the log, and make them again from it.
  */
 import { Console, Data, Effect } from "effect"
-import { Command, Flag } from "effect/cli"
+import { Command } from "effect/cli"
 import type { Repaired } from "../../ports/operations.ts"
 import type { DriftReport } from "../case/drift.ts"
 import { UsageInvalid } from "../client/failures.ts"
@@ -12,6 +12,7 @@ import { exitCodes } from "../exit-codes.ts"
 import type { CheckedStore } from "../integrity/verify-store.ts"
 import { adminFlags, askAdmin } from "./admin-call.ts"
 import type { AdminInput } from "./admin-call.ts"
+import { placeConfig } from "./log-place.ts"
 import { flag, isOfStore, repeated, storeConfig, storeFlags } from "./store-flags.ts"
 
 /** Something differs from the log; the report names it. */
@@ -31,11 +32,6 @@ export const verify = Command.make(
   "verify",
   {
     ...adminFlags,
-    admin: adminFlags.admin.pipe(
-      Flag.withDescription(
-        "with --repair, instead of the flags of a store: the management port of the server that repairs; PRESENTLY_ADMIN in the environment does as well",
-      ),
-    ),
     ...storeFlags,
     json,
     fromStart: flag("from-start", "read every event from the first on, and compare snapshots as well"),
@@ -52,7 +48,7 @@ export const verify = Command.make(
   },
   Effect.fn(function* ({ fromStart, repair, tablesOnly, publicKey, drift, json, ...input }) {
     if (repair && !drift && !isOfStore(input)) return yield* repairInServer(input, fromStart, json)
-    const config = yield* storeConfig(input)
+    const config = yield* repair ? storeConfig(input) : placeConfig(input)
     if (drift) return yield* verifyDrift(config, json)
     const key = yield* publicKeyOf(publicKey.at(-1) ?? null, repair || tablesOnly)
     const { checkStore } = yield* Effect.promise(() => import("../integrity/verify-store.ts"))
@@ -77,7 +73,7 @@ export const verify = Command.make(
 ).pipe(
   Command.withDescription(
     "Compare the three tables with the log, also while a server runs; exit code 1 when they differ. " +
-      "The flags of its store say where the log is (--database-url, --data or --config); only --repair can ask a server instead",
+      "The flags of its store say where the log is (--database-url, --data or --config); without them the server at --admin is asked, which itself repairs",
   ),
 )
 

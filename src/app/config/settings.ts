@@ -36,6 +36,10 @@ const running = {
   ),
   domain: list([], "domains served; none: every domain"),
   data: text(null, "folder of the embedded database"),
+  postgres_bin: text(
+    null,
+    "folder of PostgreSQL's programs for the embedded database; default: those that are installed, else those of the npm package; none: no server is started, and the database is kept within the process by the npm package @electric-sql/pglite, with less durability",
+  ),
   database_url: secret(text(null, "postgres://USER:PASSWORD@HOST:PORT/NAME")),
   standby: flag(
     false,

@@ -2,9 +2,9 @@
  * The database: whether it can be reached, has a suitable version, is ours, has the present layout, and has tables that match the
  * log.
  */
-import { existsSync } from "node:fs"
-import { join } from "node:path"
 import { Clock, Effect } from "effect"
+import { DataFolderInUse } from "../../adapters/store/postgres/folder-claim.ts"
+import { holdsDatabase, isClusterWide, isUnfinished } from "../../adapters/store/private-server/site.ts"
 import { spanInWords } from "../../explain/time-spans.ts"
 import { holderText } from "../../ports/claim.ts"
 import type { SealStore } from "../../ports/log-audit.ts"
@@ -38,21 +38,25 @@ export const storeChecks = Effect.fn("Doctor.store")(function* (config: Config, 
   // `presently serve` reports that itself
   if (config.database_url === null && config.data === null) return []
   const name = storeNameOf(config)
-  if (config.database_url === null && !existsSync(join(config.data!, "pg"))) {
+  if (config.database_url === null && !holdsDatabase(config.data!) && !isUnfinished(config.data!)) {
     return [ok("store", `${name}: there is none yet, the first start makes it`)]
   }
   // opening it would bring its layout up to date first
-  if (config.database_url === null && existsSync(join(config.data!, "pg.unfinished"))) {
+  if (config.database_url === null && isUnfinished(config.data!)) {
     return [ok("store", `${name}: it was never finished, the next start makes it`)]
+  }
+  if (config.database_url === null && isClusterWide(config.data!)) {
+    const fix = `the next start narrows it; chmod -R go= ${config.data} does so at once`
+    return [warn("store", `${name}: not looked into while other accounts can enter it`, fix)]
   }
   return yield* openStore(config, "doctor", true).pipe(
     Effect.flatMap((store) => checksOf(store, config, isRunning)),
     Effect.catch((cause) =>
       Effect.succeed([
-        "_tag" in cause && cause._tag === "DataFolderInUse"
+        cause instanceof DataFolderInUse
           ? ok(
               "store",
-              `${name}: in use by process ${cause.pid}; what is in it can be looked at when that stops`,
+              `${name}: in use by process ${cause.pid}, which is no presently of this version; it can be looked at when that stops`,
             )
           : bad(
               "store",

@@ -9,7 +9,7 @@ import { dialogKey } from "../../domain/vocabulary.ts"
 import type { DialogNo, DialogStart, Uri } from "../../domain/vocabulary.ts"
 import { EventStore } from "../../ports/event-store.ts"
 
-/** Decisions per read: the embedded database blocks the event loop while it reads. */
+/** Decisions per read: a database within the process blocks the event loop while it reads. */
 const pageRows = 500
 
 export interface Earlier {

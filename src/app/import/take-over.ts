@@ -43,7 +43,7 @@ export interface TakeOverOptions extends AdoptionRules {
   readonly authorize: Authorize
   /** Decides everything and writes nothing. */
   readonly dryRun: boolean
-  /** Rows per page: the embedded database blocks the event loop while it writes. */
+  /** Rows per page: a database within the process blocks the event loop while it writes. */
   readonly rowsMax: number
 }
 

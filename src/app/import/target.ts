@@ -1,8 +1,6 @@
 /**
  * The target of an import: the store that a server will start on, opened while none runs.
  */
-import { existsSync } from "node:fs"
-import { join } from "node:path"
 import { Clock, Console, Context, Data, Effect, Layer } from "effect"
 import { SourceUnsuitable } from "../../adapters/import/layouts.ts"
 import type { SourceTables } from "../../adapters/import/layouts.ts"
@@ -13,6 +11,7 @@ import { layerEmbedded, layerPostgres } from "../../adapters/store/layers.ts"
 import { layerMemory } from "../../adapters/store/memory-layer.ts"
 import { newProgramName } from "../../adapters/store/postgres/connections.ts"
 import { Database } from "../../adapters/store/postgres/database.ts"
+import { holdsDatabase } from "../../adapters/store/private-server/site.ts"
 import type { EventStore } from "../../ports/event-store.ts"
 import { LogAdmin } from "../../ports/log-admin.ts"
 import { moduleTableNames } from "../../ports/presence-tables.ts"
@@ -67,14 +66,14 @@ export const openTarget = Effect.fnUntraced(function* (
     url === null ? `embedded PostgreSQL in ${config.data}` : `PostgreSQL at ${withoutPassword(url)}`
   const nothingThere = Effect.map(Layer.build(layerMemory), (services): Target => ({ name, services }))
   // a dry run creates nothing, not even an empty database
-  if (dryRun && url === null && !existsSync(join(config.data ?? "", "pg"))) return yield* nothingThere
+  if (dryRun && url === null && !holdsDatabase(config.data ?? "")) return yield* nothingThere
   const unusable = Effect.mapError(
     (cause: unknown) => new TargetUnusable({ target: name, why: reasonOf(cause) }),
   )
   const options = { application: newProgramName("import"), erasable: config.erasable, tables }
   const onNarrowed = (line: string) => Console.error(`presently: ${line}`)
   const services = yield* url === null
-    ? Layer.build(layerEmbedded(config.data, { ...options, onNarrowed }))
+    ? Layer.build(layerEmbedded(config.data, { ...options, onNarrowed, programs: config.postgres_bin }))
     : Layer.build(layerPostgres(url, { ...options, pool: { maxConnections: 2 } })).pipe(unusable)
   let isShared = false
   if (url !== null) {

@@ -2,7 +2,7 @@
  * Compares the three tables with the log, row by row and column by column, at the position up to which the tables claim to be.
  *
  * What the log has beyond that position is lag, not difference. A row that shows a later decision than the others was written by
- * an interrupted write (the embedded database only); the next start finishes that write.
+ * an interrupted write (a database within the process only); the next start finishes that write.
  */
 import type { KeyObject } from "node:crypto"
 import { Clock, Effect } from "effect"

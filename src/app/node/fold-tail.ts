@@ -10,7 +10,7 @@ import type { Position, RecordedDecision } from "../../ports/event-store.ts"
 import { foldBehind, folded } from "./fold-behind.ts"
 import { makeLogPages } from "./log-pages.ts"
 
-/** Snapshots per read: the embedded database blocks the event loop while it reads. */
+/** Snapshots per read: a database within the process blocks the event loop while it reads. */
 const pageRows = 500
 
 /** Decisions before the tail to read without folding, since the snapshots include them. */

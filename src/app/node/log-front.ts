@@ -38,7 +38,7 @@ export interface FrontParts {
 /** Beyond every position. */
 const end = Number.MAX_SAFE_INTEGER
 
-/** Rows per read: the embedded database blocks the event loop while it reads. */
+/** Rows per read: a database within the process blocks the event loop while it reads. */
 const pageRows = 500
 
 /** The key of a decision in the log: version and stream. */

@@ -9,7 +9,7 @@
 import { Effect, Exit, Fiber } from "effect"
 import type { EventStore, Position, RecordedDecision, StoreUnavailable } from "../../ports/event-store.ts"
 
-/** Rows per page: the embedded database blocks the event loop while it reads. */
+/** Rows per page: a database within the process blocks the event loop while it reads. */
 const pageRows = 500
 
 /** Pages requested concurrently. */

@@ -3,7 +3,7 @@
  *
  * Changed rows are collected by key, so many changes to one row cost one write. Rows, snapshots and the
  * checkpoint are written in one transaction, so that readers see the tables at one position of the log. Where
- * that would hold up the log (the embedded database), rows and snapshots are written first and the checkpoint
+ * that would hold up the log (a database within the process), rows and snapshots are written first and the checkpoint
  * last: a crash in between repeats work but loses nothing.
  */
 import { Cause, Clock, Effect, Exit, Semaphore } from "effect"

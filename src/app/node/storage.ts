@@ -85,7 +85,11 @@ export const openStorage = Effect.fnUntraced(function* (
   if (config.memory || (url === null && data === null)) return yield* memoryStorage
   const options = { application: newServerName(), erasable: config.erasable, tables: tableNamesOf(config) }
   const services = yield* Layer.build(
-    withXcapTables(url === null ? layerEmbedded(data, options) : layerPostgres(url, options)),
+    withXcapTables(
+      url === null
+        ? layerEmbedded(data, { ...options, programs: config.postgres_bin })
+        : layerPostgres(url, options),
+    ),
   )
   const log = Context.get(services, LogAdmin)
   const database = Context.get(services, Database)

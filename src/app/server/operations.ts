@@ -1,6 +1,7 @@
 /**
  * What an operator may ask of a running server, and the management port.
  */
+import { resolve } from "node:path"
 import { Clock, Context, Effect, Layer, Tracer } from "effect"
 import type { Scope } from "effect"
 import { openAdmin } from "../../adapters/admin/http.ts"
@@ -8,11 +9,13 @@ import { EventStore } from "../../ports/event-store.ts"
 import { Refused } from "../../ports/operation-refused.ts"
 import type { Operations } from "../../ports/operations.ts"
 import { SipTransport } from "../../ports/sip-transport.ts"
+import type { Config } from "../config/config.ts"
 import { makeHistoryReader } from "../history/reader.ts"
 import { hardStateKeptElsewhere } from "../node/hard-state-source.ts"
 import { rulesKeptElsewhere } from "../node/rules-source.ts"
 import { degradedBy, degradedKinds, sourceView } from "../node/source-health.ts"
 import { doubtOf, standbyText, writerView } from "../node/writer-status.ts"
+import { addressOf } from "../open-store.ts"
 import { makeHistoryQueries } from "../operations/history-queries.ts"
 import { makeOperations } from "../operations/operations.ts"
 import { version } from "../version.ts"
@@ -30,9 +33,18 @@ export class OperationsService extends Context.Service<OperationsService, Operat
   "presently/Operations",
 ) {}
 
+/** Where another program on this machine finds the log. */
+const placeOf = ({ memory, data, database_url: url }: Config) =>
+  memory
+    ? { data: null, database: null }
+    : {
+        data: url === null && data !== null ? resolve(data) : null,
+        database: url === null ? null : addressOf(url),
+      }
+
 /** Everything that `presently status` shows. */
 const statusOf = Effect.gen(function* () {
-  const { carried } = yield* ServerSettings
+  const { carried, config } = yield* ServerSettings
   const storage = yield* StorageService
   const pump = yield* PumpService
   const sources = yield* DocumentSources
@@ -45,6 +57,7 @@ const statusOf = Effect.gen(function* () {
     clock: timekeeping.view(),
     sip: sip.addresses(),
     store: storage.name,
+    log: placeOf(config),
     ...pump.engine.counts(),
     pump: pump.counters,
     wire: sip.counters,

@@ -9,6 +9,7 @@ import type { Decision } from "../presentity/events.ts"
 import { closed } from "../presentity/evolve.ts"
 import type { Notify } from "../presentity/intents.ts"
 import { reactTo } from "../presentity/react.ts"
+import { requesterOf } from "../presentity/requester.ts"
 import { size } from "../table.ts"
 import type { Millis } from "../vocabulary.ts"
 import { knownBefore, withPreamble } from "./alongside.ts"
@@ -88,13 +89,15 @@ export const decideOn = <Ticket>(
 
 const withAbout = <Ticket>(entry: Entry, offer: Offer<Ticket> | null, decision: Decision): Decision => {
   if (offer?.about === undefined) return decision
-  const { version, at } = decision
+  const { version, at, stream, events } = decision
+  const before = entry.provisional
   const known = withReference(
     entry.requesters,
     offer.about,
+    requesterOf(before, offer.command, events, offer.about) ?? stream,
     version,
     at,
-    size(entry.provisional.subscriptions),
+    size(before.subscriptions),
   )
   entry.requesters = known.requesters
   return { ...decision, about: known.about }

@@ -7,7 +7,8 @@
  * months, and a decision must not lose what it refers to before it is dropped itself.
  */
 import type { About, Requester } from "../presentity/about.ts"
-import type { Millis } from "../vocabulary.ts"
+import { partsOf } from "../presentity/requester.ts"
+import type { Millis, Uri } from "../vocabulary.ts"
 
 const dayMillis = 86_400_000
 
@@ -26,6 +27,7 @@ const textOf = ({ account = "", identity = "", from = "", userAgent = "", source
 /**
  * What is written of a request, where it is known who asked.
  *
+ * @param owner the person with whose key it is encrypted: what is under the key of another goes with that other
  * @param known of the presentity; null: nothing yet
  * @param version of the decision, and `at` its time
  * @param subscriptions how many the presentity has
@@ -33,21 +35,24 @@ const textOf = ({ account = "", identity = "", from = "", userAgent = "", source
 export const withReference = (
   known: Requesters | null,
   about: About,
+  owner: Uri,
   version: number,
   at: Millis,
   subscriptions: number,
 ): { readonly about: About; readonly requesters: Requesters | null } => {
-  const { by } = about
-  if (by === undefined || typeof by === "number") return { about, requesters: known }
+  if (about.by === undefined || typeof about.by === "number") return { about, requesters: known }
+  const by = partsOf(about.by, owner)
+  const { by: _, ...others } = about
+  if (by === undefined) return { about: others, requesters: known }
   const day = Math.floor(at / dayMillis)
   const requesters = known !== null && known.day === day ? known : { day, versions: new Map() }
-  const text = textOf(by)
+  const text = `${owner}\n${textOf(by)}`
   const told = requesters.versions.get(text)
-  if (told !== undefined) return { about: { ...about, by: told }, requesters }
+  if (told !== undefined) return { about: { ...others, by: told }, requesters }
   for (const oldest of requesters.versions.keys()) {
     if (requesters.versions.size < requestersMax + subscriptions) break
     requesters.versions.delete(oldest)
   }
   requesters.versions.set(text, version)
-  return { about, requesters }
+  return { about: { ...others, by }, requesters }
 }

@@ -24,7 +24,7 @@ export interface About {
 export interface Requester {
   /** The account that the request was authenticated for. */
   readonly account?: string
-  /** The URI that a trusted proxy asserts (RFC 3325). */
+  /** The address that is proven: a trusted proxy asserts it (RFC 3325), or it is that of the account, where that is somebody else. */
   readonly identity?: string
   /** The URI in From (RFC 3261 §20.20). */
   readonly from?: string

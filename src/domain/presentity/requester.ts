@@ -5,7 +5,7 @@
 import { isAnonymous } from "../privacy.ts"
 import { get } from "../table.ts"
 import type { Uri } from "../vocabulary.ts"
-import type { About } from "./about.ts"
+import type { About, Requester } from "./about.ts"
 import type { Command } from "./commands.ts"
 import type { Event } from "./events.ts"
 import type { State } from "./state.ts"
@@ -38,6 +38,22 @@ export const requesterOf = (
     default:
       return askerIn(before.presentity, about)
   }
+}
+
+/**
+ * What of it is kept. It is encrypted with the key of one person, and gone when that person is erased: an address of anybody else would
+ * stay, and the erasure of that person would not find it.
+ *
+ * @param owner the person whose key it is
+ */
+export const partsOf = (by: Requester, owner: Uri): Requester | undefined => {
+  const { identity, from, ...rest } = by
+  const parts: Requester = {
+    ...rest,
+    ...(identity === owner ? { identity } : {}),
+    ...(from === owner ? { from } : {}),
+  }
+  return Object.keys(parts).length === 0 ? undefined : parts
 }
 
 /** Null: the presentity itself, as far as is known. */

@@ -9,7 +9,7 @@ export const requesterInWords = (requester: Requester | null): string => {
   const { account, identity, from, userAgent, source } = requester
   return [
     account === undefined ? "" : `account ${account}`,
-    identity === undefined ? "" : `asserted ${identity}`,
+    identity === undefined ? "" : account === undefined ? `asserted ${identity}` : `of ${identity}`,
     from === undefined ? "" : `From ${from}`,
     userAgent === undefined ? "" : `User-Agent ${userAgent}`,
     source === undefined ? "" : `source ${source}`,

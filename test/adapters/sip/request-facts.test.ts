@@ -89,7 +89,7 @@ describe("what the log keeps of a request", () => {
       assert.deepEqual(
         aboutOf({ from: "<sip:Carol@example.com:5060>" }, "identity", as("carol", "sip:carol@example.com"))
           ?.by,
-        { account: "carol", from: "sip:Carol@example.com" },
+        { account: "carol", identity: "sip:carol@example.com", from: "sip:Carol@example.com" },
       )
       assert.deepEqual(aboutOf({}, "full")?.by, { userAgent: "phone/1.0" })
       assert.deepEqual(aboutOf({ userAgent: "x".repeat(256) }, "full")?.by, { userAgent: "x".repeat(256) })

@@ -19,15 +19,18 @@ afterAll(() => cluster?.remove())
 
 describe("verify without the flags of a store", () => {
   it(
-    "is refused, as its help says: a server is asked for a repair only",
+    "asks the server that --admin names, and says so when there is none",
     { ...patient, tags: ["CLI"] },
     async () => {
       const refused = await verify("--admin", "127.0.0.1:1", "--from-start")
-      assert.match(refused.stderr, /verify needs to know where the log is: --database-url .* or --data DIR/)
-      assert.equal(refused.code, 78)
+      assert.match(refused.stderr, /nobody answers at 127\.0\.0\.1:1: start a server there/)
+      assert.equal(refused.code, 69)
       const { stdout } = await runHere(["verify", "--help"])
-      assert.match(stdout, /The flags of its store say where the log is .*only --repair can ask a server/)
-      assert.match(stdout, /--admin HOST:PORT +with --repair, instead of the flags of a store/)
+      assert.match(
+        stdout,
+        /The flags of its store say where the log is .*without them the server at --admin is asked/,
+      )
+      assert.match(stdout, /--repair +rewrite the rows and snapshots that differ: of a running server, or/)
     },
   )
 })
@@ -55,7 +58,7 @@ describe.skipIf(cluster === null)("snapshots that say something else than the lo
       const dialogs = "(state::jsonb -> 'dialogs')"
       await on(
         url,
-        `UPDATE snapshots SET state = jsonb_set(state::jsonb, '{dialogs}', jsonb_set(${dialogs}, '{0,callId}', '"other"'))::json
+        `UPDATE snapshots SET state = jsonb_set(state::jsonb, '{dialogs}', jsonb_set(${dialogs}, '{0,6}', '{"callId":"other"}'))::json
          WHERE json_array_length(state -> 'dialogs') > 0`,
       )
       assert.equal((await verify(...asked)).code, 0)
@@ -328,15 +331,17 @@ describe.skipIf(cluster === null)("checks of a store on PostgreSQL", { concurren
 
 describe("checks of other stores", { concurrent: true }, () => {
   it(
-    "CLI: 74 and 78 with what to do; an embedded database can be checked when its server has stopped",
+    "CLI: 78 with what to do; an embedded database is checked beside its server, and when that has stopped",
     patient,
     async (context) => {
       const folder = await emptyEmbedded(emptyFolder(context))
       const server = await startPresence({ memory: false, data: folder })
       await live(server.udpPort)
-      const [busy, nowhere] = await Promise.all([verify("--data", folder), verify()])
+      const [beside, nowhere] = await Promise.all([verify("--data", folder), verify()])
+      assert.equal(beside.code, 0, beside.stdout + beside.stderr)
+      const busy = await verify("--data", folder, "--repair")
       assert.equal(busy.code, 74)
-      assert.match(busy.stderr, /is in use by process \d+: stop it/)
+      assert.match(busy.stderr, /embedded PostgreSQL in .* is taken by .*: stop that one first/)
       await assert.rejects(checked({ data: `${folder}-none` }), /there is no database in that folder/)
       assert.equal(nowhere.code, 78)
       assert.match(nowhere.stderr, /verify needs to know where the log is/)

@@ -41,6 +41,8 @@ export interface RunOptions {
   /** The file that is run; absent: the bundle of the command (`support/command-file.ts`). */
   readonly main?: string
   readonly env?: Readonly<Record<string, string>>
+  /** The working folder; absent: that of the tests. */
+  readonly cwd?: string
 }
 
 /** Processes share few cores: a test may wait long for its turn. */
@@ -49,7 +51,7 @@ export const patient = { timeout: 2 * patienceMillis }
 /** Starts `presently` with these arguments in an environment without settings. */
 export const start = (
   args: readonly string[],
-  { input = "", main = bundle, env = {} }: RunOptions = {},
+  { input = "", main = bundle, env = {}, cwd }: RunOptions = {},
 ): Running => {
   const clean = Object.entries(process.env).filter(
     ([name]) => !name.startsWith("PRESENTLY_") && name !== "DATABASE_URL" && name !== "NODE_OPTIONS",
@@ -58,6 +60,7 @@ export const start = (
     spawn(process.execPath, [main, ...args], {
       env: { ...Object.fromEntries(clean), ...compileCache, PRESENTLY_WRITER_LEASE: "30", ...env },
       stdio: "pipe",
+      ...(cwd === undefined ? {} : { cwd }),
     }),
   )
   let stdout = ""

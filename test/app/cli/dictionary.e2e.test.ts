@@ -11,7 +11,8 @@ import { PgClient } from "@effect/sql-pg"
 import { Effect, Redacted } from "effect"
 import type { Layer } from "effect"
 import { afterAll, describe, it } from "vitest"
-import { embeddedClient } from "../../../src/adapters/store/postgres/embedded.ts"
+import { layerEmbedded } from "../../../src/adapters/store/layers.ts"
+import { newProgramName } from "../../../src/adapters/store/postgres/connections.ts"
 import { makeLogAdmin } from "../../../src/adapters/store/postgres/log-admin.ts"
 import { compact } from "../../../src/app/retention/compact.ts"
 import type { PackageName } from "../../../src/domain/vocabulary.ts"
@@ -136,7 +137,7 @@ describe.skipIf(cluster === null)("erase against a dictionary", () => {
         const files = url === null ? data! : cluster!.data
         const database: Layer.Layer<PgClient.PgClient, unknown> =
           url === null
-            ? embeddedClient(data)
+            ? layerEmbedded(data, { application: newProgramName("test") })
             : PgClient.layer({ url: Redacted.make(url), maxConnections: 1, applicationName: "test" })
         const rulesFolder = join(folder, `rules-${store}`)
         mkdirSync(rulesFolder)

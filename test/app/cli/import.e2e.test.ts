@@ -104,7 +104,14 @@ describe("presently import", () => {
           "--data",
           data,
         ),
-        ends(74, /is in use by process \d+: stop it/, "--from", source, "--data", data),
+        ends(
+          74,
+          /embedded PostgreSQL in .* is taken by .*: stop that one, and import again/,
+          "--from",
+          source,
+          "--data",
+          data,
+        ),
         ends(78, /import needs to know where to keep its log/, "--from", source),
       ])
       await server.stop()

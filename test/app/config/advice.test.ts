@@ -214,8 +214,8 @@ describe.skipIf(process.getuid === undefined)("presently doctor", () => {
       await server.says(/ready in/)
       server.signal("SIGTERM")
       await server.ended
-      for (const path of [data, join(data, "pg")]) chmodSync(path, 0o755)
-      chmodSync(join(data, "pg/PG_VERSION"), 0o644)
+      for (const path of [data, join(data, "postgres")]) chmodSync(path, 0o755)
+      chmodSync(join(data, "postgres/PG_VERSION"), 0o644)
       const modes = (): Readonly<Record<string, string>> =>
         Object.fromEntries(
           [
@@ -233,8 +233,22 @@ describe.skipIf(process.getuid === undefined)("presently doctor", () => {
         said.stdout,
         /^warn {2}data folder: other accounts can enter .* the next start narrows them/m,
       )
-      assert.match(said.stdout, /^ok {4}store: embedded PostgreSQL in .* answers/m)
+      // PostgreSQL opens no database that other accounts can enter
+      assert.match(said.stdout, /^warn {2}store: embedded PostgreSQL in .*: not looked into/m)
       assert.ok(!said.stderr.includes("narrowed"), said.stderr)
+      chmodSync(join(data, "postgres"), 0o700)
+      const looked = await runHere([
+        "doctor",
+        "--data",
+        data,
+        "--listen",
+        "udp:127.0.0.1:0",
+        "--admin",
+        "off",
+      ])
+      assert.match(looked.stdout, /^warn {2}data folder: other accounts can enter /m)
+      assert.match(looked.stdout, /^ok {4}store: embedded PostgreSQL in .* answers/m)
+      assert.equal(lstatSync(data).mode & 0o777, 0o755)
     },
   )
 })

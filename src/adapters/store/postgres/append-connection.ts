@@ -46,11 +46,16 @@ const openConnection = Effect.fnUntraced(function* (
 ) {
   const scope = yield* Scope.fork(within)
   let opened: Opened | null = null
+  let hasEnded = false
+  const onEnd = (): void => {
+    hasEnded = true
+    ended(opened)
+  }
   const { stream } = config
   const connection = yield* PgConnection.make({
     ...config,
     multiplex: true,
-    ...(stream === undefined ? {} : { stream: () => stream().once("close", () => ended(opened)) }),
+    ...(stream === undefined ? {} : { stream: () => stream().once("close", onEnd) }),
   }).pipe(
     Effect.tap((made) =>
       Effect.timeoutOrElse(made.queryValues("SELECT 1"), {
@@ -61,6 +66,7 @@ const openConnection = Effect.fnUntraced(function* (
     Scope.provide(scope),
     Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause))),
   )
+  if (hasEnded) return yield* Effect.fail(new Error("a new one ended at once"))
   return (opened = { connection, scope, underWay: 0 })
 })
 

@@ -29,7 +29,7 @@ import { decodeRow } from "../encryption/stored-row.ts"
 import { makeLandmarks } from "./landmarks.ts"
 import { answering } from "./unavailable.ts"
 
-/** Rows of one statement: the embedded database blocks the event loop for each. */
+/** Rows of one statement: a database within the process blocks the event loop for each. */
 const pageRows = 1000
 
 /** @param names what the presence tables are called */

@@ -7,7 +7,7 @@ import { lowest } from "../../../ports/log-audit.ts"
 import type { ChainHead, ChainRow, LogChain } from "../../../ports/log-audit.ts"
 import { answering } from "./unavailable.ts"
 
-/** Rows of one statement: the embedded database blocks the event loop for each. */
+/** Rows of one statement: a database within the process blocks the event loop for each. */
 const pageRows = 1000
 
 type FoundRow = Omit<ChainRow, "position"> & { readonly pos: bigint }

@@ -1,5 +1,6 @@
 /**
- * PostgreSQL in this process (PGlite) behind the same client as a real server: `dev`, tests, a single small node.
+ * PostgreSQL in this process (PGlite) behind the same client as a real server, where no server can be started: the optional
+ * package `@electric-sql/pglite`.
  *
  * What it promises: a commit is written to its log file before it is answered, so whatever kills the process, and only
  * that, takes nothing away. What it does not: nothing is forced to the disk (it runs without `fsync`), so a machine that
@@ -7,37 +8,16 @@
  * blocks the event loop while it runs. Two processes on one folder would destroy each other's data; the lock file
  * prevents that.
  */
-import { existsSync, mkdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { Duplex } from "node:stream"
 import { PgClient } from "@effect/sql-pg"
 import { PGlite } from "@electric-sql/pglite"
-import { Data, Effect } from "effect"
+import { Effect } from "effect"
 import { sessionSettings } from "./event-store.ts"
+import { DataFolderUnusable, claim, lockFolder } from "./folder-claim.ts"
 import { PrivateFiles } from "./private-files.ts"
-import { DataFolderExposed, claimFolder, entries, folderState } from "./private-folder.ts"
-import type { Narrowed } from "./private-folder.ts"
-
-/** Another process works on the folder. */
-export class DataFolderInUse extends Data.TaggedError("DataFolderInUse")<{
-  readonly folder: string
-  readonly pid: number
-}> {
-  override get message(): string {
-    return `the data folder ${this.folder} is in use by process ${this.pid}: stop it, or give another --data`
-  }
-}
-
-/** The folder cannot be made, or what is in it cannot be opened. */
-export class DataFolderUnusable extends Data.TaggedError("DataFolderUnusable")<{
-  readonly folder: string
-  readonly cause: unknown
-}> {
-  override get message(): string {
-    const why = this.cause instanceof Error ? this.cause.message : String(this.cause)
-    return `the data folder ${this.folder} cannot be used: ${why}`
-  }
-}
+import { entries } from "./private-folder.ts"
 
 /**
  * @param folder where the database lives, for its owner alone; null: in memory
@@ -131,99 +111,4 @@ const wireTo = (database: PGlite): Duplex => {
     },
   })
   return stream
-}
-
-const narrowedText = ({ mode, count, isOuter }: Narrowed): string =>
-  isOuter
-    ? `other accounts could enter it (mode ${mode}; ${count} of the files and folders in it were wide as well): narrowed to its owner`
-    : `${count} of the files and folders in it had modes for other accounts: narrowed to their owner`
-
-const claim = Effect.fnUntraced(function* (
-  folder: string,
-  onNarrowed: ((line: string) => Effect.Effect<void>) | null,
-) {
-  if (onNarrowed === null) return yield* looked(folder)
-  const { path, narrowed } = yield* Effect.try({
-    try: () => claimFolder(folder),
-    catch: (cause) =>
-      cause instanceof DataFolderExposed ? cause : new DataFolderUnusable({ folder, cause }),
-  })
-  if (narrowed !== null) yield* onNarrowed(`data = ${folder}: ${narrowedText(narrowed)}`)
-  return path
-})
-
-/** The same without changing it. */
-const looked = (folder: string) =>
-  Effect.try({
-    try: () => {
-      const state = folderState(folder)
-      if (state._tag === "Exposed") throw new DataFolderExposed({ folder, why: state.why })
-      return realpathSync(folder)
-    },
-    catch: (cause) =>
-      cause instanceof DataFolderExposed ? cause : new DataFolderUnusable({ folder, cause }),
-  })
-
-const lockFolder = (folder: string, path: string) =>
-  Effect.acquireRelease(
-    Effect.suspend((): Effect.Effect<string, DataFolderInUse | DataFolderUnusable> => {
-      const file = join(path, entries.lock)
-      for (let attempt = 0; attempt < 3; attempt++) {
-        try {
-          writeFileSync(file, `${process.pid} ${beginningOf(process.pid) ?? ""}\n`, {
-            flag: "wx",
-            mode: 0o600,
-          })
-          return Effect.succeed(file)
-        } catch (cause) {
-          if ((cause as NodeJS.ErrnoException).code !== "EEXIST") {
-            return Effect.fail(new DataFolderUnusable({ folder, cause }))
-          }
-        }
-        const pid = livingOwner(file)
-        if (pid !== null) return Effect.fail(new DataFolderInUse({ folder, pid }))
-        // its owner was killed
-        rmSync(file, { force: true })
-      }
-      return Effect.fail(new DataFolderUnusable({ folder, cause: new Error("cannot write the lock file") }))
-    }),
-    (file) => Effect.sync(() => rmSync(file, { force: true })),
-  )
-
-/**
- * The process that a lock file names, if it still lives. Numbers come again, after a restart of the machine and at once
- * in a container, so where the system tells when a process began, that must be the same as well.
- */
-const livingOwner = (file: string): number | null => {
-  let text = ""
-  try {
-    text = readFileSync(file, "utf8")
-  } catch {
-    return null
-  }
-  const [number = "", began = ""] = text.trim().split(" ")
-  const pid = Number.parseInt(number, 10)
-  if (!Number.isInteger(pid) || pid <= 0 || !isAlive(pid)) return null
-  return began === "" || began === (beginningOf(pid) ?? began) ? pid : null
-}
-
-/** Clock ticks from the start of the machine to that of a process; null where there is no /proc. */
-const beginningOf = (pid: number): string | null => {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8")
-    // the second field, a name in parentheses, may hold spaces; this is the 22nd
-    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? null
-  } catch {
-    return null
-  }
-}
-
-const isAlive = (pid: number): boolean => {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (cause) {
-    // a process of another user is alive, too
-    return (cause as NodeJS.ErrnoException).code === "EPERM"
-  }
 }

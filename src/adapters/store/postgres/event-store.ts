@@ -2,7 +2,7 @@
  * The event store on PostgreSQL, through @effect/sql-pg: appending (`append.ts`), reading, and what is saved to save folding
  * (`snapshots.ts`, `landmarks.ts`).
  *
- * It works alike on a server and on the embedded database (`embedded.ts`), which has a single session: no transaction of the
+ * It works alike on a server and on a database within the process (`embedded.ts`), which has a single session: no transaction of the
  * client is ever open here, so nothing can get between the statements of another caller.
  */
 import type { PgClient } from "@effect/sql-pg"

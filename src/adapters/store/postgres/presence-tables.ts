@@ -16,7 +16,7 @@ import { moduleTableNames } from "../../../ports/presence-tables.ts"
 import type { PresenceTables, TableChange, TableNames } from "../../../ports/presence-tables.ts"
 import { fenceOf, fenced, fencedOff } from "../writer/claim.ts"
 
-/** Rows a statement may carry: the embedded database blocks the event loop for each. */
+/** Rows a statement may carry: a database within the process blocks the event loop for each. */
 const rowsMax = 500
 
 /**
@@ -25,7 +25,7 @@ const rowsMax = 500
  */
 const lockPatience = "60s"
 
-/** @param sessions `one`: a transaction would hold up everybody else, as in the embedded database */
+/** @param sessions `one`: a transaction would hold up everybody else, as in a database within the process */
 export const makePresenceTables = (
   sql: PgClient.PgClient,
   names: TableNames = moduleTableNames,

@@ -13,6 +13,7 @@ import {
   lstatSync,
   mkdirSync,
   openSync,
+  readFileSync,
   readdirSync,
   realpathSync,
   statSync,
@@ -21,10 +22,34 @@ import type { Stats } from "node:fs"
 import { dirname, join, resolve } from "node:path"
 import { Data } from "effect"
 
-/** What presently keeps in the folder; and what a fresh file system has by itself. */
+/** What presently keeps in the folder of a database within the process. */
 export const entries = { database: "pg", mark: "pg.unfinished", lock: "presently.pid" } as const
-/** `phones`: accounts that `presently dev --lan` keeps beside the database. */
-const ours: ReadonlySet<string> = new Set([...Object.values(entries), "phones", "lost+found"])
+
+/** The same of a database with a server of its own. */
+export const serverEntries = {
+  /** PostgreSQL's data folder. */
+  cluster: "postgres",
+  /** There while that is being made. */
+  mark: "postgres.unfinished",
+  /** The server's socket, and who uses it. */
+  run: "run",
+  log: "postgres.log",
+  /** Where the presently that runs on it listens. */
+  note: "server.json",
+  /** There while a process starts the server. */
+  lock: "starting.pid",
+  /** The database within the process that an earlier version kept, after it was taken over. */
+  earlier: "pg.before",
+} as const
+
+/** And what a fresh file system has by itself. */
+const ours: ReadonlySet<string> = new Set([
+  ...Object.values(entries),
+  ...Object.values(serverEntries),
+  // accounts that `presently dev --lan` keeps beside the database
+  "phones",
+  "lost+found",
+])
 
 /** What of a mode is for other accounts. */
 export const beyondOwner = 0o077
@@ -61,6 +86,17 @@ export interface Narrowed {
   readonly count: number
 }
 
+/** Accounts that a database of root's may belong to: PostgreSQL itself does not run as root. */
+const databaseAccounts = (): readonly number[] => {
+  try {
+    return [...readFileSync("/etc/passwd", "utf8").matchAll(/^(?:presently|postgres):[^:]*:(\d+):/gm)].map(
+      ([, uid]) => Number(uid),
+    )
+  } catch {
+    return []
+  }
+}
+
 /** Null where accounts have no numbers: there modes say nothing, and nothing is checked. */
 const account = (): number | null => process.getuid?.() ?? null
 
@@ -84,6 +120,8 @@ export const claimFolder = (
   const me = account()
   if (me === null) return { path, narrowed: null }
   checkWay(folder, path, me)
+  // whoever may not open it is told whose it is
+  checkOwner(folder, path, statSync(path), me)
   // by its descriptor, so that what was looked at is what is changed
   const descriptor = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW)
   let mode: number
@@ -214,7 +252,23 @@ const walk = (
     if (isFolder) for (const name of readdirSync(file)) visit(join(file, name))
   }
   for (const name of Object.values(entries)) visit(join(path, name))
+  // these close their own content, and may belong to the account of the server
+  for (const name of [serverEntries.cluster, serverEntries.run]) {
+    const file = join(path, name)
+    const status = lstatOf(file)
+    if (status === null) continue
+    if (status.uid !== me && !(me === 0 && databaseAccounts().includes(status.uid)))
+      refuseOwner(folder, file, status, me)
+    if ((status.mode & beyondOwner) !== 0) onWide(file, status, status.isDirectory())
+  }
 }
+
+const refuseOwner = (folder: string, file: string, { uid }: Stats, me: number): never =>
+  refuse(
+    folder,
+    `${file} belongs to account ${uid}, and this process is of account ${me}: ` +
+      `run as account ${uid}, or chown -R ${me} ${folder}`,
+  )
 
 /** Null: nothing is there. A running database takes files away meanwhile. */
 const lstatOf = (file: string): Stats | null => lstatSync(file, { throwIfNoEntry: false }) ?? null

@@ -14,12 +14,13 @@ import { sipMessage } from "../../ladder/message-text.ts"
 import { makeCapture, pcapHead } from "../../ladder/pcap.ts"
 import { followStore, stepsInCase, stepsInStore } from "../../ladder/source.ts"
 import type { Span } from "../../ladder/source.ts"
+import type { AdminInput } from "../admin-call.ts"
 import { placeNamed, plural, streamNamed } from "../export.ts"
-import { storeConfig } from "../store-flags.ts"
+import { placeConfig } from "../log-place.ts"
 import type { StoreFlags } from "../store-flags.ts"
 import { paintFor } from "./paint.ts"
 
-interface LadderInput extends StoreFlags {
+interface LadderInput extends StoreFlags, AdminInput {
   readonly json: boolean
   readonly since: readonly string[]
   readonly until: readonly string[]
@@ -46,7 +47,7 @@ export const drawLadder = Effect.fn(function* ({ what, json, utc, pcap, ...input
       })
     const stream = (yield* exactly(what)) as Uri
     const draw = drawing(utc)
-    return yield* followStore(yield* storeConfig(input), stream, span, (steps) =>
+    return yield* followStore(yield* placeConfig(input), stream, span, (steps) =>
       Effect.forEach(json ? steps.map(jsonOf) : draw(steps), (line) => Console.log(line), { discard: true }),
     )
   }
@@ -58,7 +59,7 @@ export const drawLadder = Effect.fn(function* ({ what, json, utc, pcap, ...input
     const stream = yield* streamNamed(what)
     if (/[*?]/.test(stream))
       return yield* new UsageInvalid({ why: "a ladder of several: presently export them to a case first" })
-    steps = yield* stepsInStore(yield* storeConfig(input), stream as Uri, span)
+    steps = yield* stepsInStore(yield* placeConfig(input), stream as Uri, span)
   }
   if (Option.isSome(pcap)) return yield* Console.log(yield* capture(pcap.value, steps))
   if (json) {

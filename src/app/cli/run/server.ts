@@ -7,6 +7,7 @@ import { UsageInvalid } from "../../client/failures.ts"
 import type { Config, ConfigInvalid } from "../../config/config.ts"
 import type { Given } from "../../config/gather.ts"
 import { authText } from "../../config/trusted-peers.ts"
+import { devFolder, leaveNote } from "../../server-note.ts"
 import type { Server } from "../../server/start-server.ts"
 import { gated, makeLogLevels } from "../../telemetry/log-levels.ts"
 import { version } from "../../version.ts"
@@ -18,7 +19,7 @@ import { stopWithNpm } from "./npm-parent.ts"
 import { configOf, unlessRefused } from "./server-config.ts"
 
 /** The defaults of `dev`: a database in the working folder, ready early, and no pacing, so that effects are visible at once. */
-export const devDefaults: Given["defaults"] = { data: "data/dev", notify_min_interval: 0, warm_up_first: 40 }
+export const devDefaults: Given["defaults"] = { data: devFolder, notify_min_interval: 0, warm_up_first: 40 }
 
 interface DevInput extends ServerFlags {
   /** None: no phones. Empty: an address is chosen. */
@@ -98,6 +99,7 @@ const runServer = Effect.fnUntraced(function* (
       // Loaded only when needed: client commands start in half the time.
       const { startServer } = yield* Effect.promise(() => import("../../server/start-server.ts"))
       const server = yield* startServer(config, { levels, reread, program: `presently ${mode}`, carried })
+      yield* announce(config, server)
       // a refusal is in the log, with its reasons
       yield* Effect.forkScoped(hangups.each(Effect.ignore(server.reload)))
       if (introduce !== null) yield* Console.log(yield* Effect.promise(() => introduce(config, server)))
@@ -145,6 +147,17 @@ const runServer = Effect.fnUntraced(function* (
   )
   yield* lives
 }, Effect.scoped)
+
+/** Tells commands on this machine, through its data folder, where the server listens, as long as the scope lives. */
+const announce = ({ data, database_url, memory }: Config, { admin, addresses }: Server) => {
+  if (data === null || database_url !== null || memory) return Effect.void
+  const note = { admin: admin === null ? null : new URL(admin).host, listen: addresses() }
+  const left = Effect.acquireRelease(
+    Effect.sync(() => leaveNote(data, note)),
+    (remove) => Effect.sync(remove),
+  )
+  return Effect.asVoid(left)
+}
 
 /** The signal that told the process to stop. */
 const listenForStops = () => {

@@ -1,5 +1,5 @@
 /**
- * The folder of the embedded database: what is found there at a start.
+ * The folder of a database within the process: what is found there at a start.
  */
 import { spawn } from "node:child_process"
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs"
@@ -10,7 +10,6 @@ import { Effect } from "effect"
 import { assert, describe, it } from "vitest"
 import type { TestContext } from "vitest"
 import { embeddedClient } from "../../../../src/adapters/store/postgres/embedded.ts"
-import { emptyEmbedded } from "../../../support/embedded.ts"
 
 const folderOf = ({ onTestFinished }: TestContext): string => {
   const folder = mkdtempSync(join(tmpdir(), "presently-embedded-"))
@@ -24,7 +23,7 @@ const once = <A>(folder: string, use: (sql: PgClient.PgClient) => Effect.Effect<
 
 const inhabitants = (folder: string): readonly string[] => readdirSync(folder).sort()
 
-describe("the folder of the embedded database", () => {
+describe("the folder of a database within the process", () => {
   it(
     "a database that was killed while it was made is made again, and one that was made is kept",
     { tags: ["OPS-data"] },
@@ -61,7 +60,8 @@ describe("the folder of the embedded database", () => {
     "the lock of a process that was killed does not count, even when its number has come again",
     { tags: ["OPS-data"] },
     async (context) => {
-      const folder = await emptyEmbedded(folderOf(context))
+      const folder = folderOf(context)
+      await once(folder, (sql) => sql`SELECT 1`)
       writeFileSync(join(folder, "presently.pid"), `${process.pid} 1\n`)
       await once(folder, (sql) => {
         const lock = readFileSync(join(folder, "presently.pid"), "utf8")

@@ -1,0 +1,166 @@
+/**
+ * Programs that use the private server of a data folder, as processes of their own that can be killed.
+ */
+import { spawn } from "node:child_process"
+import type { ChildProcess } from "node:child_process"
+import { existsSync, readFileSync, readdirSync, readlinkSync, realpathSync } from "node:fs"
+import { join } from "node:path"
+import { PgClient } from "@effect/sql-pg"
+import { Effect, Logger } from "effect"
+import { layerEmbedded } from "../../src/adapters/store/layers.ts"
+import type { EmbeddedOptions } from "../../src/adapters/store/layers.ts"
+import { newProgramName } from "../../src/adapters/store/postgres/connections.ts"
+import { ofTests } from "./reaper.ts"
+
+/** Opens the folder in this process, does one thing, and closes it. */
+export const inFolder = <A>(
+  folder: string,
+  use: (sql: PgClient.PgClient) => Effect.Effect<A, unknown>,
+  options: Partial<EmbeddedOptions> = {},
+): Promise<A> =>
+  Effect.runPromise(
+    PgClient.PgClient.pipe(
+      Effect.flatMap(use),
+      Effect.provide(layerEmbedded(folder, { application: newProgramName("test"), ...options })),
+      Effect.provide(Logger.layer([])),
+    ),
+  )
+
+/** The line that opening the folder fails with. */
+export const refusalOf = async (folder: string, options: Partial<EmbeddedOptions> = {}): Promise<string> => {
+  try {
+    await inFolder(folder, (sql) => sql`SELECT 1`, options)
+  } catch (cause) {
+    return cause instanceof Error ? cause.message : String(cause)
+  }
+  return "opened"
+}
+
+export interface User {
+  readonly process: ChildProcess
+  /** Runs a statement and gives its rows, or its error. */
+  readonly ask: (statement: string) => Promise<unknown>
+  /** Has it end in order. */
+  readonly stop: () => Promise<void>
+  readonly kill: (signal?: NodeJS.Signals) => Promise<void>
+}
+
+export interface UserOptions {
+  /** Under another account, by root. */
+  readonly account?: { readonly uid: number; readonly gid: number }
+  readonly env?: NodeJS.ProcessEnv
+  /** The source of the program, when that account cannot go to this checkout. */
+  readonly root?: string
+  readonly programs?: string
+  /** What stands before the command. */
+  readonly before?: readonly string[]
+}
+
+/** Starts a program that opens the folder. @throws Error with what it said when it could not */
+export const userOf = async (folder: string, options: UserOptions = {}): Promise<User> => {
+  const root = options.root ?? join(import.meta.dirname, "../..")
+  const [command, ...args] = [
+    ...(options.before ?? []),
+    process.execPath,
+    join(root, "test/support/private-server-user.ts"),
+    folder,
+    options.programs ?? "",
+  ]
+  const child = ofTests(
+    spawn(command!, args, {
+      stdio: ["pipe", "pipe", "pipe"],
+      detached: true,
+      cwd: "/",
+      env: { ...process.env, NODE_COMPILE_CACHE: "", ...options.env },
+      ...options.account,
+    }),
+    "group",
+  )
+  let said = ""
+  child.stderr.on("data", (chunk: Buffer) => (said += chunk.toString()))
+  let buffered = ""
+  const waiting: ((line: string | null) => void)[] = []
+  const lines: string[] = []
+  child.stdout.on("data", (chunk: Buffer) => {
+    buffered += chunk.toString()
+    for (let end = buffered.indexOf("\n"); end >= 0; end = buffered.indexOf("\n")) {
+      const line = buffered.slice(0, end)
+      buffered = buffered.slice(end + 1)
+      const next = waiting.shift()
+      if (next === undefined) lines.push(line)
+      else next(line)
+    }
+  })
+  const ended = new Promise<void>((resolve) => {
+    child.once("close", () => {
+      resolve()
+      for (const next of waiting.splice(0)) next(null)
+    })
+  })
+  const line = (): Promise<string | null> => {
+    const known = lines.shift()
+    if (known !== undefined) return Promise.resolve(known)
+    return child.exitCode !== null || child.signalCode !== null
+      ? Promise.resolve(null)
+      : new Promise((resolve) => void waiting.push(resolve))
+  }
+  if ((await line()) !== "ready") {
+    await ended
+    throw new Error(said.trim())
+  }
+  return {
+    process: child,
+    ask: async (statement) => {
+      child.stdin.write(`${JSON.stringify(statement)}\n`)
+      const answer = await line()
+      return answer === null ? null : JSON.parse(answer)
+    },
+    stop: async () => {
+      child.stdin.end()
+      await ended
+    },
+    kill: async (signal = "SIGKILL") => {
+      child.kill(signal)
+      await ended
+    },
+  }
+}
+
+/** Processes of the server of a folder, and its guards. */
+export const processesOf = (
+  folder: string,
+): readonly { readonly pid: number; readonly kind: "guard" | "server" }[] => {
+  const data = existsSync(folder) ? join(realpathSync(folder), "postgres") : folder
+  const run = join(data, "..", "run")
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((name): { pid: number; kind: "guard" | "server" }[] => {
+      try {
+        const pid = Number(name)
+        if (readlinkSync(`/proc/${name}/cwd`) === data) return [{ pid, kind: "server" }]
+        const command = readFileSync(`/proc/${name}/cmdline`, "utf8")
+        if (!command.includes("presently-guard")) return []
+        const isOurs =
+          command.includes(`${data}\0`) ||
+          readdirSync(`/proc/${name}/fd`).some((fd) => {
+            try {
+              return [data, run].includes(readlinkSync(`/proc/${name}/fd/${fd}`))
+            } catch {
+              return false
+            }
+          })
+        return isOurs ? [{ pid, kind: "guard" }] : []
+      } catch {
+        return []
+      }
+    })
+}
+
+/** The postmaster; null: none has been started. */
+export const postmasterOf = (folder: string): number | null => {
+  try {
+    return Number(readFileSync(join(folder, "postgres", "postmaster.pid"), "utf8").split("\n")[0])
+  } catch {
+    return null
+  }
+}
