@@ -69,7 +69,7 @@ describe("the package", () => {
 
   it("carries the licences of what is bundled", { tags: ["LIB-contents"] }, () => {
     const text = installed.read("dist/command/LICENCES.txt")
-    for (const name of ["effect", "fast-xml-parser", "sip", "yaml"])
+    for (const name of ["effect", "fast-xml-parser", "lean-qr", "sip", "yaml"])
       assert.match(text, new RegExp(`^${name} [\\d.]+\\n\\n[^]*?[Cc]opyright`, "m"))
   })
 
@@ -112,8 +112,12 @@ describe("the package", () => {
       good(await installed.run(process.execPath, command, "--version")),
       `presently v${version}\n`,
     )
-    const demo = good(await installed.run(process.execPath, command, "demo"))
-    assert.match(demo, /NOTIFY.*active, open "hello"/)
+    assert.match(
+      good(await installed.run(process.execPath, command, "demo")),
+      /the publication expires +dark/,
+    )
+    const drawn = good(await installed.run(process.execPath, command, "demo", "sip:alice@example.com"))
+    assert.match(drawn, /NOTIFY.*active, open "hello"/)
   })
 })
 

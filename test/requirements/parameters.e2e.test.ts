@@ -204,18 +204,21 @@ describe("what the server calls itself", () => {
 
   it(
     "what a challenge offers",
-    { tags: ["OPS-realm", "OPS-digest_md5", "OPS-users_file"] },
+    { tags: ["OPS-realm", "OPS-digest_md5", "OPS-digest_md5_only", "OPS-users_file"] },
     async (context) => {
       const users_file = usersFile(
         context,
         userLine("alice", "phones", "secret", "SHA-256"),
         userLine("alice", "phones", "secret", "MD5"),
       )
-      for (const [digest_md5, algorithms] of [
-        [false, ["SHA-256"]],
-        [true, ["SHA-256", "MD5"]],
+      for (const [digest_md5, digest_md5_only, algorithms] of [
+        [false, false, ["SHA-256"]],
+        [true, false, ["SHA-256", "MD5"]],
+        [false, true, ["MD5"]],
+        [true, true, ["MD5"]],
       ] as const) {
-        const { another } = await openScene(context, { users_file, realm: "phones", digest_md5 })
+        const settings = { users_file, realm: "phones", digest_md5, digest_md5_only }
+        const { another } = await openScene(context, settings)
         const challenged = await (await another("alice")).publish({ Expires: "60" }, phoneOpen)
         assert.equal(challenged.raw.status, 401)
         const offers = challenged.headers("www-authenticate")

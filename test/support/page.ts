@@ -83,6 +83,8 @@ export interface Reading {
   readonly folder: string
   /** From here on a port of the page stands for a real one, in commands and in output. */
   readonly means: (written: string, real: string | number) => void
+  /** From here on a text of the page stands for a real one, in commands and in output. */
+  readonly stands: (written: string, real: string) => void
   /** Runs a command of the test in the same shell. */
   readonly run: (command: string) => Promise<string>
   /** Runs every example in order. */
@@ -100,22 +102,21 @@ export const readPage = (context: TestContext, file: string): Reading => {
   writeFileSync(join(folder, "bin/presently"), `#!/bin/sh\nexec ${process.execPath} ${commandFile()} "$@"\n`)
   chmodSync(join(folder, "bin/presently"), 0o755)
   const page = readFileSync(join(root, file), "utf8")
-  const ports = new Map<string, string>()
+  const texts = new Map<string, string>()
   const run = openShell(context, folder)
   return {
     page,
     folder,
     run,
-    means: (written, real) => void ports.set(written, String(real)),
+    means: (written, real) => void texts.set(`127.0.0.1:${written}`, `127.0.0.1:${real}`),
+    stands: (written, real) => void texts.set(written, real),
     tryAll: async ({ before, after } = {}) => {
       for (const example of examplesOf(page)) {
         await before?.(example)
         let { command } = example
-        for (const [written, real] of ports)
-          command = command.replaceAll(`127.0.0.1:${written}`, `127.0.0.1:${real}`)
+        for (const [written, real] of texts) command = command.replaceAll(written, real)
         let printed = await run(command)
-        for (const [written, real] of ports)
-          printed = printed.replaceAll(`127.0.0.1:${real}`, `127.0.0.1:${written}`)
+        for (const [written, real] of texts) printed = printed.replaceAll(real, written)
         if (process.env["PRESENTLY_TEST_SHOW"] === "1") console.log(`$ ${example.command}\n${printed}`)
         else assertPrints(printed, example)
         await after?.(example, printed)

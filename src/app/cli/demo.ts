@@ -1,5 +1,6 @@
 /**
- * `presently demo`: a watcher and a publisher in one terminal, and the ladder of messages between them and a server.
+ * `presently demo`: the story of a lamp that stays lit; or a watcher and a publisher in one terminal, and the ladder of messages
+ * between them and a server.
  */
 import { Argument, Command } from "effect/cli"
 import { toFlag } from "./client-flags.ts"
@@ -10,11 +11,18 @@ export const demo = Command.make(
   {
     to: toFlag,
     uri: Argument.String("URI").pipe(
-      Argument.withDefault("sip:alice@example.com"),
       Argument.withDescription("whom to publish for and to watch"),
+      Argument.optional,
     ),
   },
   onDemand(async () => (await import("./run/demo.ts")).demo),
 ).pipe(
-  Command.withDescription("Show PUBLISH and NOTIFY at work: server, watcher and publisher in one terminal"),
+  Command.withDescription(
+    "Show an office with a lamp that stays lit, and why; with URI or --to, the messages of one change: server, watcher and publisher in one terminal",
+  ),
+  Command.withExamples([
+    { command: "presently demo" },
+    { command: "presently demo sip:alice@example.com", description: "PUBLISH and NOTIFY, drawn" },
+    { command: "presently demo --to 127.0.0.1:5060", description: "The same against a running server" },
+  ]),
 )

@@ -3,7 +3,7 @@
  * that nobody can use.
  */
 import type { Config } from "./config.ts"
-import { asksRules, isAuthenticated, realmOf } from "./limits.ts"
+import { asksRules, digestAlgorithms, isAuthenticated, realmOf } from "./limits.ts"
 import type { Account, Users } from "./users.ts"
 
 /** One piece of advice, with what to do. */
@@ -73,18 +73,24 @@ const uselessAccounts = (config: Config, { accounts }: Users): readonly Advice[]
       fix: byRealm.size === 1 ? `${anew}, or set realm = ${name}` : anew,
     }
   })
-  const weak = config.digest_md5
-    ? []
-    : (byRealm.get(realm) ?? []).filter(
-        ({ algorithms }) => algorithms.length === 1 && algorithms[0] === "MD5",
-      )
-  if (weak.length === 0) return found
+  const offered = digestAlgorithms(config)
+  const unusable = (byRealm.get(realm) ?? []).filter(
+    ({ algorithms }) => !algorithms.some((algorithm) => offered.includes(algorithm)),
+  )
+  if (unusable.length === 0) return found
+  const anew = `presently user ${unusable[0]!.user} --realm ${realm}`
+  const place = placeOf(config, unusable)
   return [
     ...found,
-    {
-      what: `${placeOf(config, weak)} with MD5 only cannot be used: digest_md5 is off`,
-      fix: `presently user ${weak[0]!.user} --realm ${realm} makes a line for SHA-256, or set digest_md5 = 1`,
-    },
+    config.digest_md5_only
+      ? {
+          what: `${place} with SHA-256 only cannot be used: digest_md5_only is on`,
+          fix: `${anew} --md5 makes a line for MD5, or set digest_md5_only = 0`,
+        }
+      : {
+          what: `${place} with MD5 only cannot be used: digest_md5 is off`,
+          fix: `${anew} makes a line for SHA-256, or set digest_md5 = 1`,
+        },
   ]
 }
 

@@ -1,6 +1,7 @@
 /**
  * The settings that decisions depend on.
  */
+import type { DigestAlgorithm } from "../../adapters/sip/options.ts"
 import { defaultLimits } from "../../domain/presentity/context.ts"
 import type { Limits } from "../../domain/presentity/context.ts"
 import type { SubHandling } from "../../domain/vocabulary.ts"
@@ -27,6 +28,13 @@ export const isAuthenticated = ({
 /** The realm in challenges. */
 export const realmOf = ({ realm, domain }: Pick<Config, "realm" | "domain">): string =>
   realm ?? domain[0] ?? "presently"
+
+/** The algorithms of digest authentication that are offered, the preferred one first (RFC 8760 §2.3). */
+export const digestAlgorithms = ({
+  digest_md5,
+  digest_md5_only,
+}: Pick<Config, "digest_md5" | "digest_md5_only">): readonly DigestAlgorithm[] =>
+  digest_md5_only ? ["MD5"] : digest_md5 ? ["SHA-256", "MD5"] : ["SHA-256"]
 
 export const limitsOf = (config: Config): Limits => ({
   ...defaultLimits,

@@ -78,6 +78,7 @@ const running = {
       "ADDRESS[/PREFIX][;identity=pai|from|none][;publishes_for=DOMAIN-OR-URI|…][;transport=udp|tcp|any][;hosts=NAME|…]",
   ),
   digest_md5: flag(false, "also offer MD5, for phones that support nothing better"),
+  digest_md5_only: flag(false, "offer MD5 alone, for phones that give up at SHA-256; dev --lan: 1"),
   registrar: choice(
     "accept",
     ["accept", "reject"],

@@ -10,7 +10,7 @@ import { layerSip } from "../../adapters/sip/stack.ts"
 import type { SipTransport } from "../../ports/sip-transport.ts"
 import { attention } from "../clock/attention.ts"
 import type { Config } from "../config/config.ts"
-import { realmOf } from "../config/limits.ts"
+import { digestAlgorithms, realmOf } from "../config/limits.ts"
 import type { Users } from "../config/users.ts"
 import { Reload } from "./reload.ts"
 import { ServerSettings, defectLine } from "./settings.ts"
@@ -64,7 +64,7 @@ const authOf = (config: Config, users: Users | null): NonNullable<SipOptions["au
         lookup: users.lookup,
         addressOf: users.addressOf,
         nonceKey: randomBytes(32),
-        algorithms: config.digest_md5 ? ["SHA-256", "MD5"] : ["SHA-256"],
+        algorithms: digestAlgorithms(config),
       }
 
 /** Logged once; from then on the counters tell. */

@@ -276,7 +276,7 @@ describe.concurrent("demo", patient, () => {
     "draws SUBSCRIBE, NOTIFY, PUBLISH and NOTIFY by itself and says what to type next",
     { tags: ["F3", "OPS-demo"] },
     async () => {
-      const { code, stdout, stderr } = await run(["demo"])
+      const { code, stdout, stderr } = await run(["demo", "sip:alice@example.com"])
       assert.deepEqual([code, stderr], [0, ""])
       const next = check(stdout)
       assert.equal(

@@ -75,6 +75,20 @@ describe("accounts", () => {
     ])
     assert.deepEqual(linesOf({ digest_md5: true }, lines), [])
   })
+
+  it(
+    "with SHA-256 only are told while MD5 alone is offered",
+    { tags: ["OPS-users_file", "OPS-digest_md5_only"] },
+    () => {
+      const lines = [line("alice", "presently"), line("bob", "presently", "MD5")]
+      for (const digest_md5 of [false, true]) {
+        assert.deepEqual(linesOf({ digest_md5, digest_md5_only: true }, lines), [
+          "users_file users.txt:1: 1 account (alice) with SHA-256 only cannot be used: digest_md5_only is on; " +
+            "presently user alice --realm presently --md5 makes a line for MD5, or set digest_md5_only = 0",
+        ])
+      }
+    },
+  )
 })
 
 describe("settings that change nothing", () => {

@@ -46,6 +46,8 @@ export const serverEntries = {
 const ours: ReadonlySet<string> = new Set([
   ...Object.values(entries),
   ...Object.values(serverEntries),
+  // accounts that `presently dev --lan` keeps beside the database
+  "phones",
   "lost+found",
 ])
 

@@ -1,5 +1,5 @@
 /**
- * Watches and publishes at the same time, and draws the messages.
+ * Tells the story of a lamp (`demo-office.ts`), or watches and publishes at the same time and draws the messages.
  */
 import { Console, Effect, Logger, Option, Queue } from "effect"
 import { shows, summaryOf } from "../../../explain/document-summary.ts"
@@ -21,9 +21,10 @@ export const demo = Effect.fn(function* ({
   uri,
 }: {
   readonly to: Option.Option<string>
-  readonly uri: string
+  readonly uri: Option.Option<string>
 }) {
-  const presentity = yield* readPresentity(uri)
+  if (Option.isNone(to) && Option.isNone(uri)) return yield* office
+  const presentity = yield* readPresentity(Option.getOrElse(uri, () => alice))
   yield* Effect.scoped(
     Effect.gen(function* () {
       const target = Option.isSome(to) ? yield* readTarget(to, "udp") : yield* ownServer
@@ -34,6 +35,19 @@ export const demo = Effect.fn(function* ({
   yield* Console.log(
     Option.isSome(to) ? `Next: ${next}` : `Next: presently dev, and in a second terminal: ${next}`,
   )
+})
+
+const alice = "sip:alice@example.com"
+
+const office = Effect.gen(function* () {
+  const { performOffice } = yield* Effect.promise(() => import("./demo-office.ts"))
+  const console = yield* Console.Console
+  yield* Effect.promise(() =>
+    performOffice((text) => console.log(text), paintFor(process.stdout, process.env)),
+  )
+  yield* Console.log(`
+Next: presently demo ${alice} draws the messages of such a change.
+      presently dev, and in a second terminal: presently watch ${alice}`)
 })
 
 const toText = (to: Option.Option<string>): string => (Option.isSome(to) ? ` --to ${to.value}` : "")

@@ -1,8 +1,9 @@
 /**
  * Runs a server until it is told to stop.
  */
-import { Console, Effect, Logger, References, Schedule } from "effect"
+import { Console, Effect, Logger, Option, References, Schedule } from "effect"
 import type { LogLevel } from "../../../ports/operations.ts"
+import { UsageInvalid } from "../../client/failures.ts"
 import type { Config, ConfigInvalid } from "../../config/config.ts"
 import type { Given } from "../../config/gather.ts"
 import { authText } from "../../config/trusted-peers.ts"
@@ -12,6 +13,7 @@ import { gated, makeLogLevels } from "../../telemetry/log-levels.ts"
 import { version } from "../../version.ts"
 import { listenForHangups } from "../hangup.ts"
 import type { Hangups } from "../hangup.ts"
+import { narrowOutput } from "../secret-output.ts"
 import type { ServerFlags } from "../server-flags.ts"
 import { stopWithNpm } from "./npm-parent.ts"
 import { configOf, unlessRefused } from "./server-config.ts"
@@ -19,24 +21,68 @@ import { configOf, unlessRefused } from "./server-config.ts"
 /** The defaults of `dev`: a database in the working folder, ready early, and no pacing, so that effects are visible at once. */
 export const devDefaults: Given["defaults"] = { data: devFolder, notify_min_interval: 0, warm_up_first: 40 }
 
-export const runDev = Effect.fn(function* (input: ServerFlags) {
+interface DevInput extends ServerFlags {
+  /** None: no phones. Empty: an address is chosen. */
+  readonly lan: Option.Option<string>
+  /** Another way to write the value of `lan`. */
+  readonly address: Option.Option<string>
+}
+
+export const runDev = Effect.fn(function* (input: DevInput) {
   const hangups = listenForHangups(true)
-  const read = Effect.tap(configOf(input, devDefaults, "dev"), (config) => unlessRefused(config, "dev"))
-  yield* runServer(yield* read, "dev", hangups, read)
+  const phones = yield* phonesOf(input)
+  const defaults = { ...devDefaults, ...phones?.defaults }
+  const read = Effect.tap(configOf(input, defaults, "dev"), (config) => unlessRefused(config, "dev"))
+  const introduce: Introduce = async (config, server) => {
+    if (phones === null) return banner(config, server)
+    const [{ phonesBanner }, { terminalTraits }] = await Promise.all([
+      import("../../lan/banner.ts"),
+      import("../../lan/qr.ts"),
+    ])
+    // it shows passwords
+    const advice = narrowOutput()
+    if (advice !== null) console.error(`presently: ${advice}`)
+    return phonesBanner(config, server, phones, terminalTraits(process.stdout, process.env))
+  }
+  yield* runServer(yield* read, introduce, hangups, read)
+}, Effect.scoped)
+
+/** Null: without `--lan`. */
+const phonesOf = Effect.fnUntraced(function* (input: DevInput) {
+  const written = [input.lan, input.address].flatMap(Option.toArray).filter((address) => address !== "")
+  const [wanted = null] = written
+  if (Option.isNone(input.lan)) {
+    return wanted === null
+      ? null
+      : yield* new UsageInvalid({
+          why: `${wanted}: an address goes with --lan: presently dev --lan ${wanted}`,
+        })
+  }
+  if (written.length > 1) {
+    return yield* new UsageInvalid({ why: `--lan takes one address: ${written.join(" or ")}` })
+  }
+  // errors in other settings are reported with the whole configuration
+  const config = yield* configOf(input, devDefaults)
+  const { preparePhones } = yield* Effect.promise(() => import("../../lan/phones.ts"))
+  return yield* preparePhones(config, wanted)
 })
+
+type Introduce = (config: Config, server: Server) => Promise<string>
 
 export const runServe = Effect.fn(function* (input: ServerFlags) {
   const hangups = listenForHangups(false)
   const read = Effect.tap(configOf(input, {}, "serve"), (config) => unlessRefused(config, "serve"))
-  yield* runServer(yield* read, "serve", hangups, read)
+  yield* runServer(yield* read, null, hangups, read)
 })
 
+/** @param introduce what `dev` prints once it listens; null: this is `serve`, which logs where it listens */
 const runServer = Effect.fnUntraced(function* (
   config: Config,
-  mode: "dev" | "serve",
+  introduce: Introduce | null,
   hangups: Hangups,
   reread: Effect.Effect<Config, ConfigInvalid>,
 ) {
+  const mode = introduce === null ? "serve" : "dev"
   const levels = makeLogLevels(config.log_level as LogLevel)
   const pretty = config.log === "pretty" || (config.log === "auto" && process.stdout.isTTY)
   const { nothingCarried } = yield* Effect.promise(() => import("../../telemetry/carried.ts"))
@@ -56,7 +102,7 @@ const runServer = Effect.fnUntraced(function* (
       yield* announce(config, server)
       // a refusal is in the log, with its reasons
       yield* Effect.forkScoped(hangups.each(Effect.ignore(server.reload)))
-      if (mode === "dev") yield* Console.log(banner(config, server))
+      if (introduce !== null) yield* Console.log(yield* Effect.promise(() => introduce(config, server)))
       else
         yield* Effect.logInfo("listening", {
           sip: server.addresses(),
@@ -150,5 +196,6 @@ export const banner = (
     `See a NOTIFY from a second terminal:`,
     `  npx presently watch${target} sip:alice@example.com &`,
     `  npx presently publish${target} sip:alice@example.com --open --note "hello"`,
+    `For phones on this network: npx presently dev --lan`,
   ].join("\n")
 }

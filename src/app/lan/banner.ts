@@ -1,0 +1,104 @@
+/**
+ * What `presently dev --lan` prints: what to type into a phone, and what to try next.
+ */
+import { isIP } from "node:net"
+import type { Config } from "../config/config.ts"
+import type { Server } from "../server/start-server.ts"
+import { version } from "../version.ts"
+import type { PhoneAccount } from "./accounts.ts"
+import { inWords, isPublic } from "./network.ts"
+import type { Phones } from "./phones.ts"
+import { drawCodes } from "./qr.ts"
+import type { TerminalTraits } from "./qr.ts"
+
+/** @param terminal null: no QR codes */
+export const phonesBanner = async (
+  config: Config,
+  server: Pick<Server, "addresses" | "admin" | "store" | "watching">,
+  phones: Phones,
+  terminal: TerminalTraits | null,
+): Promise<string> => {
+  const { accounts, address, folder, others } = phones
+  const place = placeOf(phones)
+  const codes =
+    terminal === null
+      ? []
+      : await drawCodes(
+          accounts.map((account) => ({
+            caption: `  account ${account.user}`,
+            text: accountText(account, place),
+          })),
+          terminal,
+        )
+  return [
+    `presently ${version} in development mode: for phones on this network, not for production`,
+    `  sip       ${server.addresses().join("  ")}`,
+    `  admin     ${server.admin === null ? "off" : `${server.admin}/ready`}`,
+    `  domains   ${config.domain.join(", ")}`,
+    `  store     ${server.store}`,
+    `  auth      ${accounts.length} accounts, kept in ${folder}`,
+    `  watching  ${server.watching}`,
+    `  stop      Ctrl-C`,
+    ...(isPublic(address)
+      ? [`${address} is a public address: the whole Internet can try passwords here`]
+      : []),
+    `What a phone asks for (transport UDP or TCP, no proxy):`,
+    ...accountTable(accounts, place),
+    ...(codes.length === 0 ? [] : [`The same as text, for a camera to copy from:`, ...codes]),
+    ...(others.length === 0
+      ? []
+      : [`Other addresses of this machine, which --lan ADDRESS chooses: ${others.map(inWords).join(", ")}`]),
+    ...nextSteps(server, phones),
+  ].join("\n")
+}
+
+/** What to type as server: the port only where it is not the one that phones presume. */
+const placeOf = ({ address, port }: Pick<Phones, "address" | "port">): string => {
+  const host = isIP(address) === 6 ? `[${address}]` : address
+  return port === 5060 ? host : `${host}:${port}`
+}
+
+/** The three fields as a camera shows them. */
+export const accountText = ({ user, password }: PhoneAccount, place: string): string =>
+  `User: ${user}\nPassword: ${password}\nServer: ${place}`
+
+const accountTable = (accounts: readonly PhoneAccount[], place: string): readonly string[] => {
+  const rows = [
+    ["user", "password", "server"],
+    ...accounts.map(({ user, password }) => [user, password, place]),
+  ]
+  const widths = [0, 1].map((column) => Math.max(...rows.map((row) => row[column]!.length)))
+  return rows.map(
+    ([user = "", password = "", server = ""]) =>
+      `  ${user.padEnd(widths[0]!)}  ${password.padEnd(widths[1]!)}  ${server}`,
+  )
+}
+
+const nextSteps = ({ admin }: Pick<Server, "admin">, phones: Phones): readonly string[] => {
+  const { accounts, address, port } = phones
+  const [publisher, watcher = publisher] = accounts
+  if (publisher === undefined || watcher === undefined) return []
+  const host = isIP(address) === 6 ? `[${address}]` : address
+  const uriOf = ({ user }: PhoneAccount): string => `sip:${user}@${host}`
+  const as = ({ user, file }: PhoneAccount): string =>
+    `--to ${host}:${port} --user ${user} --password-file ${quoted(file)}`
+  const asked = admin === null ? null : new URL(admin).host
+  const adminFlag = asked === "127.0.0.1:5080" ? "" : ` --admin ${asked}`
+  return [
+    `Accounts may watch each other. With two phones: let ${publisher.user} share its presence, and add ${uriOf(publisher)} to the contacts of ${watcher.user}.`,
+    `With one phone or none, from a second terminal:`,
+    `  npx presently watch ${as(watcher)} ${uriOf(publisher)} &`,
+    `  npx presently publish ${as(publisher)} ${uriOf(publisher)} --open --note "hello"`,
+    ...(asked === null
+      ? []
+      : [
+          `  npx presently why${adminFlag} ${uriOf(publisher)} --watcher ${uriOf(watcher)}`,
+          `  npx presently history${adminFlag} ${uriOf(publisher)}`,
+        ]),
+    `Busy lamps (the package dialog) light once somebody publishes calls here, as a PBX does.`,
+  ]
+}
+
+/** A word of a shell's command line. */
+const quoted = (text: string): string =>
+  /^[\w./:@+-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`
