@@ -89,14 +89,13 @@ export const decideOn = <Ticket>(
 
 const withAbout = <Ticket>(entry: Entry, offer: Offer<Ticket> | null, decision: Decision): Decision => {
   if (offer?.about === undefined) return decision
-  const { version, at, stream, events } = decision
+  const { stream, events } = decision
   const before = entry.provisional
   const known = withReference(
     entry.requesters,
     offer.about,
     requesterOf(before, offer.command, events, offer.about) ?? stream,
-    version,
-    at,
+    decision,
     size(before.subscriptions),
   )
   entry.requesters = known.requesters

@@ -7,8 +7,9 @@
  * months, and a decision must not lose what it refers to before it is dropped itself.
  */
 import type { About, Requester } from "../presentity/about.ts"
+import type { Decision } from "../presentity/events.ts"
 import { partsOf } from "../presentity/requester.ts"
-import type { Millis, Uri } from "../vocabulary.ts"
+import type { Uri } from "../vocabulary.ts"
 
 const dayMillis = 86_400_000
 
@@ -29,15 +30,13 @@ const textOf = ({ account = "", identity = "", from = "", userAgent = "", source
  *
  * @param owner the person with whose key it is encrypted: what is under the key of another goes with that other
  * @param known of the presentity; null: nothing yet
- * @param version of the decision, and `at` its time
  * @param subscriptions how many the presentity has
  */
 export const withReference = (
   known: Requesters | null,
   about: About,
   owner: Uri,
-  version: number,
-  at: Millis,
+  { version, at }: Pick<Decision, "version" | "at">,
   subscriptions: number,
 ): { readonly about: About; readonly requesters: Requesters | null } => {
   if (about.by === undefined || typeof about.by === "number") return { about, requesters: known }

@@ -52,7 +52,13 @@ const written = (all: readonly Asked[], subscriptions = 0) => {
   let at = Date.UTC(2026, 10, 30, 22)
   return all.map(({ by, owner, later }, index): { readonly at: number; readonly about: About } => {
     at += later
-    const outcome = withReference(known, { by, request: `r${index}` }, owner, index + 1, at, subscriptions)
+    const outcome = withReference(
+      known,
+      { by, request: `r${index}` },
+      owner,
+      { version: index + 1, at },
+      subscriptions,
+    )
     known = outcome.requesters
     return { at, about: outcome.about }
   })
@@ -117,7 +123,7 @@ describe("who asked", () => {
         assert.ok(references.length >= remembered, `${subscriptions}: ${references.length}`)
         let known: Requesters | null = null
         for (const [index, { by }] of many.entries())
-          known = withReference(known, { by }, alice, index + 1, 0, subscriptions).requesters
+          known = withReference(known, { by }, alice, { version: index + 1, at: 0 }, subscriptions).requesters
         assert.equal(known?.versions.size, Math.min(100, remembered))
       }
     },
