@@ -17,6 +17,12 @@ export const simulatedAbout = (origin: string): About => {
     : { by: { account: `account-${by}`, from: `sip:from-${by}@example.com` }, request: origin }
 }
 
+const ofWatchers: ReadonlySet<string> = new Set(["Subscribe", "Resubscribe"])
+
+/** What of it is kept: of a watcher's requests everything is under the watcher's key, and From is the address of somebody else. */
+const keptOf = ({ by, ...others }: About, cause: string): About =>
+  typeof by !== "object" ? others : { ...others, by: ofWatchers.has(cause) ? { account: by.account! } : by }
+
 const dayMillis = 86_400_000
 
 /** Looks at every decision, oldest first. @returns a function that throws when a decision does not say what was known of its request */
@@ -24,9 +30,9 @@ export const makeAboutCheck = (): ((decision: Decision) => void) => {
   /** By stream and version: who asked, and on what day. */
   const told = new Map<string, { readonly by: Requester; readonly day: number }>()
   const placeOf = (stream: Uri, version: number): string => `${stream} ${version}`
-  return ({ stream, version, at, origin, about }) => {
+  return ({ stream, version, at, cause, origin, about }) => {
     if (origin === "") return deepStrictEqual(about, undefined)
-    const expected = simulatedAbout(origin)
+    const expected = keptOf(simulatedAbout(origin), cause)
     const day = Math.floor(at / dayMillis)
     const by = about?.by
     if (typeof by === "object") told.set(placeOf(stream, version), { by, day })
