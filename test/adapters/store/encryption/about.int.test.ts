@@ -27,7 +27,7 @@ const bob = "sip:bob@example.com" as Uri
 
 /** Every part there is, and then as later decisions of the same device say it. */
 const whole: About = {
-  command: '{"expires":7200}',
+  command: '{"eventId":"bobs-command"}',
   by: {
     account: "bobs-account",
     identity: "sip:bob@trusted.example.com",
@@ -41,7 +41,7 @@ const whole: About = {
   profile: '{"phone":"bobs-profile"}',
 }
 const referring: About = { by: 1, request: "another-digest-of-bob", node: "north", epoch: 12, profile: 1 }
-const bobsWords = ["bobs-", "bob@", "another-digest", "7200"]
+const bobsWords = ["bobs-", "bob@", "another-digest"]
 
 const decisions: readonly (readonly [Decision, Uri | null])[] = [
   [decisionOf(alice, 1, { about: whole }), bob],
