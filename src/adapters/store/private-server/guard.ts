@@ -221,15 +221,27 @@ export const isOurServer = (data: string, pid: number): boolean => {
   return false
 }
 
-/** Whether the server takes connections; one that was just killed has left its socket. */
+/** Asks whether the server would encrypt, which is answered by a process that it makes for the connection; closing after that is no fault. */
+const encryptionRequest = Buffer.from([0, 0, 0, 8, 4, 210, 22, 47])
+
+/** How long an answer may take before it is asked for again. */
+const answerMillis = 1_000
+
+/**
+ * Whether the server serves connections. That one can be made says too little: a server that is being killed has its socket for a
+ * moment longer, and one that was killed leaves its name.
+ */
 export const answers = (run: string): Promise<boolean> =>
   new Promise((resolve) => {
-    const socket = connect(join(run, socketName))
-    socket.once("connect", () => {
+    const socket = connect(join(run, socketName), () => socket.write(encryptionRequest))
+    const end = (isServed: boolean): void => {
       socket.destroy()
-      resolve(true)
-    })
-    socket.once("error", () => resolve(false))
+      resolve(isServed)
+    }
+    socket.setTimeout(answerMillis, () => end(false))
+    socket.once("data", () => end(true))
+    socket.once("error", () => end(false))
+    socket.once("close", () => end(false))
   })
 
 /**
