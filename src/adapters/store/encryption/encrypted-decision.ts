@@ -323,7 +323,8 @@ const notedBy = (note: EarlierOpening["note"]): PersonalFieldMapper => {
   }
   return mapperOf(text, (stored, _, kind) => text(stored, kind), {
     body: (body) => {
-      if (hasSealedParameters(body)) note("parameters", body.parameters!)
+      // what a document was that is gone does not always show
+      if (hasSealedParameters(body)) note("parameters", body.parameters!, body.dropped !== undefined)
       return body
     },
     header: (header) => header,

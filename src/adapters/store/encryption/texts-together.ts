@@ -48,14 +48,15 @@ export interface OpenedText {
 
 /** The texts of a row that is read. */
 export interface EarlierOpening {
-  readonly note: (kind: string, stored: string) => void
+  /** @param mayBeClear whether the text may stand in clear: then one that is too short to be the first of its key does */
+  readonly note: (kind: string, stored: string, mayBeClear?: boolean) => void
   /**
    * After the last text was noted.
    *
    * @throws Error when they are not what was written there
    */
   readonly open: () => void
-  /** The next text of the key that this one names; what is too short to be the first of them is in clear. */
+  /** The next text of the key that this one names, or the text itself when it is in clear. */
   readonly next: (stored: string) => OpenedText
 }
 
@@ -69,13 +70,13 @@ export const makeEarlierOpening = (
 ): EarlierOpening => {
   const groups = new Map<string, Group>()
   return {
-    note: (kind, stored) => {
+    note: (kind, stored, mayBeClear = false) => {
       const end = markIn(stored)
       if (end < 0) return
       const place = stored.slice(0, end)
       let group = groups.get(place)
       if (group === undefined) {
-        if (kind === "parameters" && stored.length - end <= tagCharacters) return
+        if (mayBeClear && stored.length - end <= tagCharacters) return
         const { id, key } = keyFor(place)
         groups.set(place, (group = newGroup(id, key)))
       }
