@@ -23,7 +23,8 @@ import type { Decision } from "../src/domain/presentity/events.ts"
 import type * as evolveModule from "../src/domain/presentity/evolve.ts"
 import type * as stateModule from "../src/domain/presentity/state.ts"
 import type { State } from "../src/domain/presentity/state.ts"
-import type { Body, DialogStart, Uri } from "../src/domain/vocabulary.ts"
+import type { Body, DialogKey, DialogStart, Uri } from "../src/domain/vocabulary.ts"
+import { refreshOf } from "./refresh.ts"
 
 const { values: flags } = parseArgs({
   options: {
@@ -194,22 +195,12 @@ const subscribe = (presentity: Uri, no: number, expires: number): Command => ({
 
 const resubscribe = (presentity: Uri, no: number, cseq: number, expires: number): Command => {
   const { callId, localTag, remoteTag } = startOf(presentity, no)
-  return {
-    _tag: "Resubscribe",
-    dialog: `${callId}\n${localTag}\n${remoteTag}` as Extract<
-      Command,
-      { readonly _tag: "Resubscribe" }
-    >["dialog"],
-    packageName: "presence",
-    eventId: null,
-    watcher: `sip:watcher${no}@example.com` as Uri,
-    expires,
-    accept: null,
+  return refreshOf(
+    `${callId}\n${localTag}\n${remoteTag}` as DialogKey,
+    `sip:watcher${no}@example.com` as Uri,
     cseq,
-    remoteTarget: null,
-    forceActive: false,
-    bodyFault: null,
-  }
+    expires,
+  )
 }
 
 const publish = (bench: Bench, presentity: Uri, body: Body | null): Command => ({

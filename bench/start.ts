@@ -25,6 +25,7 @@ import { dialogKey } from "../src/domain/vocabulary.ts"
 import type { Uri } from "../src/domain/vocabulary.ts"
 import { startPostgres } from "../test/support/postgres.ts"
 import { startServer } from "./load/server.ts"
+import { refreshOf } from "./refresh.ts"
 
 const { values } = parseArgs({
   options: {
@@ -80,19 +81,7 @@ const subscribe = (presentity: Uri, watcher: number): Command => ({
 
 const resubscribe = (presentity: Uri, watcher: number, cseq: number): Command => {
   const { callId, localTag, remoteTag } = dialogOf(presentity, watcher)
-  return {
-    _tag: "Resubscribe",
-    dialog: dialogKey(callId, localTag, remoteTag),
-    packageName: "presence",
-    eventId: null,
-    watcher: watcherOf(watcher),
-    expires,
-    accept: null,
-    cseq,
-    remoteTarget: null,
-    forceActive: false,
-    bodyFault: null,
-  }
+  return refreshOf(dialogKey(callId, localTag, remoteTag), watcherOf(watcher), cseq, expires)
 }
 
 const publish = (presentity: Uri): Command => ({

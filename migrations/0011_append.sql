@@ -38,11 +38,7 @@ BEGIN
       SELECT k.id, k.person, k.key FROM unnest(key_ids, persons, keys) AS k(id, person, key) ON CONFLICT DO NOTHING;
     GET DIAGNOSTICS written = ROW_COUNT;
     keyed := written = cardinality(key_ids);
-    IF NOT keyed THEN
-      -- the numbers of keys are drawn at random, so these are the ones that were added just now
-      DELETE FROM person_keys k WHERE k.id = ANY (key_ids);
-      RETURN;
-    END IF;
+    IF NOT keyed THEN RETURN; END IF;
     written := 0;
   END IF;
 

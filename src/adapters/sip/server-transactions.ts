@@ -133,7 +133,8 @@ export const transactionKey = (message: RawMessage, via: Via, method = message.m
 /**
  * Equal for copies of a request that arrive by several paths. CSeq is compared by value.
  *
- * @param tag the From tag; null if there is none @source RFC 3261 §8.2.2.2: From tag, Call-ID and CSeq
+ * @param tag the From tag; null if there is none
+ * @source RFC 3261 §8.2.2.2: From tag, Call-ID and CSeq
  */
 export const mergeKeyOf = (message: RawMessage, tag: string | null): string =>
   flattened(`${message.cseq} ${message.method}\n${message.callId}\n${tag ?? ""}`)

@@ -10,18 +10,7 @@
 import { XMLParser } from "fast-xml-parser"
 import type { Attribute, Element, Node, XmlResult } from "../../domain/packages/element.ts"
 import type { XmlLimits } from "./limits.ts"
-import {
-  attributeOf,
-  attributeValue,
-  bind,
-  checkRepeated,
-  decoded,
-  documentScope,
-  isDeclaration,
-  namespaceOf,
-  unbind,
-} from "./namespaces.ts"
-import type { Meaning } from "./namespaces.ts"
+import * as meaning from "./namespaces.ts"
 import { droppedMark, scan } from "./scan.ts"
 
 /** A reader with these limits; it gives what `read` gives. */
@@ -74,7 +63,7 @@ const attributesName = ":@"
 type Raw = Readonly<Record<string, unknown>>
 
 /** What the walk over the parser's result carries along. */
-interface Reading extends Meaning {
+interface Reading extends meaning.Meaning {
   elements: number
   attributes: number
 }
@@ -88,7 +77,7 @@ const parse = (document: string, limits: XmlLimits, parser: XMLParser): XmlResul
   } catch {
     return { _tag: "Malformed", why: disagreement }
   }
-  const reading: Reading = { scope: documentScope(), elements: 0, attributes: 0, fault: null }
+  const reading: Reading = { scope: meaning.documentScope(), elements: 0, attributes: 0, fault: null }
   const root = rootOf(raw, reading)
   if (reading.fault !== null) return { _tag: "Malformed", why: reading.fault }
   // Scan and parser are independent readings of one text: when they differ, neither is to be trusted.
@@ -125,13 +114,13 @@ const elementOf = (node: Raw, marked: string, reading: Reading): Element => {
   const prefix = colon === -1 ? "" : qualified.slice(0, colon)
   const element: Element = {
     _tag: "Element",
-    namespace: namespaceOf(reading, prefix),
+    namespace: meaning.namespaceOf(reading, prefix),
     name: colon === -1 ? qualified : qualified.slice(colon + 1),
     prefix,
     attributes: raw === undefined ? none : attributesOf(raw, reading),
     children: childrenOf(node[marked] as readonly Raw[], reading),
   }
-  unbind(reading, declared)
+  meaning.unbind(reading, declared)
   return element
 }
 
@@ -143,7 +132,7 @@ const childrenOf = (raw: readonly Raw[], reading: Reading): readonly Node[] => {
   for (const node of raw) {
     const name = nameOf(node)
     if (name === textNodeName) {
-      text += decoded(reading, node[name] as string)
+      text += meaning.decoded(reading, node[name] as string)
     } else if (name === cdataName) {
       text += innerText(node[name])
     } else {
@@ -166,7 +155,7 @@ const declare = (raw: Raw, reading: Reading): readonly string[] => {
   const declared: string[] = []
   for (const member in raw) {
     const name = member.slice(nameMark.length)
-    if (isDeclaration(name)) declared.push(bind(reading, name, valueOf(raw[member], reading)))
+    if (meaning.isDeclaration(name)) declared.push(meaning.bind(reading, name, valueOf(raw[member], reading)))
   }
   reading.attributes += declared.length
   return declared
@@ -176,15 +165,16 @@ const attributesOf = (raw: Raw, reading: Reading): readonly Attribute[] => {
   const attributes: Attribute[] = []
   for (const member in raw) {
     const name = member.slice(nameMark.length)
-    if (!isDeclaration(name)) attributes.push(attributeOf(reading, name, valueOf(raw[member], reading)))
+    if (!meaning.isDeclaration(name))
+      attributes.push(meaning.attributeOf(reading, name, valueOf(raw[member], reading)))
   }
   reading.attributes += attributes.length
-  checkRepeated(reading, attributes)
+  meaning.checkRepeated(reading, attributes)
   return attributes.length === 0 ? none : attributes
 }
 
 const valueOf = (raw: unknown, reading: Reading): string => {
-  if (typeof raw === "string") return attributeValue(reading, raw)
+  if (typeof raw === "string") return meaning.attributeValue(reading, raw)
   reading.fault ??= "attribute without a value"
   return ""
 }

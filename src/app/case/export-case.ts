@@ -180,10 +180,10 @@ const requestersWithin = (store: Pick<EventStore["Service"], "history">, stream:
       const { about } = decision
       const by = about?.by
       if (typeof by !== "number" || by >= first) return recorded
-      const known = versions.get(by)
-      versions.set(by, known ?? decision.version)
       const { by: _, ...rest } = about!
-      const requester = known ?? (yield* requesterAt(by))
+      const requester = versions.get(by) ?? (yield* requesterAt(by))
+      // nobody refers to a decision that does not say it, because the person was erased
+      if (requester !== null && typeof requester !== "number") versions.set(by, decision.version)
       return {
         ...recorded,
         decision: { ...decision, about: requester === null ? rest : { ...rest, by: requester } },

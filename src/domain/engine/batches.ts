@@ -3,7 +3,6 @@
  */
 import { lastClock } from "../presentity/clock.ts"
 import type { Decision } from "../presentity/events.ts"
-import { requesterOf } from "../presentity/requester.ts"
 import { invariant } from "../vocabulary.ts"
 import type { Uri } from "../vocabulary.ts"
 import { noteEnded, noteSent } from "./decide-on.ts"
@@ -25,10 +24,10 @@ export const takeBatch = <Ticket>(machine: Machine<Ticket>, decisionsMax: number
   machine.waiting = isAll ? [] : waiting.slice(decisionsMax)
   const decisions: Decision[] = []
   const requesters: (Uri | null)[] = []
-  for (const { decision, before, offer } of machine.out) {
+  for (const { decision, requester } of machine.out) {
     if (decision === null) continue
     decisions.push(decision)
-    requesters.push(offer === null ? null : requesterOf(before, offer.command, decision.events, offer.about))
+    requesters.push(requester)
   }
   return { decisions, requesters }
 }

@@ -11,7 +11,7 @@ import type { Notify } from "../presentity/intents.ts"
 import { reactTo } from "../presentity/react.ts"
 import { requesterOf } from "../presentity/requester.ts"
 import { size } from "../table.ts"
-import type { Millis } from "../vocabulary.ts"
+import type { Millis, Uri } from "../vocabulary.ts"
 import { knownBefore, withPreamble } from "./alongside.ts"
 import type { Offer } from "./engine.ts"
 import { noneAccepted } from "./machine.ts"
@@ -59,6 +59,7 @@ export const decideOn = <Ticket>(
       entry,
       offer,
       decision: null,
+      requester: null,
       before,
       after: before,
       answer,
@@ -68,7 +69,8 @@ export const decideOn = <Ticket>(
     }
   const took = takeAnswers(entry)
   const transition = withPreamble(known, decided, command, took)
-  const decision: Decision = withAbout(entry, offer, {
+  const requester = offer === null ? null : requesterOf(before, offer.command, transition.events, offer.about)
+  const decision: Decision = withAbout(entry, offer, requester, {
     stream: before.presentity,
     version: before.version + 1,
     at: Math.max(at, before.decidedAt),
@@ -84,19 +86,22 @@ export const decideOn = <Ticket>(
   machine.dialogs.follow(before, decision)
   const deadline = deadlineIn(decision.events, after)
   if (deadline !== null) machine.deadlines.arm(before.presentity, deadline)
-  return { entry, offer, decision, before, after, answer, notifications, unsureSince, took }
+  return { entry, offer, decision, requester, before, after, answer, notifications, unsureSince, took }
 }
 
-const withAbout = <Ticket>(entry: Entry, offer: Offer<Ticket> | null, decision: Decision): Decision => {
+const withAbout = <Ticket>(
+  entry: Entry,
+  offer: Offer<Ticket> | null,
+  requester: Uri | null,
+  decision: Decision,
+): Decision => {
   if (offer?.about === undefined) return decision
-  const { stream, events } = decision
-  const before = entry.provisional
   const known = withReference(
     entry.requesters,
     offer.about,
-    requesterOf(before, offer.command, events, offer.about) ?? stream,
+    requester ?? decision.stream,
     decision,
-    size(before.subscriptions),
+    size(entry.provisional.subscriptions),
   )
   entry.requesters = known.requesters
   return { ...decision, about: known.about }

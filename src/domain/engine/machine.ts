@@ -41,6 +41,8 @@ export interface Undecided<Ticket> {
   readonly offer: Offer<Ticket> | null
   /** Null: nothing is to be stored; the answer waits for what was decided before it. */
   readonly decision: Decision | null
+  /** Whose request it was (`requesterOf`); null: the presentity's own, an operator's or nobody's. */
+  readonly requester: Uri | null
   readonly before: State
   readonly after: State
   readonly answer: Answer

@@ -23,8 +23,8 @@ const made = worldOf(world)
 const log = playScenario().log
 
 /** A store that has lost the decisions of a stream up to a version, and kept a landmark there. */
-const storeWithout = (upTo: number) => {
-  const rows = log.filter(({ decision }) => decision.stream === alice)
+const storeWithout = (upTo: number, all: readonly RecordedDecision[] = log) => {
+  const rows = all.filter(({ decision }) => decision.stream === alice)
   const stateAt = (version: number): State =>
     rows.slice(0, version).reduce((state, { decision }) => fold(state, decision), initial(alice))
   return {
@@ -41,11 +41,13 @@ const storeWithout = (upTo: number) => {
   }
 }
 
-const exported = (upTo: number, since: number | null) => {
+const exported = (upTo: number, since: number | null, all: readonly RecordedDecision[] = log) => {
   const lines: string[] = []
   const writer = makeCaseWriter(headerOf({ world }), made, (line) => void lines.push(line))
   const place = since === null ? null : ({ _tag: "Instant", at: since } as const)
-  const found = Effect.runSync(exportStream(storeWithout(upTo), alice, writer, { since: place, until: null }))
+  const found = Effect.runSync(
+    exportStream(storeWithout(upTo, all), alice, writer, { since: place, until: null }),
+  )
   writer.end()
   return { found, items: readCase(lines.join("")) }
 }
@@ -72,6 +74,29 @@ describe("a case from a store", () => {
     }
     assert.equal(exported(0, whole.at(-1)!.decision.at + 1).found, false)
   })
+
+  it(
+    "says in full who asked in the first decision that refers to an earlier one",
+    { tags: ["OPS-case"] },
+    () => {
+      const begin = recordedIn(exported(0, null))[50]!.decision
+      for (const by of [{ account: "alice" }, undefined]) {
+        const referring = log.map((recorded): RecordedDecision => {
+          const { decision } = recorded
+          if (decision.stream !== alice) return recorded
+          const known = decision.version === 1 ? (by === undefined ? {} : { by }) : { by: 1 }
+          return { ...recorded, decision: { ...decision, about: { ...known, request: "r" } } }
+        })
+        const found = recordedIn(exported(0, begin.at, referring)).map(({ decision }) => decision)
+        assert.ok(found.length > 2)
+        const { version: first } = found[0]!
+        for (const { version, about } of found) {
+          const expected = by === undefined ? {} : { by: version === first ? by : first }
+          assert.deepEqual(about, { ...expected, request: "r" })
+        }
+      }
+    },
+  )
 
   /** With what else may be known of its request. */
   const withAbout = (recorded: RecordedDecision): RecordedDecision => ({

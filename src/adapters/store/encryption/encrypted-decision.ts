@@ -7,9 +7,8 @@
  * that they come from, must name what is gone by the digests that rows give. So equal documents of a person are equal in the log,
  * which says to whoever reads the database that they are the same; versions and times say nearly as much.
  *
- * A colon after the place of its key marks a string that is encrypted alone, an at sign one that is encrypted with others (neither may
- * stand in a token, so clear text of earlier rows is never taken for either). Frequent events are packed (`packed-events.ts`). Earlier
- * forms are in `texts-together.ts` and `siv.ts`.
+ * A colon after the place of its key marks a string that is encrypted alone, an at sign one that is encrypted with others. Frequent
+ * events are packed (`packed-events.ts`). Earlier forms are in `texts-together.ts` and `siv.ts`.
  */
 import { randomBytes } from "node:crypto"
 import { erasedHost } from "../../../domain/presentity/erase.ts"
@@ -99,7 +98,14 @@ export const decrypt = ({ id, key }: PersonKey, kind: Kind, encrypted: string, r
 /** Clear text that looks like a ciphertext is encrypted, so that it cannot be mistaken for one. */
 const isMistakable = (text: string): boolean => isSealed(text) || sealedEarlier.test(text)
 /** Encrypted alone, or with others. */
-export const isSealed = (text: string): boolean => /^\d*(?::[\w-]{22,}|@[\w-]*)$/.test(text)
+export const isSealed = (text: string): boolean => /^\d*(?::[\w-]{22,}|[~@][\w-]*)$/.test(text)
+/** Whether parameters of a stored document are encrypted. Beside documents of the first form, which have no colon, they stand in clear. */
+export const hasSealedParameters = (body: Body & { readonly was?: string }): boolean => {
+  const { parameters, text, dropped, was = ":" } = body
+  return (
+    parameters !== undefined && isSealed(parameters) && (dropped === undefined ? text : was).startsWith(":")
+  )
+}
 const sealedEarlier = /^(?:\d+\.)?[\w-]{22,}$/
 
 /** Applies `owners` to every string of the presentity that is encrypted with others, and `others` to every string of other people. */
@@ -258,7 +264,7 @@ export const decryptDecision = (
   }
   const opened = !isSealedOrigin
     ? origin
-    : namedIn((/^\d+[.:@]/.test(origin) ? others : owners)(origin, "origin"))
+    : namedIn((/^\d+[.:~@]/.test(origin) ? others : owners)(origin, "origin"))
   const known = about === undefined ? undefined : openedAbout(about, opening)
   const events = openedEvents(stored.events, own, touch)
   opening.check()
@@ -311,13 +317,14 @@ const openingOfEarlier = (
 /** Notes what was encrypted together; the rest is left for when it is its turn. */
 const notedBy = (note: EarlierOpening["note"]): PersonalFieldMapper => {
   const text = (stored: string, kind: Kind): string => {
-    // parameters and digests may be in clear
+    // digests may be in clear
     if (isSealed(stored)) note(kind, stored)
     return stored
   }
   return mapperOf(text, (stored, _, kind) => text(stored, kind), {
     body: (body) => {
-      if (body.parameters !== undefined) text(body.parameters, "parameters")
+      // what a document was that is gone does not always show
+      if (hasSealedParameters(body)) note("parameters", body.parameters!, body.dropped !== undefined)
       return body
     },
     header: (header) => header,
@@ -336,7 +343,7 @@ const openBody = (
   owners: (sealed: string, kind: Kind) => OpenedText,
 ): Body => {
   const { was, ...stored } = body
-  const rest = withParameters(stored, owners)
+  const rest = hasSealedParameters(body) ? withParameters(stored, owners) : stored
   if (body.dropped !== undefined) {
     return was === undefined || own === undefined ? rest : { ...rest, dropped: decrypt(own, "was", was) }
   }
@@ -345,11 +352,10 @@ const openBody = (
     : { ...rest, text: decrypt(own, field, body.text) }
 }
 
-/** Parameters of a media type, which were stored in clear before; without the key there are none. */
+/** Without the key there are none. */
 const withParameters = (body: Body, owners: (sealed: string, kind: Kind) => OpenedText): Body => {
   const { parameters, ...rest } = body
-  if (parameters === undefined || !isSealed(parameters)) return body
-  const { text } = owners(parameters, "parameters")
+  const { text } = owners(parameters!, "parameters")
   return text === null ? rest : { ...body, parameters: text }
 }
 

@@ -11,8 +11,10 @@
 import type { PersonKey } from "../../../ports/stored-events.ts"
 import { decryptUnchecked, encryptText, isTagOf } from "./cipher.ts"
 import type { Unchecked } from "./cipher.ts"
-import { mark, tagCharacters } from "./texts-together.ts"
+import { tagCharacters } from "./texts-together.ts"
 import type { OpenedText } from "./texts-together.ts"
+
+const mark = "@"
 
 /** Between two texts; a text that has such an octet, or the one that escapes it, is written otherwise. */
 const separator = "\0"

@@ -38,6 +38,8 @@ export const decodeRow = (
 ): Pick<Decision, "origin" | "events" | "about"> => {
   if (Array.isArray(row.events)) return { origin: row.origin, events: decodeEvents(row.events) }
   const { events: named, e: packed, ...keys } = isTodays(row.events) ? row.events : decodeKeys(row.events)
+  // a row of today's form has all its texts in `s`, also where there are none
+  if (packed !== undefined) keys.s ??= []
   const events = packed === undefined ? named : packed.map((event) => unpackEvent(event, row.nonce))
   if (events === undefined) throw new Error("there are no events in it")
   // decrypting makes strings of strings, so what is as it should be before is so afterwards

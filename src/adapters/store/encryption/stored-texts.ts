@@ -4,7 +4,7 @@
 import type { Event } from "../../../domain/presentity/events.ts"
 import type { Header } from "../../../domain/vocabulary.ts"
 import type { PersonKey, StoredEvents } from "../../../ports/stored-events.ts"
-import { decrypt, eventsIn, isEnvelope, isSealed } from "./encrypted-decision.ts"
+import { decrypt, eventsIn, hasSealedParameters, isEnvelope, isSealed } from "./encrypted-decision.ts"
 import type { Kind } from "./encrypted-decision.ts"
 import { isPersonalOrigin, mapPersonalFields } from "./personal-fields.ts"
 import type { PersonalFieldMapper } from "./personal-fields.ts"
@@ -66,17 +66,16 @@ export const documentsIn = (
 /** Whether something personal of a presentity stands in clear in a row that is otherwise encrypted: what was not, before. */
 export const hasEarlierClear = (origin: string, stored: StoredEvents): boolean => {
   let found = isPersonalOrigin(origin)
-  const look = (text: string): string => {
-    found ||= !isSealed(text)
-    return text
-  }
   const touch: PersonalFieldMapper = {
     ...unchanged,
     body: (body) => {
-      if (body.parameters !== undefined) look(body.parameters)
+      found ||= body.parameters !== undefined && !hasSealedParameters(body)
       return body
     },
-    shown: look,
+    shown: (digest) => {
+      found ||= !isSealed(digest)
+      return digest
+    },
   }
   for (const event of eventsIn(stored)) mapPersonalFields(event, touch)
   return found

@@ -3,7 +3,8 @@
  * are read for ever; nothing writes them any more.
  *
  * A row is gone through twice, in the same order: first its texts are noted, then each is replaced. `origin` comes first, then the
- * events. What stands in the row is `PLACE@TEXT`: the place of the key among those of the row, nothing for the presentity's.
+ * events. What stands in the row is `PLACE~TEXT` or `PLACE@TEXT`: the place of the key among those of the row, nothing for the
+ * presentity's. A tilde is a token character, so parameters that stand in clear in still earlier rows may look like such a text.
  */
 import type { PersonKey } from "../../../ports/stored-events.ts"
 import { decryptTexts } from "./cipher.ts"
@@ -28,10 +29,10 @@ const newGroup = (id: string, key: PersonKey | undefined): Group => ({
   next: 0,
 })
 
-export const mark = "@"
+/** Whether a stored text was encrypted with others, in this form or as a mark of today's. */
+export const isTogether = (stored: string): boolean => /^\d*[~@][\w-]*$/.test(stored)
 
-/** Whether a stored text was encrypted with others. */
-export const isTogether = (stored: string): boolean => /^\d*@[\w-]*$/.test(stored)
+const markIn = (stored: string): number => stored.search(/[~@]/)
 
 /** What texts of a key in a row are bound to. Decisions have nonces of their own, so nothing fits into another row. */
 const associated = (id: string, place: string, nonce: string): string => `decision\0${id}\0${place}\0${nonce}`
@@ -47,14 +48,15 @@ export interface OpenedText {
 
 /** The texts of a row that is read. */
 export interface EarlierOpening {
-  readonly note: (kind: string, stored: string) => void
+  /** @param mayBeClear whether the text may stand in clear: then one that is too short to be the first of its key does */
+  readonly note: (kind: string, stored: string, mayBeClear?: boolean) => void
   /**
    * After the last text was noted.
    *
    * @throws Error when they are not what was written there
    */
   readonly open: () => void
-  /** The next text of the key that this one names. */
+  /** The next text of the key that this one names, or the text itself when it is in clear. */
   readonly next: (stored: string) => OpenedText
 }
 
@@ -68,12 +70,13 @@ export const makeEarlierOpening = (
 ): EarlierOpening => {
   const groups = new Map<string, Group>()
   return {
-    note: (kind, stored) => {
-      const end = stored.indexOf(mark)
+    note: (kind, stored, mayBeClear = false) => {
+      const end = markIn(stored)
       if (end < 0) return
       const place = stored.slice(0, end)
       let group = groups.get(place)
       if (group === undefined) {
+        if (mayBeClear && stored.length - end <= tagCharacters) return
         const { id, key } = keyFor(place)
         groups.set(place, (group = newGroup(id, key)))
       }
@@ -90,7 +93,8 @@ export const makeEarlierOpening = (
       }
     },
     next: (stored) => {
-      const group = groups.get(stored.slice(0, stored.indexOf(mark)))!
+      const group = groups.get(stored.slice(0, markIn(stored)))
+      if (group === undefined) return { id: "", text: stored, token: stored }
       const index = group.next++
       const token = `${group.texts[0]!.slice(0, tagCharacters)}.${index}`
       return { id: group.id, text: group.results?.[index] ?? null, token }

@@ -1,5 +1,5 @@
 /**
- * The call of an append: the function of migration 0011, which checks and writes everything in one go, under one lock, the row of
+ * The call of an append: the function of migration 0012, which checks and writes everything in one go, under one lock, the row of
  * `writers`, which also says whether this program may write (`writer/claim.ts`).
  */
 import type { PgClient } from "@effect/sql-pg"

@@ -80,7 +80,7 @@ const decisionsOf = (sql: PgClient.PgClient) => ({
     }>`
         SELECT e.pos, e.at, e.origin, e.events FROM streams h JOIN events e ON e.stream = h.id
         WHERE h.stream = ${person} AND e.pos > ${String(after)}::bigint
-          AND (e.events::text ~ '"(shown|parameters)":"[^:@"]' OR strpos(e.origin, ' source ') > 0)
+          AND (e.events::text ~ '"shown":"[^:~@"]|"parameters":"[^:@"]' OR strpos(e.origin, ' source ') > 0)
         ORDER BY e.pos LIMIT ${rowsPerPage}::int`.pipe(
       Effect.map((rows) =>
         rows.map(({ pos, at, origin, events }) => ({
