@@ -26,7 +26,7 @@ import {
   tryLock,
 } from "../postgres/folder-claim.ts"
 import { entries, serverEntries } from "../postgres/private-folder.ts"
-import type { Account } from "./account.ts"
+import type { Account } from "../postgres/system-accounts.ts"
 import { mayWrite } from "./account.ts"
 import {
   answers,

@@ -16,7 +16,7 @@ import {
 import { join } from "node:path"
 import { DataFolderUnusable } from "../postgres/folder-claim.ts"
 import { beyondOwner, entries, serverEntries } from "../postgres/private-folder.ts"
-import type { Account } from "./account.ts"
+import type { Account } from "../postgres/system-accounts.ts"
 import { isRoot } from "./account.ts"
 import { pipeName, socketName } from "./guard.ts"
 

@@ -16,7 +16,8 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert, describe, it } from "vitest"
 import type { TestContext } from "vitest"
-import { canReach, disguiseFor } from "../../../../src/adapters/store/private-server/account.ts"
+import { canReach } from "../../../../src/adapters/store/private-server/account.ts"
+import { disguiseFor } from "../../../../src/adapters/store/private-server/disguise.ts"
 import { packageRoot } from "../../../../src/adapters/store/private-server/programs.ts"
 import { dataFolder, postmasterOf, processesOf, serverEnds, userOf } from "../../../support/private-server.ts"
 
@@ -164,7 +165,7 @@ describe.skipIf(!isRoot)("accounts of a private server", { tags: ["OPS-data"] },
     const user = await userOf(folder, { programs: join(copy, "bin") })
     assert.match(JSON.stringify(await user.ask("SHOW server_version")), /"18\./)
     const [program] = readFileSync(`/proc/${postmasterOf(folder)}/cmdline`, "utf8").split("\0")
-    assert.match(program!, /^\/var\/lib\/presently\/programs\/18-[0-9a-f]{16}\/bin\/postgres$/)
+    assert.match(program!, /^\/var\/lib\/presently\/programs\/18\.\d+-[0-9a-f]{16}\/bin\/postgres$/)
     await user.stop()
     rmSync(join(program!, "../.."), { recursive: true })
   })
