@@ -5,8 +5,8 @@
  *   node test/crash/kill.ts [--store postgres|embedded] [--kills 50] [--publishers 40] [--watchers 2]
  *     [--load 'COMMAND with {target}']
  *
- * `postgres` needs PostgreSQL's binaries; the cluster is private. `embedded` is the database inside the server, so there
- * is only the server to kill. Data is in a temporary folder and removed at the end. `--load` runs a further load
+ * `postgres` needs PostgreSQL's binaries; the cluster is private. `embedded` is the private server of a data folder, which is
+ * killed like the other, and which presently itself starts again; its next user may be killed while it does. Data is in a temporary folder and removed at the end. `--load` runs a further load
  * generator beside our own from start to end of each round.
  */
 import { spawn } from "node:child_process"
@@ -85,7 +85,7 @@ const openEmbedded = (): Store => {
         // it has stopped with the server
       }
     },
-    // whoever uses it starts it again
+    // its users start it again
     restartDatabase: () => Promise.resolve(),
     remove: () => rmSync(folder, { recursive: true, force: true }),
   }

@@ -3,19 +3,14 @@
  * user, or one shared by all files of a thread. Null if the machine has no PostgreSQL binaries.
  */
 import { execFileSync } from "node:child_process"
-import {
-  appendFileSync,
-  chmodSync,
-  chownSync,
-  existsSync,
-  mkdtempSync,
-  readFileSync,
-  readdirSync,
-  rmSync,
-} from "node:fs"
+import { appendFileSync, chmodSync, chownSync, existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { createServer } from "node:net"
-import { tmpdir, userInfo } from "node:os"
-import { delimiter, join } from "node:path"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { serverEnvironment } from "../../src/adapters/store/private-server/guard.ts"
+import { reachable, serverAccount } from "../../src/adapters/store/private-server/make-cluster.ts"
+import { findPrograms } from "../../src/adapters/store/private-server/programs.ts"
+import { siteIn } from "../../src/adapters/store/private-server/site.ts"
 import { endWithTests } from "./reaper.ts"
 
 export interface SharedPostgres {
@@ -50,34 +45,34 @@ export const sharedPostgres = async (): Promise<SharedPostgres | null> => {
   return cluster === null ? null : { port: cluster.port, database: cluster.database, remove: () => {} }
 }
 
-/** The folder with initdb and postgres, newest version first; null: there is none. */
-export const postgresBinaries = (): string | null => {
-  const debian = "/usr/lib/postgresql"
-  const versions = existsSync(debian) ? readdirSync(debian).sort((a, b) => Number(b) - Number(a)) : []
-  const folders = [
-    ...versions.map((version) => join(debian, version, "bin")),
-    ...(process.env["PATH"] ?? "").split(delimiter),
-  ]
-  return (
-    folders.find((folder) => existsSync(join(folder, "initdb")) && existsSync(join(folder, "pg_ctl"))) ?? null
-  )
-}
+/** Where links go that the npm package lacks, when it may not be written to. */
+const libraries = join(tmpdir(), "presently-libraries")
+
+const makeDatabase = join(import.meta.dirname, "make-database.ts")
+
+const found = (await findPrograms(null, null, libraries)).programs
+
+/** The folder with initdb and postgres: those that presently itself would start; null: there is none. */
+export const postgresBinaries = (): string | null => found?.bin ?? null
 
 export const startPostgres = async (): Promise<PostgresCluster | null> => {
-  const binaries = postgresBinaries()
-  if (binaries === null) return null
+  if (found === null) return null
   const folder = mkdtempSync(join(tmpdir(), "presently-pg-"))
   const data = join(folder, "data")
-  // initdb refuses to run as root: the account of the package runs it
-  const account = userInfo().uid === 0 ? accountOf("postgres") : null
+  // initdb refuses to run as root
+  const site = siteIn(folder, folder)
+  const account = serverAccount(site, null)
   if (account !== null) chownSync(folder, account.uid, account.gid)
   chmodSync(folder, 0o755)
+  const { bin: binaries, libraries: linked } = reachable(site, found, account)
+  const env = { ...process.env, ...serverEnvironment(linked) }
   const run = (name: string, ...args: string[]): string =>
     execFileSync(join(binaries, name), args, {
       cwd: folder,
       stdio: ["ignore", "pipe", "pipe"],
       encoding: "utf8",
-      ...(account === null ? {} : account),
+      env,
+      ...(account === null ? {} : { uid: account.uid, gid: account.gid }),
     })
   const isOver = endWithTests({ kind: "postgres", data })
   const initialized = ["-U", "postgres", "-A", "trust", "--no-instructions", "-E", "UTF8", "--locale=C"]
@@ -95,7 +90,8 @@ export const startPostgres = async (): Promise<PostgresCluster | null> => {
       {
         cwd: folder,
         stdio: "ignore",
-        ...(account === null ? {} : account),
+        env,
+        ...(account === null ? {} : { uid: account.uid, gid: account.gid }),
       },
     )
   }
@@ -115,13 +111,17 @@ export const startPostgres = async (): Promise<PostgresCluster | null> => {
     }
   }
   let databases = 0
+  const urlOf = (database: string): string => `postgres://postgres@127.0.0.1:${port}/${database}`
   return {
     port,
     data,
     database: () => {
       const name = `test_${process.pid}_${++databases}`
-      run("createdb", "-h", "127.0.0.1", "-p", `${port}`, "-U", "postgres", name)
-      return `postgres://postgres@127.0.0.1:${port}/${name}`
+      // the npm package has no createdb
+      if (existsSync(join(binaries, "createdb")))
+        run("createdb", "-h", "127.0.0.1", "-p", `${port}`, "-U", "postgres", name)
+      else execFileSync(process.execPath, [makeDatabase, urlOf("postgres"), name], { stdio: "pipe" })
+      return urlOf(name)
     },
     start,
     stop,
@@ -147,13 +147,3 @@ export const freePort = (): Promise<number> =>
       server.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0))
     })
   })
-
-const accountOf = (name: string): { readonly uid: number; readonly gid: number } => {
-  const line = readFileSync("/etc/passwd", "utf8")
-    .split("\n")
-    .find((entry) => entry.startsWith(`${name}:`))
-  const [, , uid, gid] = line?.split(":") ?? []
-  if (uid === undefined || gid === undefined)
-    throw new Error(`no account ${name}: PostgreSQL does not run as root`)
-  return { uid: Number(uid), gid: Number(gid) }
-}

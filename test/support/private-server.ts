@@ -3,14 +3,70 @@
  */
 import { spawn } from "node:child_process"
 import type { ChildProcess } from "node:child_process"
-import { existsSync, readFileSync, readdirSync, readlinkSync, realpathSync } from "node:fs"
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  readlinkSync,
+  realpathSync,
+  rmSync,
+} from "node:fs"
+import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { PgClient } from "@effect/sql-pg"
 import { Effect, Logger } from "effect"
+import type { TestContext } from "vitest"
 import { layerEmbedded } from "../../src/adapters/store/layers.ts"
 import type { EmbeddedOptions } from "../../src/adapters/store/layers.ts"
 import { newProgramName } from "../../src/adapters/store/postgres/connections.ts"
-import { ofTests } from "./reaper.ts"
+import { holds } from "./condition.ts"
+import { endWithTests, ofTests } from "./reaper.ts"
+
+interface DataFolderOptions {
+  /** Null: this process's own account. */
+  readonly owner?: { readonly uid: number; readonly gid: number } | null
+  /** Of the folder above it: with 0755 every account can walk to it. */
+  readonly outerMode?: number
+  /** Whether a server that still runs at the end is killed; otherwise its own end is waited for. */
+  readonly isKilled?: boolean
+}
+
+/** An empty data folder, in a folder of its own, that is removed when the test has ended and its server with it. */
+export const dataFolder = (
+  { onTestFinished }: TestContext,
+  { owner = null, outerMode = 0o755, isKilled = true }: DataFolderOptions = {},
+): string => {
+  const outer = mkdtempSync(join(tmpdir(), "presently-private-"))
+  const isOver = endWithTests({ kind: "folder", path: outer })
+  chmodSync(outer, outerMode)
+  const folder = join(outer, "data")
+  mkdirSync(folder, { mode: 0o700 })
+  if (owner !== null) chownSync(folder, owner.uid, owner.gid)
+  onTestFinished(async () => {
+    if (isKilled) for (const { pid } of processesOf(folder)) killIfThere(pid)
+    await serverEnds(folder)
+    rmSync(outer, { recursive: true, force: true })
+    isOver()
+  })
+  return folder
+}
+
+/** Waits until nothing of a folder's server is there any more. */
+export const serverEnds = (folder: string) =>
+  holds("the server has ended", () => processesOf(folder).length === 0)
+
+/** Kills a process that may have ended by itself meanwhile. */
+export const killIfThere = (pid: number): void => {
+  try {
+    process.kill(pid, "SIGKILL")
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== "ESRCH") throw cause
+  }
+}
 
 /** Opens the folder in this process, does one thing, and closes it. */
 export const inFolder = <A>(
@@ -125,6 +181,13 @@ export const userOf = async (folder: string, options: UserOptions = {}): Promise
     },
   }
 }
+
+/** What a statement answers; a pool may have failures to hand out first, of a time when the server was away. */
+export const rowsAgain = (user: User, statement = "SELECT n FROM kept") =>
+  holds("the database answers again", async () => {
+    const answer = await user.ask(statement)
+    return Array.isArray(answer) ? (answer as readonly { n: number }[]) : null
+  })
 
 /** Processes of the server of a folder, and its guards. */
 export const processesOf = (

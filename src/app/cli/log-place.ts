@@ -59,12 +59,10 @@ export const devDatabase = Effect.gen(function* () {
 
 /** The settings of the log that is to be read; fails with every error among them. */
 export const placeConfig = Effect.fnUntraced(function* (input: StoreFlags & AdminInput) {
-  if (isOfStore(input)) return yield* storeConfig(input)
-  if (isNamed(input.admin)) return yield* storeConfig({ ...input, data: [yield* askLogPlace(input)] })
   const config: Config = yield* storeConfig(input)
-  const isSaid = config.database_url !== null || config.data !== null || config.memory
-  const here = isSaid ? null : yield* devDatabase
-  return here === null ? config : yield* storeConfig({ ...input, data: [here] })
+  if (config.database_url !== null || config.data !== null || config.memory) return config
+  const folder = yield* isNamed(input.admin) ? askLogPlace(input) : devDatabase
+  return folder === null ? config : yield* storeConfig({ ...input, data: [folder] })
 })
 
 /**

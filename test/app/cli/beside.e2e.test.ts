@@ -9,7 +9,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, beforeAll, describe, it } from "vitest"
 import { live } from "../../support/watched.ts"
-import { patient, run, start } from "./command.ts"
+import { patient, run, start, startMemory } from "./command.ts"
 import type { Running } from "./command.ts"
 
 const folder = mkdtempSync(join(tmpdir(), "presently-beside-"))
@@ -95,6 +95,39 @@ describe("beside the running server", () => {
     assert.equal(execFileSync("sh", ["-c", line], { encoding: "utf8" }), "t\n")
   })
 
+  it(
+    "psql for a database elsewhere keeps the user and leaves out passwords",
+    { ...patient, tags: ["CLI"] },
+    async () => {
+      const url =
+        "postgres://presence:se%23cret@db.example.com:6432/presence?sslmode=require&sslpassword=other"
+      const { code, stdout } = await run(["psql", "--database-url", url], { cwd: folder })
+      assert.equal(code, 0)
+      assert.equal(stdout, "psql 'postgres://presence@db.example.com:6432/presence?sslmode=require'\n")
+    },
+  )
+
+  it("psql of a database within the process fails with one line", { ...patient, tags: ["CLI"] }, async () => {
+    const within = join(folder, "within")
+    const flags = ["--data", within, "--set", "postgres_bin=none"]
+    const serve = start([
+      "serve",
+      ...flags,
+      "--listen",
+      "udp:127.0.0.1:0",
+      "--admin",
+      "off",
+      "--set",
+      "log=json",
+    ])
+    await serve.says(/ready in/)
+    serve.signal("SIGTERM")
+    await serve.ended
+    const { code, stdout, stderr } = await run(["psql", ...flags])
+    assert.deepEqual([code, stdout], [74, ""], stderr)
+    assert.match(stderr, /cannot be used: it is kept within this process, where psql cannot connect\n$/)
+  })
+
   it("whatever writes is refused, and says who has the log", { ...patient, tags: ["CLI"] }, async () => {
     for (const command of [
       ["erase", alice],
@@ -114,24 +147,17 @@ describe("beside the running server", () => {
     "a server with its log elsewhere is named to whoever asks where that is",
     { ...patient, tags: ["CLI"] },
     async () => {
-      const memory = start([
-        "serve",
-        "--memory",
-        "--listen",
-        "udp:127.0.0.1:0",
-        "--admin",
-        "127.0.0.1:0",
-        "--set",
-        "log=json",
-      ])
-      const said = await memory.says(/ready in/)
-      const admin = /http:\/\/(127\.0\.0\.1:\d+)/.exec(said)![1]!
+      const { server: memory, admin } = await startMemory()
       const { code, stderr } = await run(["verify", "--admin", admin])
       assert.equal(code, 69)
       assert.match(
         stderr,
         /the server at 127\.0\.0\.1:\d+ keeps its log in no database that another program could read/,
       )
+      // the environment of a service may say both where its log is and where its server listens
+      const env = { PRESENTLY_ADMIN: admin, PRESENTLY_DATA: join(folder, "data/dev") }
+      const verified = await run(["verify"], { env, cwd: "/" })
+      assert.equal(verified.code, 0, verified.stderr)
       memory.signal("SIGTERM")
       await memory.ended
     },

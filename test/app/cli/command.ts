@@ -167,6 +167,16 @@ export const startDev = async (args: readonly string[] = []): Promise<DevServer>
   }
 }
 
+/** `presently serve --memory` on free ports, ready, and its management port. */
+export const startMemory = async (
+  args: readonly string[] = [],
+): Promise<{ readonly server: Running; readonly admin: string }> => {
+  const listen = ["--listen", "udp:127.0.0.1:0", "--admin", "127.0.0.1:0", "--set", "log=json"]
+  const server = start(["serve", "--memory", ...listen, ...args])
+  const said = await server.says(/ready in \d/)
+  return { server, admin: /http:\/\/(127\.0\.0\.1:\d+)/.exec(said)?.[1] ?? "" }
+}
+
 /** A file that is gone after the test. */
 export const fileOf = ({ onTestFinished }: TestContext, name: string, text: string): string => {
   const folder = mkdtempSync(join(tmpdir(), "presently-cli-"))

@@ -13,7 +13,7 @@ import { asking } from "../../support/admin.ts"
 import { ruleFor, ruleset } from "../../support/rules-builders.ts"
 import { openPhone, script } from "../../support/sip-client.ts"
 import { subscribeAs, usersFile } from "../../support/users.ts"
-import { fileOf, patient, run, start } from "../cli/command.ts"
+import { fileOf, patient, run, start, startMemory } from "../cli/command.ts"
 
 const line = (user: string, password = `secret-${user}`): string =>
   userLine(user, "example.com", password, "SHA-256")
@@ -234,22 +234,7 @@ describe.concurrent(
       { tags: ["OPS-sighup"] },
       async (context) => {
         const file = usersFile(context, line("alice"))
-        const server = start([
-          "serve",
-          "--memory",
-          "--listen",
-          "udp:127.0.0.1:0",
-          "--admin",
-          "127.0.0.1:0",
-          "--users-file",
-          file,
-          "--domain",
-          "example.com",
-          "--set",
-          "log=json",
-        ])
-        const said = await server.says(/ready in \d/)
-        const admin = /http:\/\/(127\.0\.0\.1:\d+)/.exec(said)?.[1] ?? ""
+        const { server, admin } = await startMemory(["--users-file", file, "--domain", "example.com"])
         write(file, line("alice"), line("bob"))
         assert.deepEqual(await run(["reload", "--admin", admin]), {
           code: 0,

@@ -13,7 +13,6 @@ import {
   lstatSync,
   mkdirSync,
   openSync,
-  readFileSync,
   readdirSync,
   realpathSync,
   statSync,
@@ -21,6 +20,7 @@ import {
 import type { Stats } from "node:fs"
 import { dirname, join, resolve } from "node:path"
 import { Data } from "effect"
+import { serverAccounts } from "./system-accounts.ts"
 
 /** What presently keeps in the folder of a database within the process. */
 export const entries = { database: "pg", mark: "pg.unfinished", lock: "presently.pid" } as const
@@ -40,6 +40,10 @@ export const serverEntries = {
   lock: "starting.pid",
   /** The database within the process that an earlier version kept, after it was taken over. */
   earlier: "pg.before",
+  /** There while that is copied. */
+  takingOver: "taking-over",
+  /** Links that a package of PostgreSQL's programs lacks, and that could not be made in it. */
+  libraries: "libraries",
 } as const
 
 /** And what a fresh file system has by itself. */
@@ -50,6 +54,10 @@ const ours: ReadonlySet<string> = new Set([
   "phones",
   "lost+found",
 ])
+
+/** What `tryLock` (`folder-claim.ts`) leaves when it is killed: `starting.pid.1234.1`. */
+const isLockInMaking = (name: string): boolean =>
+  [entries.lock, serverEntries.lock].some((lock) => name.startsWith(`${lock}.`))
 
 /** What of a mode is for other accounts. */
 export const beyondOwner = 0o077
@@ -84,17 +92,6 @@ export interface Narrowed {
   readonly isOuter: boolean
   /** Files and folders in it. */
   readonly count: number
-}
-
-/** Accounts that a database of root's may belong to: PostgreSQL itself does not run as root. */
-const databaseAccounts = (): readonly number[] => {
-  try {
-    return [...readFileSync("/etc/passwd", "utf8").matchAll(/^(?:presently|postgres):[^:]*:(\d+):/gm)].map(
-      ([, uid]) => Number(uid),
-    )
-  } catch {
-    return []
-  }
 }
 
 /** Null where accounts have no numbers: there modes say nothing, and nothing is checked. */
@@ -219,7 +216,7 @@ const checkOwner = (folder: string, path: string, { uid }: Stats, me: number): v
 
 /** A folder that holds more than the database is not ours to close: it may be /tmp, or somebody's home. */
 const checkContent = (folder: string, path: string, mode: number): void => {
-  const other = readdirSync(path).find((name) => !ours.has(name))
+  const other = readdirSync(path).find((name) => !ours.has(name) && !isLockInMaking(name))
   if (other === undefined) return
   refuse(
     folder,
@@ -257,7 +254,7 @@ const walk = (
     const file = join(path, name)
     const status = lstatOf(file)
     if (status === null) continue
-    if (status.uid !== me && !(me === 0 && databaseAccounts().includes(status.uid)))
+    if (status.uid !== me && !(me === 0 && serverAccounts().some(({ uid }) => uid === status.uid)))
       refuseOwner(folder, file, status, me)
     if ((status.mode & beyondOwner) !== 0) onWide(file, status, status.isDirectory())
   }

@@ -22,7 +22,7 @@ import {
 } from "node:fs"
 import { connect } from "node:net"
 import { join } from "node:path"
-import type { Account } from "./account.ts"
+import type { Account } from "../postgres/system-accounts.ts"
 
 /** What the guard runs: `$1` the program, `$2` the named pipe, then the program's arguments. */
 const script = `

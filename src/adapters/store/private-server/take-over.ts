@@ -13,7 +13,7 @@ import { PgClient } from "@effect/sql-pg"
 import { Context, Effect, Layer, Redacted } from "effect"
 import type { SqlClient } from "effect/sql"
 import { migrate } from "../postgres/migrations.ts"
-import { entries } from "../postgres/private-folder.ts"
+import { entries, serverEntries } from "../postgres/private-folder.ts"
 import { messageOf } from "../writer/fitness.ts"
 import { unusable } from "./site.ts"
 import type { Site } from "./site.ts"
@@ -45,7 +45,7 @@ export const takeOver = async (site: Site, url: string): Promise<void> => {
     )
   }
   const { embeddedClient } = await import("../postgres/embedded.ts")
-  const scratch = join(site.path, "taking-over")
+  const scratch = join(site.path, serverEntries.takingOver)
   rmSync(scratch, { recursive: true, force: true })
   mkdirSync(scratch, { mode: 0o700 })
   try {

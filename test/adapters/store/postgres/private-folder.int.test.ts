@@ -4,6 +4,7 @@
 import { execFileSync, spawn, spawnSync } from "node:child_process"
 import {
   chmodSync,
+  copyFileSync,
   chownSync,
   existsSync,
   lchownSync,
@@ -174,6 +175,15 @@ describe.skipIf(process.getuid === undefined)("a data folder", () => {
     },
   )
 
+  it("what presently itself may leave there is no other thing", { tags: ["OPS-data"] }, (context) => {
+    const folder = wideFolder(placeOf(context))
+    const left = ["server.json", "starting.pid.4194303.1", "presently.pid.4194303.1"]
+    for (const name of left) make(join(folder, name), 0o600, "")
+    for (const name of ["libraries", "taking-over", "pg.before"]) make(join(folder, name), 0o700)
+    claimFolder(folder)
+    assert.equal(modeOf(folder), 0o700)
+  })
+
   it(
     "one that every account could replace is refused; in a folder like /tmp nobody can",
     { tags: ["OPS-data"] },
@@ -244,10 +254,11 @@ describe.skipIf(process.getuid === undefined)("a data folder", () => {
       const place = placeOf(context)
       chmodSync(place, 0o755)
       const folder = wideFolder(place)
-      const module = join(place, "private-folder.mts")
+      const module = join(place, "private-folder.ts")
       // where that account can read it
-      const source = join(root, "src/adapters/store/postgres/private-folder.ts")
-      execFileSync("cp", [source, module])
+      for (const name of ["private-folder.ts", "system-accounts.ts"])
+        copyFileSync(join(root, "src/adapters/store/postgres", name), join(place, name))
+      writeFileSync(join(place, "package.json"), '{"type":"module"}')
       symlinkSync(join(root, "node_modules"), join(place, "node_modules"))
       const script = `
       const { claimFolder, folderState } = await import(${JSON.stringify(module)})

@@ -4,9 +4,7 @@
 import { execFileSync } from "node:child_process"
 import {
   chmodSync,
-  chownSync,
   existsSync,
-  mkdirSync,
   mkdtempSync,
   readFileSync,
   readdirSync,
@@ -18,36 +16,15 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert, describe, it } from "vitest"
 import type { TestContext } from "vitest"
-import { canReach, disguiseFor } from "../../../../src/adapters/store/private-server/account.ts"
+import { canReach } from "../../../../src/adapters/store/private-server/account.ts"
+import { disguiseFor } from "../../../../src/adapters/store/private-server/disguise.ts"
 import { packageRoot } from "../../../../src/adapters/store/private-server/programs.ts"
-import { holds } from "../../../support/condition.ts"
-import { postmasterOf, processesOf, userOf } from "../../../support/private-server.ts"
-import { endWithTests } from "../../../support/reaper.ts"
+import { dataFolder, postmasterOf, processesOf, serverEnds, userOf } from "../../../support/private-server.ts"
 
 const isRoot = process.getuid?.() === 0
 
 /** A user id without an entry in the system's list. */
 const unknown = { uid: 48_217, gid: 48_217 }
-
-const folderOf = (
-  { onTestFinished }: TestContext,
-  owner: { uid: number; gid: number } | null,
-  mode = 0o755,
-) => {
-  const outer = mkdtempSync(join(tmpdir(), "presently-account-"))
-  const isOver = endWithTests({ kind: "folder", path: outer })
-  chmodSync(outer, mode)
-  const folder = join(outer, "data")
-  mkdirSync(folder, { mode: 0o700 })
-  if (owner !== null) chownSync(folder, owner.uid, owner.gid)
-  onTestFinished(async () => {
-    for (const { pid } of processesOf(folder)) process.kill(pid, "SIGKILL")
-    await holds("the server has ended", () => processesOf(folder).length === 0)
-    rmSync(outer, { recursive: true, force: true })
-    isOver()
-  })
-  return folder
-}
 
 const ownerOf = (pid: number): number => statSync(`/proc/${pid}`).uid
 
@@ -66,7 +43,7 @@ const pathWithout = (context: TestContext, command: string): string => {
 
 describe.skipIf(!isRoot)("accounts of a private server", { tags: ["OPS-data"] }, () => {
   it("root has an account for it, which owns the database and nothing else, and need not come to the folder", async (context) => {
-    const folder = folderOf(context, null, 0o700)
+    const folder = dataFolder(context, { outerMode: 0o700 })
     const user = await userOf(folder)
     await user.ask("CREATE TABLE kept AS SELECT 1 AS n")
     const { uid } = statSync(join(folder, "postgres"))
@@ -88,13 +65,13 @@ describe.skipIf(!isRoot)("accounts of a private server", { tags: ["OPS-data"] },
 
   it("an ordinary account runs it itself", async (context) => {
     const account = { uid: 1, gid: 1 }
-    const folder = folderOf(context, account)
+    const folder = dataFolder(context, { owner: account })
     const user = await userOf(folder, { account })
     await user.ask("CREATE TABLE kept AS SELECT 1 AS n")
     assert.equal(ownerOf(postmasterOf(folder)!), account.uid)
     assert.equal(statSync(join(folder, "postgres")).uid, account.uid)
     await user.kill()
-    await holds("the server has ended", () => processesOf(folder).length === 0)
+    await serverEnds(folder)
     const again = await userOf(folder, { account })
     assert.deepStrictEqual(await again.ask("SELECT n FROM kept"), [{ n: 1 }])
     await again.stop()
@@ -102,14 +79,14 @@ describe.skipIf(!isRoot)("accounts of a private server", { tags: ["OPS-data"] },
 
   it("what root keeps is not another account's to open, and the other way round", async (context) => {
     const account = { uid: 1, gid: 1 }
-    const roots = folderOf(context, null)
+    const roots = dataFolder(context)
     await (await userOf(roots)).stop()
     const ofAccount = await userOf(roots, { account }).then(
       () => "opened",
       (cause: Error) => cause.message,
     )
     assert.match(ofAccount, /belongs to account 0, .*: run as account 0, or chown/)
-    const theirs = folderOf(context, account)
+    const theirs = dataFolder(context, { owner: account })
     await (await userOf(theirs, { account })).stop()
     const ofRoot = await userOf(theirs).then(
       () => "opened",
@@ -119,7 +96,7 @@ describe.skipIf(!isRoot)("accounts of a private server", { tags: ["OPS-data"] },
   })
 
   it("a user id that the system does not know runs it where something can stand in for the entry", async (context) => {
-    const folder = folderOf(context, unknown)
+    const folder = dataFolder(context, { owner: unknown })
     const canUnshare = (): boolean => {
       try {
         const inside = ["--user", "--map-user=1", "--map-group=1", "--", "true"]
@@ -144,7 +121,7 @@ describe.skipIf(!isRoot)("accounts of a private server", { tags: ["OPS-data"] },
   })
 
   it("where nothing can, it is told in one line, with what helps", async (context) => {
-    const folder = folderOf(context, unknown)
+    const folder = dataFolder(context, { owner: unknown })
     if (disguiseFor(unknown.uid, folder)?.env["LD_PRELOAD"] !== undefined)
       return context.skip("nss_wrapper is here")
     const line = await userOf(folder, {
@@ -167,7 +144,7 @@ describe.skipIf(!isRoot)("accounts of a private server", { tags: ["OPS-data"] },
     const root = packageRoot()
     if (root === null) return context.skip("the npm package is not installed")
     const account = { uid: 1, gid: 1 }
-    const folder = folderOf(context, account)
+    const folder = dataFolder(context, { owner: account })
     const copy = join(folder, "../native")
     execFileSync("cp", ["-r", root, copy])
     for (const name of readdirSync(join(copy, "lib")))
@@ -181,14 +158,14 @@ describe.skipIf(!isRoot)("accounts of a private server", { tags: ["OPS-data"] },
   it("root has programs copied that its account cannot go to", async (context) => {
     const root = packageRoot()
     if (root === null) return context.skip("the npm package is not installed")
-    const folder = folderOf(context, null)
-    const home = folderOf(context, null)
+    const folder = dataFolder(context)
+    const home = dataFolder(context)
     const copy = join(home, "native")
     execFileSync("cp", ["-r", root, copy])
     const user = await userOf(folder, { programs: join(copy, "bin") })
     assert.match(JSON.stringify(await user.ask("SHOW server_version")), /"18\./)
     const [program] = readFileSync(`/proc/${postmasterOf(folder)}/cmdline`, "utf8").split("\0")
-    assert.match(program!, /^\/var\/lib\/presently\/programs\/18-[0-9a-f]{16}\/bin\/postgres$/)
+    assert.match(program!, /^\/var\/lib\/presently\/programs\/18\.\d+-[0-9a-f]{16}\/bin\/postgres$/)
     await user.stop()
     rmSync(join(program!, "../.."), { recursive: true })
   })

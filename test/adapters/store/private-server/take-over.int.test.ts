@@ -2,42 +2,21 @@
  * A folder of an earlier version, whose log is in a database within the process: it is copied into a private server.
  */
 import { execFileSync } from "node:child_process"
-import {
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  readdirSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs"
-import { tmpdir } from "node:os"
+import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import type { PgClient } from "@effect/sql-pg"
 import { Effect } from "effect"
 import { assert, describe, it } from "vitest"
 import type { TestContext } from "vitest"
 import { patient, runHere } from "../../../app/cli/command.ts"
-import { holds } from "../../../support/condition.ts"
-import { inFolder, processesOf, refusalOf, userOf } from "../../../support/private-server.ts"
-import { endWithTests } from "../../../support/reaper.ts"
+import { dataFolder, inFolder, refusalOf, userOf } from "../../../support/private-server.ts"
 import { startPresence } from "../../../support/server.ts"
 import { answer, openPhone, pidf, script, tuple } from "../../../support/sip-client.ts"
 
 const isRoot = process.getuid?.() === 0
 
-const folderOf = ({ onTestFinished }: TestContext): string => {
-  const folder = mkdtempSync(join(tmpdir(), "presently-taken-"))
-  const isOver = endWithTests({ kind: "folder", path: folder })
-  onTestFinished(async () => {
-    await holds("the server has ended", () => processesOf(folder).length === 0)
-    rmSync(folder, { recursive: true, force: true })
-    isOver()
-  })
-  return folder
-}
+/** Its server has to end by itself. */
+const folderOf = (context: TestContext): string => dataFolder(context, { isKilled: false })
 
 /** Every row of every table, as text. */
 const contents = (sql: PgClient.PgClient) =>
