@@ -62,7 +62,7 @@ const running = {
     300,
     0,
     60_000,
-    "milliseconds of warm_up that are spent before the sockets open, also while the log is read; dev: 40",
+    "milliseconds of warm_up that are spent before the sockets open, which they do after 3 seconds all the same; dev: 40",
   ),
   insecure_no_auth: flag(
     false,
