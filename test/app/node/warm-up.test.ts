@@ -77,7 +77,7 @@ describe("a warm-up", () => {
   it.for([
     [false, true],
     [true, false],
-  ])(
+  ] as const)(
     "while the event loop is never idle, requests can come: %s; it goes on with its first part: %s",
     { tags: ["L12"] },
     async ([isOpen, goesOn]) => {
