@@ -1,33 +1,33 @@
 /**
  * Prints how to open the database of a log with psql.
  */
-import { realpathSync } from "node:fs"
+import { existsSync, realpathSync } from "node:fs"
 import { Console, Effect } from "effect"
 import { runningIn } from "../../../adapters/store/private-server/server.ts"
 import { siteIn } from "../../../adapters/store/private-server/site.ts"
-import { masked } from "../../config/masked-url.ts"
-import { openStore } from "../../open-store.ts"
+import { addressOf, openStore } from "../../open-store.ts"
+import { shellWord } from "../../shell-word.ts"
 import type { AdminInput } from "../admin-call.ts"
 import { placeConfig } from "../log-place.ts"
 import type { StoreFlags } from "../store-flags.ts"
 
-const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`
-
 /** @param run the folder of the socket */
 const lineFor = (run: string): string =>
-  `psql ${quoted(`postgresql://presently@/postgres?host=${encodeURIComponent(run)}`)}`
+  `psql ${shellWord(`postgresql://presently@/postgres?host=${encodeURIComponent(run)}`)}`
+
+/** The socket folder of the server that runs in a data folder; null: none does. */
+const socketFolderIn = (folder: string): string | null =>
+  existsSync(folder) ? runningIn(siteIn(folder, realpathSync(folder))) : null
 
 export const printPsql = Effect.fn(function* (input: StoreFlags & AdminInput) {
   const config = yield* placeConfig(input)
-  if (config.database_url !== null) {
-    return yield* Console.log(`psql ${quoted(masked(config.database_url).replace("***@", ""))}`)
-  }
-  const folder = config.data
-  const running = folder === null ? null : runningIn(siteIn(folder, real(folder)))
+  if (config.database_url !== null)
+    return yield* Console.log(`psql ${shellWord(addressOf(config.database_url))}`)
+  const running = config.data === null ? null : socketFolderIn(config.data)
   if (running !== null) return yield* Console.log(lineFor(running))
   // says what is wrong, if anything is
   yield* openStore(config, "psql")
-  const started = folder === null ? null : runningIn(siteIn(folder, real(folder)))
+  const started = config.data === null ? null : socketFolderIn(config.data)
   if (started === null)
     return yield* Console.error("presently: it is kept within a process, where psql cannot go")
   yield* Console.log(lineFor(started))
@@ -36,11 +36,3 @@ export const printPsql = Effect.fn(function* (input: StoreFlags & AdminInput) {
   )
   return yield* Effect.never
 }, Effect.scoped)
-
-const real = (folder: string): string => {
-  try {
-    return realpathSync(folder)
-  } catch {
-    return folder
-  }
-}
