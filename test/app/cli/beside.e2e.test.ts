@@ -95,6 +95,19 @@ describe("beside the running server", () => {
     assert.equal(execFileSync("sh", ["-c", line], { encoding: "utf8" }), "t\n")
   })
 
+  it(
+    "psql names the user of a database elsewhere, and no password",
+    { ...patient, tags: ["CLI"] },
+    async () => {
+      const url = "postgres://presently:secret@db.example.com/log?sslmode=require"
+      const { code, stdout } = await run(["psql", "--database-url", url])
+      assert.deepEqual(
+        [code, stdout],
+        [0, "psql 'postgres://presently@db.example.com/log?sslmode=require'\n"],
+      )
+    },
+  )
+
   it("whatever writes is refused, and says who has the log", { ...patient, tags: ["CLI"] }, async () => {
     for (const command of [
       ["erase", alice],

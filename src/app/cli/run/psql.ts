@@ -5,7 +5,8 @@ import { existsSync, realpathSync } from "node:fs"
 import { Console, Effect } from "effect"
 import { runningIn } from "../../../adapters/store/private-server/server.ts"
 import { siteIn } from "../../../adapters/store/private-server/site.ts"
-import { addressOf, openStore } from "../../open-store.ts"
+import { withoutPassword } from "../../config/masked-url.ts"
+import { openStore } from "../../open-store.ts"
 import { shellWord } from "../../shell-word.ts"
 import type { AdminInput } from "../admin-call.ts"
 import { placeConfig } from "../log-place.ts"
@@ -22,7 +23,7 @@ const socketFolderIn = (folder: string): string | null =>
 export const printPsql = Effect.fn(function* (input: StoreFlags & AdminInput) {
   const config = yield* placeConfig(input)
   if (config.database_url !== null)
-    return yield* Console.log(`psql ${shellWord(addressOf(config.database_url))}`)
+    return yield* Console.log(`psql ${shellWord(withoutPassword(config.database_url))}`)
   const running = config.data === null ? null : socketFolderIn(config.data)
   if (running !== null) return yield* Console.log(lineFor(running))
   // says what is wrong, if anything is
