@@ -11,8 +11,8 @@ export const withoutPassword = (url: string): string => {
   if (!URL.canParse(url)) return masked(url)
   const parsed = new URL(url)
   parsed.password = ""
-  for (const name of ["password", "sslpassword"])
-    // deleting writes the other parameters anew, also when there is nothing to delete
-    if (parsed.searchParams.has(name)) parsed.searchParams.delete(name)
+  // not by searchParams, which would write blanks of the others as + signs
+  const parameters = parsed.search.slice(1).split("&")
+  parsed.search = parameters.filter((text) => !/^(?:ssl)?password=/i.test(text)).join("&")
   return parsed.href
 }

@@ -11,8 +11,8 @@ const shown = [
   ["postgres://db.example.com:5432/log?application_name=a@b", null],
   ["postgres://presently:sec%40ret@[2001:db8::1]/log", "postgres://presently@[2001:db8::1]/log"],
   [
-    "postgres://presently@localhost/log?host=%2Frun%2Fpg&password=secret&sslpassword=secret",
-    "postgres://presently@localhost/log?host=%2Frun%2Fpg",
+    "postgres://presently@localhost/log?host=%2Frun%2Fpg&password=secret&sslpassword=secret&options=-c%20x",
+    "postgres://presently@localhost/log?host=%2Frun%2Fpg&options=-c%20x",
   ],
   // not a URL: nothing that could belong to the password
   ["postgres://presently:sec/ret@db.example.com/log", "postgres://***@db.example.com/log"],
