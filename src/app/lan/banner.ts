@@ -3,9 +3,9 @@
  */
 import type { Config } from "../config/config.ts"
 import { hostPort, inBrackets } from "../config/host-port.ts"
-import type { Server } from "../server/start-server.ts"
+import { bannerHead } from "../dev-banner.ts"
+import type { Introduced } from "../dev-banner.ts"
 import { shellWord } from "../shell-word.ts"
-import { version } from "../version.ts"
 import type { PhoneAccount } from "./accounts.ts"
 import { inWords, isPublic } from "./network.ts"
 import type { Phones } from "./phones.ts"
@@ -15,7 +15,7 @@ import type { TerminalTraits } from "./qr.ts"
 /** @param terminal null: no QR codes */
 export const phonesBanner = async (
   config: Config,
-  server: Pick<Server, "addresses" | "admin" | "store" | "watching">,
+  server: Introduced,
   phones: Phones,
   terminal: TerminalTraits | null,
 ): Promise<string> => {
@@ -32,14 +32,7 @@ export const phonesBanner = async (
           terminal,
         )
   return [
-    `presently ${version} in development mode: for phones on this network, not for production`,
-    `  sip       ${server.addresses().join("  ")}`,
-    `  admin     ${server.admin === null ? "off" : `${server.admin}/ready`}`,
-    `  domains   ${config.domain.join(", ")}`,
-    `  store     ${server.store}`,
-    `  auth      ${accounts.length} accounts, kept in ${folder}`,
-    `  watching  ${server.watching}`,
-    `  stop      Ctrl-C`,
+    ...bannerHead(config, server, "phones on this network", `${accounts.length} accounts, kept in ${folder}`),
     ...(isPublic(address)
       ? [`${address} is a public address: the whole Internet can try passwords here`]
       : []),
@@ -73,7 +66,7 @@ const accountTable = (accounts: readonly PhoneAccount[], place: string): readonl
   )
 }
 
-const nextSteps = ({ admin }: Pick<Server, "admin">, phones: Phones): readonly string[] => {
+const nextSteps = ({ admin }: Pick<Introduced, "admin">, phones: Phones): readonly string[] => {
   const { accounts, address, port } = phones
   const [publisher, watcher = publisher] = accounts
   if (publisher === undefined || watcher === undefined) return []
