@@ -78,7 +78,7 @@ export const preparePhones = Effect.fnUntraced(function* (config: Config, wanted
     realm,
     users_file: usersFile,
     digest_md5: true,
-    // some phones give up when they read of SHA-256, and all know MD5; that it is weak is made up for by the length of passwords
+    // some phones (baresip 1.0) give up when they read of SHA-256, and MD5 is what RFC 3261 §22.4 asks of all; that it is weak is made up for by the length of passwords
     digest_md5_only: true,
     no_rules: "allow",
   }
