@@ -2,7 +2,7 @@
 // to forget. Installed packages have theirs in dist.
 const { execFileSync } = require("node:child_process")
 const { createHash } = require("node:crypto")
-const { existsSync, mkdirSync, readdirSync, statSync } = require("node:fs")
+const { existsSync, mkdirSync, readdirSync, rmSync, statSync } = require("node:fs")
 const { join } = require("node:path")
 
 const checkout = join(__dirname, "..")
@@ -31,6 +31,20 @@ const fingerprint = () => {
   return hash.digest("hex").slice(0, 16)
 }
 
+const dayMillis = 86_400_000
+
+/** Old bundles but for the newest few: a server that runs for months may still load parts of one. */
+const removeOld = () => {
+  const bundles = readdirSync(kept).map((name) => {
+    const path = join(kept, name)
+    // gone meanwhile: another process has moved its own to its place
+    return { path, at: statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Date.now() }
+  })
+  for (const { path, at } of bundles.sort((a, b) => b.at - a.at).slice(4)) {
+    if (Date.now() - at > dayMillis) rmSync(path, { recursive: true, force: true })
+  }
+}
+
 /** Null: it cannot be made here, because development dependencies are missing or nothing may be written; run the sources then. */
 exports.bundleFolder = () => {
   try {
@@ -41,6 +55,7 @@ exports.bundleFolder = () => {
     if (!existsSync(join(checkout, "node_modules/rolldown"))) return null
     mkdirSync(kept, { recursive: true })
     execFileSync(process.execPath, [join(checkout, "build/bundle.ts"), folder], { stdio: "ignore" })
+    removeOld()
     return folder
   } catch {
     return null

@@ -5,8 +5,8 @@
  * imports `node:http` has every getter of it called, one of which loads a whole HTTP client.
  * Beside the code: the texts that are ready (`texts.ts`) and the licences of what is bundled.
  */
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs"
-import { basename, dirname, join, relative, resolve } from "node:path"
+import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs"
+import { dirname, join, relative, resolve } from "node:path"
 import { rolldown } from "rolldown"
 import { licencesOf } from "./licences.ts"
 import { isBundled } from "./outside.ts"
@@ -48,30 +48,14 @@ const bundleInto = async (folder: string, own: string): Promise<void> => {
   writeFileSync(join(own, "LICENCES.txt"), licencesOf(modules))
 }
 
-const dayMillis = 86_400_000
-
-/** Old bundles of a checkout, but for the newest few: a server that runs for months may still load parts of one. */
-const removeOld = (kept: string): void => {
-  const bundles = readdirSync(kept).map((name) => {
-    const path = join(kept, name)
-    // gone meanwhile: somebody else's, moved to its place
-    return { path, at: statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Date.now() }
-  })
-  for (const { path, at } of bundles.sort((a, b) => b.at - a.at).slice(4)) {
-    if (Date.now() - at > dayMillis) rmSync(path, { recursive: true, force: true })
-  }
-}
-
-/** Written beside its place and moved there whole: whoever else does so at the same time does no harm. */
+/** Written beside its place and moved there whole: others may do so at the same time. */
 export const makeBundle = async (folder: string): Promise<void> => {
-  const kept = dirname(folder)
   const own = `${folder}.${process.pid}`
   mkdirSync(own, { recursive: true })
   const [{ readyTexts }] = await Promise.all([import("./texts.ts"), bundleInto(folder, own)])
   mkdirSync(join(own, "texts"))
   for (const [args, text] of await readyTexts())
     writeFileSync(join(own, "texts", `${args.join("_")}.txt`), text)
-  if (basename(kept) === "presently-command") removeOld(kept)
   // what a cleaner of caches has left of one
   if (!existsSync(join(folder, "main.cjs"))) rmSync(folder, { recursive: true, force: true })
   try {

@@ -47,7 +47,7 @@ const exampleLines = ({ examples = [] }: HelpDoc.HelpDoc): readonly string[] =>
     ...(description === undefined ? [] : [".PP", plain(description)]),
     ".PP",
     ".nf",
-    `.RS`,
+    ".RS",
     plain(command),
     ".RE",
     ".fi",
@@ -70,7 +70,7 @@ const head = (path: readonly string[], { description, usage }: HelpDoc.HelpDoc):
 ]
 
 /** What the variables and exit codes of all commands mean; docs/configuration.md has the settings. */
-const shared = (others: readonly string[]): readonly string[] => [
+const shared = (related: readonly string[]): readonly string[] => [
   ...section(
     "EXIT STATUS",
     [
@@ -90,7 +90,7 @@ const shared = (others: readonly string[]): readonly string[] => [
       "folder for compiled code; otherwise CACHE_DIRECTORY, XDG_CACHE_HOME or ~/.cache",
     ),
   ]),
-  ...section("SEE ALSO", [others.map((name) => `${bold(name)}(1)`).join(", ")]),
+  ...section("SEE ALSO", [related.map((name) => `${bold(name)}(1)`).join(", ")]),
 ]
 
 type Meant = keyof typeof exitCodes
@@ -112,25 +112,22 @@ export const manPages = async (): Promise<ReadonlyMap<string, string>> => {
   const pages = new Map<string, string>()
   for (const path of [[], ...top]) {
     const help = await helpOf(path)
-    const below = commandPaths.filter(
-      ({ length }, index) => length > 1 && commandPaths[index]?.[0] === path[0],
-    )
+    const below = commandPaths.filter((inner) => inner.length > 1 && inner[0] === path[0])
     const lines = [
       ...head(path, help),
       ...section("ARGUMENTS", argumentLines(help)),
       ...section("OPTIONS", flagLines(help.flags)),
     ]
     if (below.length === 0) lines.push(...section("COMMANDS", commandLines(help)))
-    for (const inner of path.length === 0 ? [] : below) {
-      const { description, usage, flags, ...rest } = await helpOf(inner)
-      const about = { description, usage, flags, ...rest }
+    for (const inner of below) {
+      const about = await helpOf(inner)
       lines.push(
         `.SH ${inner.slice(1).join(" ").toUpperCase()}`,
-        plain(description),
+        plain(about.description),
         ".PP",
-        plain(usage),
+        plain(about.usage),
         ...argumentLines(about),
-        ...flagLines(flags),
+        ...flagLines(about.flags),
         ...exampleLines(about),
       )
     }
@@ -138,8 +135,8 @@ export const manPages = async (): Promise<ReadonlyMap<string, string>> => {
       ...section("GLOBAL OPTIONS", flagLines(help.globalFlags ?? [])),
       ...section("EXAMPLES", exampleLines(help)),
     )
-    const others = path.length === 0 ? top.map(pageName) : ["presently"]
-    pages.set(`${pageName(path)}.1`, [...lines, ...shared(others), ""].join("\n"))
+    const related = path.length === 0 ? top.map(pageName) : ["presently"]
+    pages.set(`${pageName(path)}.1`, [...lines, ...shared(related), ""].join("\n"))
   }
   return pages
 }

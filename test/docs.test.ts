@@ -9,13 +9,14 @@ import { DatabaseSync } from "node:sqlite"
 import { describe, it } from "vitest"
 import type { TestContext } from "vitest"
 import type { PolicyRequest } from "../src/adapters/sip/policy.ts"
-import { banner, devDefaults } from "../src/app/cli/run/server.ts"
+import { devDefaults } from "../src/app/cli/run/server.ts"
 import { readConfig } from "../src/app/config/config.ts"
 import { limitsOf } from "../src/app/config/limits.ts"
 import { packagesOf } from "../src/app/config/packages.ts"
 import { loadPolicy } from "../src/app/config/request-policy-hook.ts"
 import { readPolicyRules } from "../src/app/config/request-policy-rules.ts"
 import { policiesInWords } from "../src/app/config/watch-policies.ts"
+import { devBanner } from "../src/app/dev-banner.ts"
 import { Presence } from "../src/app/library/presence.ts"
 import { storeNameOf } from "../src/app/open-store.ts"
 import { fileOf } from "./app/cli/command.ts"
@@ -56,7 +57,7 @@ describe("README", () => {
 
   it("npm start prints the lines that README shows", { tags: ["DOC-readme"] }, () => {
     const config = readConfig({ flags: {}, set: [], env: {}, file: null, defaults: devDefaults })
-    const printed = banner(config, {
+    const printed = devBanner(config, {
       addresses: () => config.listen.map(({ transport, host, port }) => `${transport}:${host}:${port}`),
       admin: `http://${config.admin?.host}:${config.admin?.port}`,
       store: storeNameOf(config),

@@ -19,6 +19,7 @@ export const warmUpBeside = (store: EventStore["Service"], appendsMax: number) =
       millisMax: Number.POSITIVE_INFINITY,
       firstMillis: 40,
       firstDone: Effect.void,
+      isOpen: () => false,
       isOver: () => conflicts.length >= appendsMax,
       database: () => ({
         ...store,

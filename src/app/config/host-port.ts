@@ -8,6 +8,12 @@ export const isLoopback = (host: string): boolean => host === "::1" || /^127\.\d
 /** `http://127.0.0.1:5080/`, as copied from a browser. */
 export const withoutScheme = (text: string): string => text.replace(/^http:\/\/([^/]+)\/*$/i, "$1")
 
+/** A host as it is written before a port, and in a URI: IPv6 addresses get brackets. */
+export const inBrackets = (host: string): string => (host.includes(":") ? `[${host}]` : host)
+
+/** `127.0.0.1:5080`, `[::1]:5080` */
+export const hostPort = (host: string, port: number): string => `${inBrackets(host)}:${port}`
+
 /** `127.0.0.1:5080`, `[::1]:5080`, `localhost:5080` */
 export const parseHostPort = (text: string): { readonly host: string; readonly port: number } | null => {
   const colon = text.lastIndexOf(":")

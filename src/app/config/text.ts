@@ -3,6 +3,7 @@
  */
 import { stringify } from "yaml"
 import type { Config } from "./config.ts"
+import { hostPort } from "./host-port.ts"
 import { masked } from "./masked-url.ts"
 import type { Setting } from "./setting-kinds.ts"
 import { settingGroups, settings } from "./settings.ts"
@@ -32,9 +33,6 @@ const valueOf = (config: Config, name: SettingName): unknown => {
   if (name === "admin") return config.admin === null ? "off" : hostPort(config.admin.host, config.admin.port)
   return config[name]
 }
-
-const hostPort = (host: string, port: number): string =>
-  host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`
 
 /** Without any password. */
 export const shownValue = ({ value, isSecret }: EffectiveSetting): unknown =>

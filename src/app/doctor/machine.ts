@@ -1,13 +1,13 @@
 /**
  * What the machine provides to a server: files that it alone can read, sockets, limits.
  */
-import { createSocket } from "node:dgram"
 import { accessSync, constants, readFileSync, statSync, statfsSync } from "node:fs"
-import { createServer } from "node:net"
 import { dirname, resolve } from "node:path"
 import { transportOf } from "../../adapters/sip/transports/transports.ts"
 import { folderState } from "../../adapters/store/postgres/private-folder.ts"
-import type { Address, Config } from "../config/config.ts"
+import { bindFault } from "../bind-fault.ts"
+import type { Config } from "../config/config.ts"
+import { hostPort } from "../config/host-port.ts"
 import { bad, ok, warn } from "./check.ts"
 import type { Check } from "./check.ts"
 
@@ -125,29 +125,12 @@ export const limits = (config: Config): readonly Check[] => {
   return checks
 }
 
-/** Why a server cannot listen there; null: it can. */
-const bindFault = ({ transport, host, port }: Address): Promise<NodeJS.ErrnoException | null> =>
-  new Promise((answer) => {
-    if (!transportOf(transport).isReliable) {
-      const socket = createSocket(host.includes(":") ? "udp6" : "udp4")
-      socket.once("error", (cause) => {
-        socket.close()
-        answer(cause)
-      })
-      socket.bind({ address: host, port, exclusive: true }, () => socket.close(() => answer(null)))
-    } else {
-      const server = createServer()
-      server.once("error", answer)
-      server.listen({ host, port, exclusive: true }, () => server.close(() => answer(null)))
-    }
-  })
-
 /** @param isRunning whether a server answers on the management port */
 export const sockets = async (config: Config, isRunning: boolean): Promise<readonly Check[]> => {
   const checks: Check[] = []
   for (const address of config.listen) {
     const { transport, host, port } = address
-    const name = `${transport}:${host.includes(":") ? `[${host}]` : host}:${port}`
+    const name = `${transport}:${hostPort(host, port)}`
     const fault = await bindFault(address)
     const isTaken = fault?.code === "EADDRINUSE"
     if (fault === null) {

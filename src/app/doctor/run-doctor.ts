@@ -3,6 +3,7 @@
  */
 import { Effect } from "effect"
 import type { Config } from "../config/config.ts"
+import { hostPort } from "../config/host-port.ts"
 import { isAuthenticated } from "../config/limits.ts"
 import { resolveConfig } from "../config/resolve-config.ts"
 import { authText } from "../config/trusted-peers.ts"
@@ -81,8 +82,7 @@ const serverCheck = async ({ admin }: Config): Promise<{ check: Check; isRunning
     const check = warn("server", "no management port, so none can be asked", "give --admin 127.0.0.1:5080")
     return { check, isRunning: false }
   }
-  const host = admin.host.includes(":") ? `[${admin.host}]` : admin.host
-  const url = `http://${host}:${admin.port}/ready`
+  const url = `http://${hostPort(admin.host, admin.port)}/ready`
   try {
     const answer = await fetch(url, { signal: AbortSignal.timeout(answerMillis) })
     const [said = "", ...rest] = (await answer.text()).trim().split("\n")

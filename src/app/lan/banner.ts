@@ -1,10 +1,11 @@
 /**
  * What `presently dev --lan` prints: what to type into a phone, and what to try next.
  */
-import { isIP } from "node:net"
 import type { Config } from "../config/config.ts"
-import type { Server } from "../server/start-server.ts"
-import { version } from "../version.ts"
+import { hostPort, inBrackets } from "../config/host-port.ts"
+import { bannerHead } from "../dev-banner.ts"
+import type { Introduced } from "../dev-banner.ts"
+import { shellWord } from "../shell-word.ts"
 import type { PhoneAccount } from "./accounts.ts"
 import { inWords, isPublic } from "./network.ts"
 import type { Phones } from "./phones.ts"
@@ -14,7 +15,7 @@ import type { TerminalTraits } from "./qr.ts"
 /** @param terminal null: no QR codes */
 export const phonesBanner = async (
   config: Config,
-  server: Pick<Server, "addresses" | "admin" | "store" | "watching">,
+  server: Introduced,
   phones: Phones,
   terminal: TerminalTraits | null,
 ): Promise<string> => {
@@ -31,14 +32,7 @@ export const phonesBanner = async (
           terminal,
         )
   return [
-    `presently ${version} in development mode: for phones on this network, not for production`,
-    `  sip       ${server.addresses().join("  ")}`,
-    `  admin     ${server.admin === null ? "off" : `${server.admin}/ready`}`,
-    `  domains   ${config.domain.join(", ")}`,
-    `  store     ${server.store}`,
-    `  auth      ${accounts.length} accounts, kept in ${folder}`,
-    `  watching  ${server.watching}`,
-    `  stop      Ctrl-C`,
+    ...bannerHead(config, server, "phones on this network", `${accounts.length} accounts, kept in ${folder}`),
     ...(isPublic(address)
       ? [`${address} is a public address: the whole Internet can try passwords here`]
       : []),
@@ -53,10 +47,8 @@ export const phonesBanner = async (
 }
 
 /** What to type as server: the port only where it is not the one that phones presume. */
-const placeOf = ({ address, port }: Pick<Phones, "address" | "port">): string => {
-  const host = isIP(address) === 6 ? `[${address}]` : address
-  return port === 5060 ? host : `${host}:${port}`
-}
+const placeOf = ({ address, port }: Pick<Phones, "address" | "port">): string =>
+  port === 5060 ? inBrackets(address) : hostPort(address, port)
 
 /** The three fields as a camera shows them. */
 export const accountText = ({ user, password }: PhoneAccount, place: string): string =>
@@ -74,14 +66,13 @@ const accountTable = (accounts: readonly PhoneAccount[], place: string): readonl
   )
 }
 
-const nextSteps = ({ admin }: Pick<Server, "admin">, phones: Phones): readonly string[] => {
+const nextSteps = ({ admin }: Pick<Introduced, "admin">, phones: Phones): readonly string[] => {
   const { accounts, address, port } = phones
   const [publisher, watcher = publisher] = accounts
   if (publisher === undefined || watcher === undefined) return []
-  const host = isIP(address) === 6 ? `[${address}]` : address
-  const uriOf = ({ user }: PhoneAccount): string => `sip:${user}@${host}`
+  const uriOf = ({ user }: PhoneAccount): string => `sip:${user}@${inBrackets(address)}`
   const as = ({ user, file }: PhoneAccount): string =>
-    `--to ${host}:${port} --user ${user} --password-file ${quoted(file)}`
+    `--to ${hostPort(address, port)} --user ${user} --password-file ${shellWord(file)}`
   const asked = admin === null ? null : new URL(admin).host
   const adminFlag = asked === "127.0.0.1:5080" ? "" : ` --admin ${asked}`
   return [
@@ -98,7 +89,3 @@ const nextSteps = ({ admin }: Pick<Server, "admin">, phones: Phones): readonly s
     `Busy lamps (the package dialog) light once somebody publishes calls here, as a PBX does.`,
   ]
 }
-
-/** A word of a shell's command line. */
-const quoted = (text: string): string =>
-  /^[\w./:@+-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`

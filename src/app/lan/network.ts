@@ -2,9 +2,10 @@
  * The addresses under which phones on the local network reach this machine.
  */
 import { createSocket } from "node:dgram"
-import { createServer, isIP } from "node:net"
+import { isIP } from "node:net"
 import { networkInterfaces } from "node:os"
 import { allowedHosts } from "../../adapters/webhooks/allowed.ts"
+import { bindFault } from "../bind-fault.ts"
 
 export interface LocalAddress {
   readonly address: string
@@ -131,23 +132,8 @@ export const freePort = async (address: string): Promise<number | null> => {
 
 export const portsInWords = `${ports[0]}–${ports.at(-1)}`
 
-const isFree = (transport: "udp" | "tcp", host: string, port: number): Promise<boolean> =>
-  new Promise((resolve, reject) => {
-    const failed = (cause: NodeJS.ErrnoException): void =>
-      cause.code === "EADDRINUSE" ? resolve(false) : reject(cause)
-    if (transport === "udp") {
-      const socket = createSocket({
-        type: host.includes(":") ? "udp6" : "udp4",
-        ipv6Only: host.includes(":"),
-      })
-      socket.once("error", (cause: NodeJS.ErrnoException) => {
-        socket.close()
-        failed(cause)
-      })
-      socket.bind({ port, address: host, exclusive: true }, () => socket.close(() => resolve(true)))
-    } else {
-      const server = createServer()
-      server.once("error", failed)
-      server.listen({ port, host, exclusive: true }, () => server.close(() => resolve(true)))
-    }
-  })
+const isFree = async (transport: "udp" | "tcp", host: string, port: number): Promise<boolean> => {
+  const fault = await bindFault({ transport, host, port })
+  if (fault !== null && fault.code !== "EADDRINUSE") throw fault
+  return fault === null
+}

@@ -11,6 +11,7 @@ import { LocalFailure } from "../client/failures.ts"
 import { ConfigInvalid } from "../config/config.ts"
 import type { Config } from "../config/config.ts"
 import type { Given } from "../config/gather.ts"
+import { hostPort, inBrackets } from "../config/host-port.ts"
 import { AccountFileInvalid, phoneAccounts, writeUsers } from "./accounts.ts"
 import type { PhoneAccount } from "./accounts.ts"
 import { chooseAddress, defaultRouteAddress, freePort, localAddresses, portsInWords } from "./network.ts"
@@ -58,7 +59,7 @@ export const preparePhones = Effect.fnUntraced(function* (config: Config, wanted
     })
   }
   const folder = yield* folderFor(config)
-  const host = isIP(address) === 6 ? `[${address}]` : address
+  const host = inBrackets(address)
   // colons separate the fields of the file of users
   const realm = isIP(address) === 6 ? "presently" : address
   const { accounts, usersFile } = yield* Effect.try({
@@ -72,12 +73,12 @@ export const preparePhones = Effect.fnUntraced(function* (config: Config, wanted
         : new LocalFailure({ what: `--lan: accounts cannot be kept in ${folder}`, cause }),
   })
   const defaults: Given["defaults"] = {
-    listen: [`udp:${host}:${port}`, `tcp:${host}:${port}`],
+    listen: [`udp:${hostPort(address, port)}`, `tcp:${hostPort(address, port)}`],
     domain: [host],
     realm,
     users_file: usersFile,
     digest_md5: true,
-    // some phones give up when they read of SHA-256, and all know MD5; that it is weak is made up for by the length of passwords
+    // some phones (baresip 1.0) give up when they read of SHA-256, and MD5 is what RFC 3261 §22.4 asks of all; that it is weak is made up for by the length of passwords
     digest_md5_only: true,
     no_rules: "allow",
   }

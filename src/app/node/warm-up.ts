@@ -5,8 +5,9 @@
  * It happens in a node of its own, with a store in memory and a transport without a network. Of the server's database only the
  * statement of an append is run, for a decision that no log can take: one that does not follow its predecessor.
  *
- * Part of it comes before the sockets open, while the log is read as well. After that it takes only time in which the event loop has
- * nothing else to do, one message at a time: no request waits for it for longer than one message takes.
+ * The first part comes before the sockets open, beside the reading of the log. The rest, and what of the first part is not done when
+ * they open all the same, takes only time in which the event loop has nothing else to do, one message at a time: no request waits
+ * for it for longer than one message takes.
  */
 import { Context, Effect } from "effect"
 import { make as makeSip } from "../../adapters/sip/stack.ts"
@@ -34,6 +35,8 @@ export interface WarmUpOptions {
   readonly firstMillis: Millis
   /** Run when that is over. */
   readonly firstDone: Effect.Effect<unknown>
+  /** Whether requests can come: from then on it takes idle time only. */
+  readonly isOpen: () => boolean
   /** Whether real requests do the same by now. */
   readonly isOver: () => boolean
   /** The server's store, while it may write to a database; null: it may not, or there is none. */
@@ -58,12 +61,13 @@ const run = ({
   millisMax,
   firstMillis,
   firstDone,
+  isOpen,
   isOver,
   database,
 }: WarmUpOptions): Effect.Effect<void> =>
   Effect.gen(function* () {
     const node = yield* makeNode(packages)
-    const untilIdle = makeUntilIdle(isOver, firstMillis)
+    const untilIdle = makeUntilIdle(isOver, isOpen, firstMillis)
     let spent = 0
     let isFirst = true
     for (let requests = 1; spent < millisMax; requests++) {
@@ -92,15 +96,19 @@ const processorMillis = (): Millis => {
 /** Waits until the event loop has been idle for about as long as was spent, or until it is over: a busy one may never be idle. */
 const makeUntilIdle = (
   isOver: () => boolean,
+  isOpen: () => boolean,
   firstMillis: Millis,
 ): ((spent: Millis) => Effect.Effect<void>) => {
   const from = performance.eventLoopUtilization()
+  /** What may be spent without any idle time. */
+  let advance = firstMillis
   const wait = (spent: Millis): Effect.Effect<void> =>
-    Effect.suspend(() =>
-      isOver() || performance.eventLoopUtilization(from).idle + firstMillis > spent
+    Effect.suspend(() => {
+      if (isOpen()) advance = Math.min(advance, spent)
+      return isOver() || performance.eventLoopUtilization(from).idle + advance > spent
         ? Effect.void
-        : Effect.flatMap(pause, () => wait(spent)),
-    )
+        : Effect.flatMap(pause, () => wait(spent))
+    })
   return wait
 }
 

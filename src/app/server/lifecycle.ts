@@ -2,8 +2,8 @@
  * Takes a server through its phases (`progress.ts`): up in their order, and down again in reverse.
  *
  * Sockets open when the log has been read, the documents from the sources of rules and hard state are in force, and the code has run
- * for as long as `warm_up_first` says. When that takes long, because the database or a source does not answer, they open all the same: requests are then answered 503 with
- * Retry-After, instead of not at all.
+ * for as long as `warm_up_first` says. When that takes long, because the database or a source does not answer, they open all the
+ * same: requests are then answered 503 with Retry-After, instead of not at all.
  */
 import { Deferred, Effect } from "effect"
 import type { LogIsTaken, StoreUnfit } from "../../ports/claim.ts"
@@ -66,6 +66,7 @@ export const runServer = Effect.gen(function* () {
       millisMax: config.warm_up,
       firstMillis: config.warm_up_first,
       firstDone: Deferred.succeed(isWarm, undefined),
+      isOpen: () => Deferred.isDoneUnsafe(isListening),
       isOver: () => pump.counters.decisions >= warmAfter || pump.status() === "draining",
       database: () => (storage.writer() !== null && storage.claim.isSure() ? store : null),
     }),

@@ -13,6 +13,7 @@ import { makeClockKeeper } from "../clock/clock-keeper.ts"
 import type { ClockKeeper } from "../clock/clock-keeper.ts"
 import { isMachineClock } from "../clock/clocks.ts"
 import type { Config, ConfigInvalid } from "../config/config.ts"
+import { hostPort } from "../config/host-port.ts"
 import { policiesInWords } from "../config/watch-policies.ts"
 import type { Reloaded } from "../node/reloaded.ts"
 import { stoppingWithin } from "../node/stopping.ts"
@@ -108,7 +109,7 @@ const start = Effect.fnUntraced(function* (
   const { address } = Context.get(services, AdminPort)
   const server: Server = {
     addresses: Context.get(services, SipTransport).addresses,
-    admin: address === null ? null : `http://${hostPort(address)}`,
+    admin: address === null ? null : `http://${hostPort(address.host, address.port)}`,
     store: storage.name,
     watching: policiesInWords(settings.circumstances.limits.watching, settings.packages),
     status: pump.status,
@@ -120,6 +121,3 @@ const start = Effect.fnUntraced(function* (
   }
   return server
 })
-
-const hostPort = ({ host, port }: { readonly host: string; readonly port: number }): string =>
-  host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`

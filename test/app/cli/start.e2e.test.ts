@@ -9,9 +9,12 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readFileSync,
   readdirSync,
   rmSync,
   symlinkSync,
+  utimesSync,
+  writeFileSync,
 } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -43,8 +46,7 @@ describe("texts that are ready", () => {
     ["watch", "-h"],
     ["--version"],
     ["-v"],
-    ["--completions", "bash"],
-    ["--completions", "pwsh"],
+    ...["bash", "zsh", "fish", "powershell", "sh", "pwsh"].map((shell) => ["--completions", shell]),
   ])("are what presently %s prints", patient, async (args) => {
     assert.deepEqual(await run(args), await runHere(args))
   })
@@ -101,6 +103,36 @@ describe("a checkout", () => {
     assert.deepEqual([status, stderr], [0, ""])
     assert.match(stdout, /METHOD/)
     assert.deepEqual(readdirSync(folder).sort(), ["bin", "src"])
+  })
+
+  it("runs what its sources say, changed ones too, and removes bundles that are old", patient, (context) => {
+    const folder = folderFor(context)
+    for (const name of ["bin", "build", "src", "package.json", "package-lock.json", "migrations"])
+      cpSync(join(checkout, name), join(folder, name), { recursive: true })
+    const modules = join(folder, "node_modules")
+    mkdirSync(modules)
+    for (const name of readdirSync(join(checkout, "node_modules")))
+      if (name !== ".cache") symlinkSync(join(checkout, "node_modules", name), join(modules, name))
+    const kept = join(modules, ".cache/presently-command")
+    for (const name of ["a", "b", "c", "d", "e"]) {
+      mkdirSync(join(kept, name), { recursive: true })
+      utimesSync(join(kept, name), 0, 0)
+    }
+    const demo = join(folder, "src/app/cli/demo.ts")
+    const helpOfDemo = (): string => {
+      const args = [join(folder, "bin/presently.js"), "demo", "--help"]
+      return spawnSync(process.execPath, args, { encoding: "utf8" }).stdout
+    }
+    assert.match(helpOfDemo(), /Show an office/)
+    // the new one and the newest of the old
+    assert.equal(readdirSync(kept).length, 4)
+    writeFileSync(demo, readFileSync(demo, "utf8").replace("Show an office", "Show the whole office"))
+    assert.match(helpOfDemo(), /Show the whole office/)
+    const made = readdirSync(kept)
+    assert.match(helpOfDemo(), /Show the whole office/)
+    assert.deepEqual(readdirSync(kept), made)
+    // the one before stays, for servers that run
+    assert.equal(made.filter((name) => existsSync(join(kept, name, "main.cjs"))).length, 2)
   })
 })
 

@@ -65,6 +65,7 @@ describe("a warm-up", () => {
         millisMax: Number.POSITIVE_INFINITY,
         firstMillis: 40,
         firstDone: Effect.void,
+        isOpen: () => false,
         isOver: () => isOver,
         database: () => null,
       }),
@@ -72,6 +73,38 @@ describe("a warm-up", () => {
     isDone = true
     assert.ok(isBusy)
   })
+
+  it.for([
+    [false, true],
+    [true, false],
+  ] as const)(
+    "while the event loop is never idle, requests can come: %s; it goes on with its first part: %s",
+    { tags: ["L12"] },
+    async ([isOpen, goesOn]) => {
+      let [looks, isOver] = [0, false]
+      const from = process.threadCpuUsage()
+      const spin = (): void => {
+        isOver ||= process.threadCpuUsage(from).user > 300_000
+        if (!isOver) setImmediate(spin)
+      }
+      spin()
+      await Effect.runPromise(
+        warmUp({
+          packages,
+          millisMax: Number.POSITIVE_INFINITY,
+          firstMillis: Number.POSITIVE_INFINITY,
+          firstDone: Effect.void,
+          isOpen: () => isOpen,
+          isOver: () => isOver,
+          database: () => {
+            looks++
+            return null
+          },
+        }),
+      )
+      assert.equal(looks > 0, goesOn)
+    },
+  )
 
   it("does not keep a stop waiting for an append that is never answered", { tags: ["L12"] }, async () => {
     const isAsked = Deferred.makeUnsafe<void>()
@@ -85,6 +118,7 @@ describe("a warm-up", () => {
             millisMax: Number.POSITIVE_INFINITY,
             firstMillis: 40,
             firstDone: Effect.void,
+            isOpen: () => false,
             isOver: () => false,
             database: () => ({ ...makeMemoryStore(), append }),
           }),
@@ -105,6 +139,7 @@ describe("a warm-up", () => {
         packages,
         firstMillis: 10,
         firstDone: Effect.sync(() => firstDone++),
+        isOpen: () => false,
         isOver: () => {
           looks++
           return false

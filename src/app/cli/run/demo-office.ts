@@ -16,17 +16,17 @@ const emil = `sip:205@${domain}`
 
 const event = "dialog"
 
-/** A lamp: whose phone it shows, and on whose. */
-interface Place {
+/** A lamp on the phone of a watcher, for the calls of a presentity. */
+interface Lamp {
   readonly name: string
-  readonly of: string
-  readonly at: string
+  readonly presentity: string
+  readonly watcher: string
 }
 
-const lamps: readonly Place[] = [
-  { name: "203 at 201", of: ben, at: reception },
-  { name: "204 at 201", of: carla, at: reception },
-  { name: "204 at 205", of: carla, at: emil },
+const lamps: readonly Lamp[] = [
+  { name: "203 at 201", presentity: ben, watcher: reception },
+  { name: "204 at 201", presentity: carla, watcher: reception },
+  { name: "204 at 205", presentity: carla, watcher: emil },
 ]
 
 const lifetimeSeconds = 3600
@@ -41,10 +41,10 @@ const dialogInfo = (entity: string, state: CallState): string =>
 /** On that day. */
 const instant = (time: string): number => Date.parse(`2026-03-02T${time}Z`)
 
-type Lamp = "blinks" | "lit" | "dark"
+type Light = "blinks" | "lit" | "dark"
 
-/** What the lamp shows, from the document in the last NOTIFY (RFC 4235). */
-const lampOf = (document: string): Lamp => {
+/** What a lamp shows, from the document in the last NOTIFY (RFC 4235). */
+const lightOf = (document: string): Light => {
   if (document.includes("<state>confirmed</state>")) return "lit"
   return document.includes("<state>early</state>") ? "blinks" : "dark"
 }
@@ -73,19 +73,20 @@ interface Office {
 const openOffice = async (): Promise<Office> => {
   let now = instant("09:00:00")
   const presence = await Presence.make({ now: () => now })
-  const shown = new Map<Place, Lamp>()
+  const shown = new Map<Lamp, Light>()
   const tags = new Map<string, string>()
   /** Whether the lamp has been sent what there is to be shown now. */
-  const isRight = async (lamp: Place): Promise<boolean> => {
-    const { watchers } = await presence.at(lamp.of, now)
-    const due = watchers.find(({ watcher }) => watcher === lamp.at)?.document
-    return lampOf(due?.text ?? "") === shown.get(lamp)
+  const isRight = async (lamp: Lamp): Promise<boolean> => {
+    const { watchers } = await presence.at(lamp.presentity, now)
+    const due = watchers.find(({ watcher }) => watcher === lamp.watcher)?.document
+    return lightOf(due?.text ?? "") === shown.get(lamp)
   }
-  const follow = async (lamp: Place): Promise<void> => {
-    const request = { event, presentity: lamp.of, watcher: lamp.at, expires: 8 * 3600 } as const
+  const follow = async (lamp: Lamp): Promise<void> => {
+    const { presentity, watcher } = lamp
+    const request = { event, presentity, watcher, expires: 8 * 3600 } as const
     const watch = await presence.watch(request)
     void (async () => {
-      for await (const { body } of watch) shown.set(lamp, lampOf(body?.text ?? ""))
+      for await (const { body } of watch) shown.set(lamp, lightOf(body?.text ?? ""))
     })()
   }
   return {

@@ -5,40 +5,30 @@ import { existsSync, realpathSync } from "node:fs"
 import { Console, Effect } from "effect"
 import { runningIn } from "../../../adapters/store/private-server/server.ts"
 import { siteIn } from "../../../adapters/store/private-server/site.ts"
-import { StoreUnusable, addressOf, openStore } from "../../open-store.ts"
+import { withoutPassword } from "../../config/masked-url.ts"
+import { StoreUnusable, openStore } from "../../open-store.ts"
+import { shellWord } from "../../shell-word.ts"
 import type { AdminInput } from "../admin-call.ts"
 import { placeConfig } from "../log-place.ts"
 import type { StoreFlags } from "../store-flags.ts"
 
-const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`
-
 /** @param run the folder of the socket */
 const lineFor = (run: string): string =>
-  `psql ${quoted(`postgresql://presently@/postgres?host=${encodeURIComponent(run)}`)}`
+  `psql ${shellWord(`postgresql://presently@/postgres?host=${encodeURIComponent(run)}`)}`
 
-/** The URL without the password, for which psql asks, or finds it where its own settings say. */
-const withoutPassword = (text: string): string => {
-  if (!URL.canParse(text)) return addressOf(text)
-  const url = new URL(text)
-  url.password = ""
-  for (const name of ["password", "sslpassword"]) url.searchParams.delete(name)
-  return url.href
-}
+/** The socket folder of the server that runs in a data folder; null: none does. */
+const socketFolderIn = (folder: string): string | null =>
+  existsSync(folder) ? runningIn(siteIn(folder, realpathSync(folder))) : null
 
 export const printPsql = Effect.fn(function* (input: StoreFlags & AdminInput) {
   const config = yield* placeConfig(input)
-  if (config.database_url !== null) {
-    return yield* Console.log(`psql ${quoted(withoutPassword(config.database_url))}`)
-  }
-  const running = (): string | null =>
-    config.data !== null && existsSync(config.data)
-      ? runningIn(siteIn(config.data, realpathSync(config.data)))
-      : null
-  const present = running()
-  if (present !== null) return yield* Console.log(lineFor(present))
+  if (config.database_url !== null)
+    return yield* Console.log(`psql ${shellWord(withoutPassword(config.database_url))}`)
+  const running = config.data === null ? null : socketFolderIn(config.data)
+  if (running !== null) return yield* Console.log(lineFor(running))
   // says what is wrong, if anything is
   const { name } = yield* openStore(config, "psql")
-  const started = running()
+  const started = config.data === null ? null : socketFolderIn(config.data)
   if (started === null) {
     return yield* new StoreUnusable({
       store: name,

@@ -7,10 +7,10 @@ import { UsageInvalid } from "../../client/failures.ts"
 import type { Config, ConfigInvalid } from "../../config/config.ts"
 import type { Given } from "../../config/gather.ts"
 import { authText } from "../../config/trusted-peers.ts"
+import { devBanner } from "../../dev-banner.ts"
 import { devFolder, leaveNote } from "../../server-note.ts"
 import type { Server } from "../../server/start-server.ts"
 import { gated, makeLogLevels } from "../../telemetry/log-levels.ts"
-import { version } from "../../version.ts"
 import { listenForHangups } from "../hangup.ts"
 import type { Hangups } from "../hangup.ts"
 import { narrowOutput } from "../secret-output.ts"
@@ -34,7 +34,7 @@ export const runDev = Effect.fn(function* (input: DevInput) {
   const defaults = { ...devDefaults, ...phones?.defaults }
   const read = Effect.tap(configOf(input, defaults, "dev"), (config) => unlessRefused(config, "dev"))
   const introduce: Introduce = async (config, server) => {
-    if (phones === null) return banner(config, server)
+    if (phones === null) return devBanner(config, server)
     const [{ phonesBanner }, { terminalTraits }] = await Promise.all([
       import("../../lan/banner.ts"),
       import("../../lan/qr.ts"),
@@ -173,29 +173,4 @@ const listenForStops = () => {
       for (const signal of signals) process.removeListener(signal, note)
     },
   }
-}
-
-/** What `dev` prints when it listens. */
-export const banner = (
-  config: Config,
-  server: Pick<Server, "addresses" | "admin" | "store" | "watching">,
-): string => {
-  // With the port that the system chose when none was given.
-  const to = server.addresses()[0]?.slice("udp:".length) ?? ""
-  const isDefault = to === "127.0.0.1:5060"
-  const target = isDefault ? "" : ` --to ${to}`
-  return [
-    `presently ${version} in development mode: for this machine, not for production`,
-    `  sip       ${server.addresses().join("  ")}`,
-    `  admin     ${server.admin === null ? "off" : `${server.admin}/ready`}`,
-    `  domains   ${config.domain.length === 0 ? "every domain" : config.domain.join(", ")}`,
-    `  store     ${server.store}`,
-    `  auth      ${authText(config)}`,
-    `  watching  ${server.watching}`,
-    `  stop      Ctrl-C`,
-    `See a NOTIFY from a second terminal:`,
-    `  npx presently watch${target} sip:alice@example.com &`,
-    `  npx presently publish${target} sip:alice@example.com --open --note "hello"`,
-    `For phones on this network: npx presently dev --lan`,
-  ].join("\n")
 }
