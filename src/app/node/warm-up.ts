@@ -2,12 +2,14 @@
  * Runs the whole way of a message before the first one comes, so that the first thousand do not pay for its compilation: from the
  * octets of a request to its answer and NOTIFYs, with encryption, hashes and the form in which decisions are stored.
  *
- * It happens in a node of its own, with a store in memory and a transport without a network. Of the server's database only the
- * statement of an append is run, for a decision that no log can take: one that does not follow its predecessor.
+ * It happens in nodes of its own, with a store in memory and a transport without a network. There are two, which take turns: code that
+ * has only ever seen one takes that one's functions for constants, and is thrown away when the server's own node comes. Of the
+ * server's database only the statement of an append is run, for a decision that no log can take: one that does not follow its
+ * predecessor.
  *
- * The first part comes before the sockets open, beside the reading of the log. The rest, and what of the first part is not done when
- * they open all the same, takes only time in which the event loop has nothing else to do, one message at a time: no request waits
- * for it for longer than one message takes.
+ * The first part comes before the sockets open, beside the reading of the log, with several messages at once as a busy server has
+ * them. The rest, and what of the first part is not done when they open all the same, takes only time in which the event loop has
+ * nothing else to do, one message at a time: no request waits for it for longer than one message takes.
  */
 import { Context, Effect } from "effect"
 import { make as makeSip } from "../../adapters/sip/stack.ts"
@@ -24,7 +26,7 @@ import { PresenceTables } from "../../ports/presence-tables.ts"
 import { makeProjector } from "./projector.ts"
 import { makePump, pumpDefaults } from "./pump.ts"
 import { makeLoopback, peerAddress } from "./warm-up/loopback.ts"
-import { makePeer } from "./warm-up/peer.ts"
+import { makePeer, presentitiesMax } from "./warm-up/peer.ts"
 import { answerMillis, within } from "./within.ts"
 
 export interface WarmUpOptions {
@@ -49,7 +51,7 @@ const lookMillis = 2
 /** What one request counts for at most: other work may come between its steps. */
 const requestMillisMax = 5
 
-/** Requests from one append in the server's database to the next, and from one write of the tables to the next. */
+/** Turns from one append in the server's database to the next, and from one write of the tables to the next. */
 const appendEvery = 8
 const writeEvery = 256
 
@@ -66,11 +68,13 @@ const run = ({
   database,
 }: WarmUpOptions): Effect.Effect<void> =>
   Effect.gen(function* () {
-    const node = yield* makeNode(packages)
+    const nodes = [yield* makeNode(packages), yield* makeNode(packages)]
     const untilIdle = makeUntilIdle(isOver, isOpen, firstMillis)
     let spent = 0
     let isFirst = true
-    for (let requests = 1; spent < millisMax; requests++) {
+    for (let turn = 1; spent < millisMax; turn++) {
+      const node = nodes[turn % nodes.length]!
+      const together = isOpen() ? 1 : presentitiesMax
       if (isFirst && spent >= firstMillis) {
         isFirst = false
         yield* firstDone
@@ -78,12 +82,12 @@ const run = ({
       yield* untilIdle(spent)
       if (isOver()) return
       const began = processorMillis()
-      yield* node.request
-      spent += Math.min(processorMillis() - began, requestMillisMax)
-      const store = requests % appendEvery === 0 ? database() : null
+      yield* node.requests(together)
+      spent += Math.min(processorMillis() - began, together * requestMillisMax)
+      const store = turn % appendEvery === 0 ? database() : null
       // the answer can be lost with the connection, and a stop must not wait for it
       if (store !== null) yield* Effect.ignore(within(answerMillis, store.append([outOfOrder])))
-      if (requests % writeEvery === 0) yield* node.write
+      if (turn % writeEvery < nodes.length) yield* node.write
     }
   }).pipe(Effect.scoped)
 
@@ -178,11 +182,12 @@ export const makeNode = Effect.fnUntraced(function* (packages: Packages) {
   yield* Effect.orDie(sip.listen(pump.handler))
   yield* pump.start
   return {
-    /** One request, with all that comes of it. */
-    request: Effect.andThen(
-      Effect.sync(() => loopback.receive(Buffer.from(peer.next(), "latin1"))),
-      pump.settle,
-    ),
+    /** So many requests at once, with all that comes of them. @param count at most `presentitiesMax` */
+    requests: (count: number): Effect.Effect<void> =>
+      Effect.suspend(() => {
+        for (let sent = 0; sent < count; sent++) loopback.receive(Buffer.from(peer.next(), "latin1"))
+        return pump.settle
+      }),
     /** Snapshots and tables. */
     write: projector.flush,
     /** What its SIP side has counted. */

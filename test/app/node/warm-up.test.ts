@@ -16,7 +16,7 @@ describe("a warm-up", () => {
       const counters = await Effect.runPromise(
         Effect.gen(function* () {
           const node = yield* makeNode(packages)
-          for (let count = 0; count < 400; count++) yield* node.request
+          for (let count = 0; count < 400; count++) yield* node.requests(1 + (count % 8))
           yield* node.write
           return node.counters
         }).pipe(Effect.scoped),

@@ -3,14 +3,14 @@
  */
 
 export interface Peer {
-  /** The next request, in the order in which phones send them; call again when it is answered. */
+  /** The next request, of another presentity each time until all had their turn; the last of the same one is answered by then. */
   readonly next: () => string
   /** Takes what the server sends. @returns the answer to a NOTIFY; null: none is due */
   readonly take: (message: string) => string | null
 }
 
-/** Presentities that take turns, each with its own watchers. */
-const presentitiesMax = 8
+/** Presentities that take turns, each with its own watchers: so many requests may be under way together. */
+export const presentitiesMax = 8
 
 /** What is known of one presentity. */
 interface Line {
@@ -37,8 +37,9 @@ export const makePeer = (): Peer => {
   return {
     next: () => {
       const step = sent.steps++
-      const line = lines[(step >> 3) % presentitiesMax]!
-      switch (step % 8) {
+      const line = lines[step % presentitiesMax]!
+      // each line takes all eight in turn, and lines that follow each other are at different ones
+      switch ((Math.floor(step / presentitiesMax) + step) % 8) {
         case 0:
           return line.tags.size > 3
             ? subscribeAgain(sent, line, 0)
