@@ -173,7 +173,7 @@ const copyTable = Effect.fnUntraced(function* (source: Sql, target: Sql, { quote
         `DECLARE copied NO SCROLL CURSOR FOR
          SELECT row_to_json(t)::text AS row FROM (SELECT ${columns} FROM ${quoted} ORDER BY ${order}) t`,
       )
-      for (let isMore = true; isMore; ) {
+      for (let isMore = true; isMore;) {
         const page = yield* source.unsafe<{ row: string }>(`FETCH ${pageSize} FROM copied`)
         isMore = page.length === pageSize
         if (page.length > 0) yield* target.unsafe(insert, [`[${page.map(({ row }) => row).join()}]`])
