@@ -88,8 +88,10 @@ export interface Question {
 export interface Inquiry {
   /** Takes all decisions on the presentity, oldest first, from some state on. */
   readonly take: (moment: DecisionStep) => void
-  /** Whether no later decision can change the answer. */
+  /** Whether no later decision can change the answer, but for the ends of the subscriptions that it names. */
   readonly isAnswered: () => boolean
+  /** Whether these have all ended. */
+  readonly isOver: () => boolean
   readonly answer: (asOf: Millis) => Explanation
 }
 
@@ -142,6 +144,7 @@ export const makeInquiry = (question: Question, circumstances: DecisionContext):
       if (found === null) return question.position === undefined && isPast
       return (question.position !== undefined || isPast) && isComplete(found, ledger.lives(), lastAt)
     },
+    isOver: () => found !== null && named(found, ledger.lives()).every(({ ended }) => ended !== null),
     answer: (asOf) => {
       const base = { presentity, watcher, packageName, asOf }
       return found === null
@@ -152,16 +155,38 @@ export const makeInquiry = (question: Question, circumstances: DecisionContext):
 }
 
 /** Whether everything is known about a change that was found, up to a decision at `lastAt`. */
-const isComplete = ({ moment, findings }: Found, lives: readonly Life[], lastAt: Millis): boolean => {
+const isComplete = (found: Found, lives: readonly Life[], lastAt: Millis): boolean => {
+  const { moment, findings } = found
   const from = moment.position
-  if (findings.size === 0) return lives.some(({ began }) => (began?.position ?? 0) > from)
-  return lives.every(({ no: id, sent }) => {
-    if (findings.get(id)?.sequel?._tag === "Open") return false
-    const told = sent.find(({ place }) => place.position >= from)
-    if (told === undefined) return true
-    return told.answeredAt !== null || told.failed !== null || lastAt - told.place.at > unansweredMillis
-  })
+  // without a subscription the answer names the next one, and what it was told first
+  if (findings.size === 0 && nextAfter(moment, lives) === null) return false
+  const isSettled = (sent: Sent | undefined): boolean =>
+    sent === undefined ||
+    sent.answeredAt !== null ||
+    sent.failed !== null ||
+    lastAt - sent.place.at > unansweredMillis
+  return named(found, lives).every(
+    ({ no: id, sent }) =>
+      findings.get(id)?.sequel?._tag !== "Open" &&
+      isSettled(sent.findLast(({ place }) => place.position < from)) &&
+      isSettled(sent.find(({ place }) => place.position >= from)),
+  )
 }
+
+/** The subscriptions that an answer names: those that the change met, else the last one before it and the next one. */
+const named = ({ moment, findings }: Found, lives: readonly Life[]): readonly Life[] => {
+  if (findings.size > 0) return lives.filter(({ no: id }) => findings.has(id))
+  const around = [lastBefore(moment, lives), nextAfter(moment, lives)]
+  return around.filter((life) => life !== null)
+}
+
+/** The last subscription that began before a decision. */
+const lastBefore = ({ position }: DecisionStep, lives: readonly Life[]): Life | null =>
+  lives.findLast(({ began }) => (began?.position ?? 0) < position) ?? null
+
+/** The first subscription that began after a decision. */
+const nextAfter = ({ position }: DecisionStep, lives: readonly Life[]): Life | null =>
+  lives.find(({ began }) => (began?.position ?? 0) > position) ?? null
 
 const answerOf = (
   { moment, what, findings, judgement }: Found,
@@ -181,8 +206,8 @@ const answerOf = (
       ? null
       : {
           _tag: "Absent",
-          last: lives.findLast(({ began }) => (began?.position ?? 0) < place.position) ?? null,
-          next: lives.find(({ began }) => (began?.position ?? 0) > place.position) ?? null,
+          last: lastBefore(moment, lives),
+          next: nextAfter(moment, lives),
           waiting: [...values(moment.after.waiting)].find(matches) ?? null,
           judgement,
         }
