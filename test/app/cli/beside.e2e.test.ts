@@ -128,6 +128,16 @@ describe("beside the running server", () => {
     assert.match(stderr, /cannot be used: it is kept within this process, where psql cannot connect\n$/)
   })
 
+  it("the server repairs its tables while it runs", { ...patient, tags: ["CLI"] }, async () => {
+    for (const command of [
+      ["projections", "rebuild"],
+      ["verify", "--repair"],
+    ]) {
+      const { code, stdout, stderr } = await run([...command, "--admin", ports.admin])
+      assert.equal(code, 0, `${command.join(" ")}: ${stdout}${stderr}`)
+    }
+  })
+
   it("whatever writes is refused, and says who has the log", { ...patient, tags: ["CLI"] }, async () => {
     for (const command of [
       ["erase", alice],
