@@ -14,7 +14,7 @@ import type { StoreFlags } from "../store-flags.ts"
 
 /** @param run the folder of the socket */
 const lineFor = (run: string): string =>
-  `psql ${shellWord(`postgresql://presently@/postgres?host=${encodeURIComponent(run)}`)}`
+  `psql ${shellWord(`postgresql://presently@/postgres?host=${encodeURIComponent(run)}&port=5432`)}`
 
 /** The socket folder of the server that runs in a data folder; null: none does. */
 const socketFolderIn = (folder: string): string | null =>
