@@ -262,8 +262,13 @@ const startServer = async (
 }
 
 /** Uses the server that runs, or starts it. @param signal aborts the wait for another process, or for a server that does not answer */
-const hold = async (site: Site, options: ServerOptions, signal: AbortSignal): Promise<Holding> => {
-  for (const patience = makePatience(site, options.onEvent, signal); ; await patience.wait()) {
+const hold = async (
+  site: Site,
+  options: ServerOptions,
+  onEvent: (line: string) => void,
+  signal: AbortSignal,
+): Promise<Holding> => {
+  for (const patience = makePatience(site, onEvent, signal); ; await patience.wait()) {
     const joined = await joinServer(site, patience)
     if (joined !== null) return joined
     if (!mayWrite(site.path))
@@ -314,9 +319,11 @@ const fault = ({ folder }: Site, cause: unknown) =>
  * Fails with DataFolderInUse, DataFolderUnusable.
  */
 export const usePrivateServer = Effect.fnUntraced(function* (site: Site, options: ServerOptions) {
+  const runFork = Effect.runForkWith(yield* Effect.context())
+  const onEvent = (line: string) => void runFork(options.onEvent(line))
   const held = Effect.tryPromise({
     try: async (signal) => {
-      const taken = await hold(site, options, signal)
+      const taken = await hold(site, options, onEvent, signal)
       // nobody waits for it any more
       if (signal.aborted) await release(site, taken)
       return taken
