@@ -57,7 +57,9 @@ export const runDoctor = Effect.fn("Doctor.run")(function* ({
   const server = yield* Effect.promise(() => serverCheck(config))
   checks.push(server.check)
   const isRunning = running !== null || server.isRunning
-  checks.push(...(yield* Effect.promise(() => sockets(config, isRunning))))
+  // the usual addresses are not those of a server that says nothing
+  if (running?._tag !== "Silent" || config.sources.listen !== "default")
+    checks.push(...(yield* Effect.promise(() => sockets(config, isRunning))))
   const folder = dataFolder(config)
   if (running !== null && config.data === null && config.database_url === null && !config.memory)
     checks.push(placeCheck(running))

@@ -24,7 +24,7 @@ export type Known =
   | { readonly _tag: "Says"; readonly server: RunningServer }
   | { readonly _tag: "Silent"; readonly why: string }
 
-const fix = "give --config FILE, the server's own settings"
+const fix = "give --config FILE, the server's own settings, or --token where it asks for one"
 
 const unknown = (what: string, why: string): Check => warn(what, `not known: ${why}`, fix)
 
