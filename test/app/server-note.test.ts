@@ -5,8 +5,8 @@ import assert from "node:assert/strict"
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { describe, it } from "vitest"
-import { leaveNote, noteIn } from "../../src/app/server-note.ts"
 import type { TestContext } from "vitest"
+import { leaveNote, noteIn } from "../../src/app/server-note.ts"
 import { emptyFolder } from "../support/moving.ts"
 
 const note = { admin: "127.0.0.1:5999", listen: ["udp:127.0.0.1:5070", "tcp:[::1]:5070"] }
@@ -32,7 +32,10 @@ describe("server.json", () => {
     leaveNote(folder, note)
     const file = join(folder, "server.json")
     const text = readFileSync(file, "utf8")
-    writeFileSync(file, text.replace(/^(\d+) (\d+)/, (_, pid: string, began: string) => `${pid} ${Number(began) - 1}`))
+    writeFileSync(
+      file,
+      text.replace(/^(\d+) (\d+)/, (_, pid: string, began: string) => `${pid} ${Number(began) - 1}`),
+    )
     assert.equal(noteIn(folder), /^\d+ \d/.test(text) ? null : note)
   })
 })

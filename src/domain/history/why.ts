@@ -156,7 +156,10 @@ export const makeInquiry = (question: Question, circumstances: DecisionContext):
       const base = { presentity, watcher, packageName, asOf }
       return found === null
         ? { ...base, change: null, cases: [], absence: null, treatment }
-        : { ...base, ...answerOf(found, ledger.lives(), matches, treatment, () => judgementIn(last ?? found!.moment)) }
+        : {
+            ...base,
+            ...answerOf(found, ledger.lives(), matches, treatment, () => judgementIn(last ?? found!.moment)),
+          }
     },
   }
 }

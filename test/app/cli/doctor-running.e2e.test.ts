@@ -76,35 +76,43 @@ describe("doctor beside a running server", { ...patient, tags: ["OPS-doctor"] },
     assert.match(stdout, /^ok {4}auth: users$/m, stdout)
   })
 
-  it("without a management port: not known, and its sockets are its own", { tags: ["OPS-doctor"] }, async (context) => {
-    const cwd = emptyFolder(context)
-  mkdirSync(cwd, { recursive: true })
-    const port = await freePort()
-    const listen = ["--listen", `udp:127.0.0.1:${port}`, "--admin", "off", "--set", "log=json"]
-    const server = start(["serve", "--data", "log", ...listen], { cwd })
-    context.onTestFinished(async () => {
-      server.signal("SIGTERM")
-      await server.ended
-    })
-    await server.says(/ready in \d/)
-    const { stdout } = await run(["doctor", "--data", "log"], { cwd })
-    assert.match(stdout, /^warn {2}auth: not known: the server has no management port; give --config FILE/m)
-    assert.ok(stdout.includes(`ok    udp:127.0.0.1:${port}: in use, and a server answers`), stdout)
-  })
+  it(
+    "without a management port: not known, and its sockets are its own",
+    { tags: ["OPS-doctor"] },
+    async (context) => {
+      const cwd = emptyFolder(context)
+      mkdirSync(cwd, { recursive: true })
+      const port = await freePort()
+      const listen = ["--listen", `udp:127.0.0.1:${port}`, "--admin", "off", "--set", "log=json"]
+      const server = start(["serve", "--data", "log", ...listen], { cwd })
+      context.onTestFinished(async () => {
+        server.signal("SIGTERM")
+        await server.ended
+      })
+      await server.says(/ready in \d/)
+      const { stdout } = await run(["doctor", "--data", "log"], { cwd })
+      assert.match(stdout, /^warn {2}auth: not known: the server has no management port; give --config FILE/m)
+      assert.ok(stdout.includes(`ok    udp:127.0.0.1:${port}: in use, and a server answers`), stdout)
+    },
+  )
 
-  it("a server without a log here: its own words, and no fault of defaults", { tags: ["OPS-doctor"] }, async (context) => {
-    const users = fileOf(context, "users", `alice:example.com:${"0".repeat(64)}\n`)
-    const listen = ["--listen", "udp:127.0.0.1:0", "--admin", "127.0.0.1:0", "--set", "log=json"]
-    const who = ["--users-file", users, "--set", "realm=example.com"]
-    const server = start(["serve", "--memory", ...listen, ...who])
-    context.onTestFinished(async () => {
-      server.signal("SIGTERM")
-      await server.ended
-    })
-    const admin = /http:\/\/(127\.0\.0\.1:\d+)/.exec(await server.says(/ready in \d/))![1]!
-    const { stdout, code } = await run(["doctor", "--admin", admin], { cwd: "/" })
-    assert.equal(code, 0, stdout)
-    assert.ok(stdout.includes(`ok    auth: ${users}`), stdout)
-    assert.match(stdout, /^warn {2}store: memory, or a store of the server's own/m)
-  })
+  it(
+    "a server without a log here: its own words, and no fault of defaults",
+    { tags: ["OPS-doctor"] },
+    async (context) => {
+      const users = fileOf(context, "users", `alice:example.com:${"0".repeat(64)}\n`)
+      const listen = ["--listen", "udp:127.0.0.1:0", "--admin", "127.0.0.1:0", "--set", "log=json"]
+      const who = ["--users-file", users, "--set", "realm=example.com"]
+      const server = start(["serve", "--memory", ...listen, ...who])
+      context.onTestFinished(async () => {
+        server.signal("SIGTERM")
+        await server.ended
+      })
+      const admin = /http:\/\/(127\.0\.0\.1:\d+)/.exec(await server.says(/ready in \d/))![1]!
+      const { stdout, code } = await run(["doctor", "--admin", admin], { cwd: "/" })
+      assert.equal(code, 0, stdout)
+      assert.ok(stdout.includes(`ok    auth: ${users}`), stdout)
+      assert.match(stdout, /^warn {2}store: memory, or a store of the server's own/m)
+    },
+  )
 })

@@ -2,7 +2,7 @@
  * Commands that talk to a running server find it by its data folder and by its configuration file, and say so when they do not.
  */
 import assert from "node:assert/strict"
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { describe, it } from "vitest"
@@ -22,7 +22,7 @@ const emptyFolder = ({ onTestFinished }: TestContext): string => {
 
 /** A server on ports of its own, the folder that names it, and its configuration file. */
 const placed = async (context: TestContext, listen = ["udp:127.0.0.1:0", "tcp:127.0.0.1:0"]) => {
-  const server = await startPresence({ admin: "127.0.0.1:0", policy: "rules", listen })
+  const server = await startPresence({ admin: "127.0.0.1:0", listen })
   context.onTestFinished(() => server.stop())
   const admin = new URL(server.admin!).host
   const addresses = listen.map((entry) => {
@@ -79,7 +79,9 @@ describe("where a server is", patient, () => {
     assertEnds(await run(["presentities"], { cwd }), 0, /alice/, "presentities")
     const udp = await run(["publish", alice, "--open", "--transport", "udp"], { cwd })
     assertEnds(udp, 64, /udp: the server listens on tcp:127\.0\.0\.1:\d+: give --transport/, "udp")
-    const elsewhere = await run(["publish", alice, "--open", "--to", "127.0.0.1:1", "--transport", "tcp"], { cwd })
+    const elsewhere = await run(["publish", alice, "--open", "--to", "127.0.0.1:1", "--transport", "tcp"], {
+      cwd,
+    })
     assertEnds(elsewhere, 69, /nobody answers at tcp 127\.0\.0\.1:1 /, "--to goes before")
   })
 
@@ -98,9 +100,16 @@ describe("where a server is", patient, () => {
     const nobody = /no server runs on that folder/
     assertEnds(await runHere(["presentities", "--data", folder]), 69, nobody, "presentities")
     assertEnds(await runHere(["watch", alice, "--data", folder]), 69, nobody, "watch")
-    const hint = /nobody answers at 127\.0\.0\.1:1: start a server there, or say where one is with --admin HOST:PORT, --data DIR or --config FILE/
+    const hint =
+      /nobody answers at 127\.0\.0\.1:1: start a server there, or say where one is with --admin HOST:PORT, --data DIR or --config FILE/
     const env = { PRESENTLY_ADMIN: "127.0.0.1:1" }
-    for (const command of [["presentities"], ["watchers", alice], ["history", alice], ["mi", "cleanup"], ["reload"]])
+    for (const command of [
+      ["presentities"],
+      ["watchers", alice],
+      ["history", alice],
+      ["mi", "cleanup"],
+      ["reload"],
+    ])
       assertEnds(await run(command, { env, cwd: folder }), 69, hint, command.join(" "))
     const { folder: running } = await placed(context)
     // a flag goes before the environment
@@ -113,15 +122,24 @@ describe("mi", patient, () => {
     const { admin } = await placed(context)
     const { code, stderr } = await runHere(["mi", "nonsense", "--admin", admin])
     assert.equal(code, 2)
-    assert.match(stderr, /^presently: nonsense: there is no such command; there are .*refreshWatchers.* \(-32601\)\n$/)
+    assert.match(
+      stderr,
+      /^presently: nonsense: there is no such command; there are .*refreshWatchers.* \(-32601\)\n$/,
+    )
     const wrong = await runHere(["mi", "refreshWatchers", alice, "--admin", admin])
-    assert.match(wrong.stderr, /^presently: refreshWatchers: event is missing; expected presentity_uri, event, /)
+    assert.match(
+      wrong.stderr,
+      /^presently: refreshWatchers: event is missing; expected presentity_uri, event, /,
+    )
   })
 
   it("help lists every command under all its names, without a server", { tags: ["OPS-mi"] }, async () => {
     const { code, stdout } = await runHere(["mi", "help", "--admin", "127.0.0.1:1"])
     assert.equal(code, 0)
-    assert.match(stdout, /^refreshWatchers \| refresh_watchers \| presence:refresh_watchers presentity_uri event refresh_type\n {4}\S/m)
+    assert.match(
+      stdout,
+      /^refreshWatchers \| refresh_watchers \| presence:refresh_watchers presentity_uri event refresh_type\n {4}\S/m,
+    )
     assert.match(stdout, /^cleanup \| presence:cleanup\n/m)
   })
 })

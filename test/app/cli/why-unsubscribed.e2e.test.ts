@@ -23,7 +23,11 @@ const handlings = [
 describe("why, of somebody who never subscribed", patient, () => {
   for (const [no_rules, advice] of handlings) {
     it(`no_rules = ${no_rules}`, { tags: ["A3"] }, async (context) => {
-      const { server, publish } = await openScene(context, { admin: "127.0.0.1:0", policy: "rules", no_rules })
+      const { server, publish } = await openScene(context, {
+        admin: "127.0.0.1:0",
+        policy: "rules",
+        no_rules,
+      })
       await publish(phoneOpen)
       const { stdout } = await runHere([...question, "--admin", new URL(server.admin ?? "").host])
       assert.match(stdout, new RegExp(`policy.*no_rules = ${no_rules}$`, "m"))
@@ -51,12 +55,20 @@ describe("why, of somebody who never subscribed", patient, () => {
     { tags: ["A3"] },
     async (context) => {
       const database_url = cluster!.database()
-      const scene = await openScene(context, { memory: false, database_url, policy: "rules", end_sub_on_timeout: false })
+      const scene = await openScene(context, {
+        memory: false,
+        database_url,
+        policy: "rules",
+        end_sub_on_timeout: false,
+      })
       await scene.publish(phoneOpen)
       await scene.server.stop()
       const place = ["--database-url", database_url]
       const { stdout } = await runHere([...question, ...place])
-      assert.match(stdout, /^ {2}policy {4}settings of the server, which are not known here: give --config FILE, or ask it/m)
+      assert.match(
+        stdout,
+        /^ {2}policy {4}settings of the server, which are not known here: give --config FILE, or ask it/m,
+      )
       assert.match(stdout, /the log does not say how its SUBSCRIBE would be treated/)
       assert.doesNotMatch(stdout, /accepted|no_rules|end_sub_on_timeout/)
       const json = await runHere([...question, ...place, "--json"])

@@ -71,8 +71,7 @@ const listenOf = Effect.fnUntraced(function* (input: Where) {
 })
 
 /** What a client on the same machine sends to, where the server listens on every address. */
-const reachable = (host: string): string =>
-  host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host
+const reachable = (host: string): string => (host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host)
 
 const addressesIn = (listen: readonly string[]): readonly Target[] =>
   listen.flatMap((entry): Target[] => {

@@ -39,9 +39,7 @@ export const demo = Effect.fn(function* ({
     onSome: (to) => ` --to ${to}`,
   })
   const next = `presently watch${flags} ${presentity.presentity}`
-  yield* Console.log(
-    isNamed ? `Next: ${next}` : `Next: presently dev, and in a second terminal: ${next}`,
-  )
+  yield* Console.log(isNamed ? `Next: ${next}` : `Next: presently dev, and in a second terminal: ${next}`)
 })
 
 const alice = "sip:alice@example.com"
