@@ -21,7 +21,7 @@ export interface ServerPlace {
 const loadNotes = Effect.promise(() => import("../server-note.ts"))
 
 /** The server that runs on a data folder; null: none does. */
-export const noteOn = (folder: string) => Effect.map(loadNotes, ({ noteIn }) => noteIn(folder))
+const noteOn = (folder: string) => Effect.map(loadNotes, ({ noteIn }) => noteIn(folder))
 
 /** The server of `presently dev` in this folder; null: none runs here. */
 export const noteHere = Effect.map(loadNotes, ({ devFolder, noteIn }) => noteIn(devFolder))
