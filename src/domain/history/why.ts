@@ -34,8 +34,10 @@ export interface Absence {
   /** Its first subscription after that. */
   readonly next: Life | null
   readonly waiting: Waiting | null
-  /** How a SUBSCRIBE would have been treated; null: there was no such package. */
+  /** How a SUBSCRIBE would have been treated; null: there was no such package, or the server's settings are not known. */
   readonly judgement: Authorization | null
+  /** How a SUBSCRIBE would be treated after the last decision that was read; null: as above. */
+  readonly now: Authorization | null
 }
 
 /** A watcher is shown nothing, or nothing specific, from then on, whether or not anything changes. */
@@ -104,6 +106,14 @@ export const makeInquiry = (question: Question, circumstances: DecisionContext):
   let treatment: Treatment | null = null
   let isPast = false
   let lastAt = 0
+  let last: DecisionStep | null = null
+
+  const judgementIn = (moment: DecisionStep): Authorization | null => {
+    const eventPackage = circumstances.packages.find(packageName)
+    if (eventPackage === null) return null
+    const judgement = authorizationIn(moment, eventPackage, watcher, circumstances)
+    return judgement.by === "unknown" ? null : judgement
+  }
 
   const examine = (moment: DecisionStep): void => {
     if (moment.decision.at > at && question.position === undefined) {
@@ -115,7 +125,6 @@ export const makeInquiry = (question: Question, circumstances: DecisionContext):
     if (treated !== undefined) treatment = treated
     const published = changeIn(moment, packageName, watcher, circumstances.packages)
     if (published === null) return
-    const eventPackage = circumstances.packages.find(packageName)
     const findings = new Map<SubscriptionNo, OpenCase>()
     for (const [id, finding] of findingsIn(moment, published, packageName, circumstances, matches)) {
       ledger.notice(id, moment)
@@ -125,13 +134,14 @@ export const makeInquiry = (question: Question, circumstances: DecisionContext):
       moment,
       what: published,
       findings,
-      judgement: eventPackage === null ? null : authorizationIn(moment, eventPackage, watcher, circumstances),
+      judgement: judgementIn(moment),
     }
   }
 
   return {
     take: (moment) => {
       lastAt = clockOf(moment.decision)
+      last = moment
       ledger.take(moment)
       if (found !== null && found.moment.position < moment.position) {
         for (const [id, open] of found.findings) {
@@ -149,7 +159,10 @@ export const makeInquiry = (question: Question, circumstances: DecisionContext):
       const base = { presentity, watcher, packageName, asOf }
       return found === null
         ? { ...base, change: null, cases: [], absence: null, treatment }
-        : { ...base, ...answerOf(found, ledger.lives(), matches, treatment) }
+        : {
+            ...base,
+            ...answerOf(found, ledger.lives(), matches, treatment, () => judgementIn(last ?? found!.moment)),
+          }
     },
   }
 }
@@ -193,6 +206,7 @@ const answerOf = (
   lives: readonly Life[],
   matches: (waiting: Waiting) => boolean,
   treatment: Treatment | null,
+  judgementNow: () => Authorization | null,
 ): Pick<Explanation, "change" | "cases" | "absence" | "treatment"> => {
   const place = placeOf(moment)
   const { cause, origin, about } = moment.decision
@@ -210,6 +224,7 @@ const answerOf = (
           next: nextAfter(moment, lives),
           waiting: [...values(moment.after.waiting)].find(matches) ?? null,
           judgement,
+          now: judgementNow(),
         }
   const later = treatment !== null && treatment.position > place.position ? treatment : null
   return { change: { ...place, what, cause, origin, requester }, cases, absence, treatment: later }

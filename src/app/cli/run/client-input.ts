@@ -8,12 +8,14 @@ import type { TransportName } from "../../../adapters/sip/transports/names.ts"
 import { parseUri } from "../../../adapters/sip/uri.ts"
 import { addressOfRecord } from "../../../domain/uris.ts"
 import type { Credentials } from "../../client/credentials.ts"
-import { LocalFailure, UsageInvalid } from "../../client/failures.ts"
+import { LocalFailure, NoAnswer, UsageInvalid } from "../../client/failures.ts"
 import type { Target } from "../../client/socket.ts"
 import type { UserAgentOptions } from "../../client/user-agent.ts"
+import type { ConfigInvalid } from "../../config/config.ts"
 import { parseHostPort } from "../../config/host-port.ts"
 import { toDefault } from "../client-flags.ts"
 import type { AgentInput } from "../client-flags.ts"
+import { isPlace, noteHere, placeText, serverAt } from "../server-place.ts"
 
 /** How long a command waits for each response. */
 export const answerMillis = 4_000
@@ -47,7 +49,7 @@ export const readPresentity = (text: string): Effect.Effect<Presentity, UsageInv
   return Effect.succeed({ uri: written, presentity: addressOfRecord(uri), host: uri.host, transport })
 }
 
-export const readTarget = (
+const readTarget = (
   to: Option.Option<string>,
   transport: TransportName,
 ): Effect.Effect<Target, UsageInvalid> => {
@@ -58,13 +60,58 @@ export const readTarget = (
     : Effect.succeed({ ...hostPort, transport })
 }
 
+type Where = Pick<AgentInput, "to" | "config" | "data">
+
+/** Where the flags or this folder say that a server listens; null: neither says anything. */
+const listenOf = Effect.fnUntraced(function* (input: Where) {
+  if (!isPlace(input)) return (yield* noteHere)?.listen ?? null
+  const note = yield* serverAt(input)
+  if (note !== null) return note.listen
+  return yield* new NoAnswer({ target: placeText(input), why: "no server runs on that folder" })
+})
+
+/** What a client on the same machine sends to, where the server listens on every address. */
+const reachable = (host: string): string => (host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host)
+
+const addressesIn = (listen: readonly string[]): readonly Target[] =>
+  listen.flatMap((entry): Target[] => {
+    const transport = entry.slice(0, entry.indexOf(":"))
+    const address = parseHostPort(entry.slice(transport.length + 1))
+    if (address === null || !isTransportName(transport)) return []
+    return [{ transport, host: reachable(address.host), port: address.port }]
+  })
+
+/**
+ * Where the requests go: as `--to` says, else where the server that the other flags name listens, else that of this folder.
+ *
+ * @param wanted null: any transport will do
+ */
+export const findTarget = Effect.fnUntraced(function* (
+  input: Where,
+  wanted: TransportName | null,
+): Effect.fn.Return<Target, UsageInvalid | NoAnswer | ConfigInvalid> {
+  const listen = Option.isSome(input.to) ? null : yield* listenOf(input)
+  if (listen === null) return yield* readTarget(input.to, wanted ?? presumedName)
+  const addresses = addressesIn(listen)
+  const find = (name: TransportName): Target | undefined =>
+    addresses.find(({ transport }) => transport === name)
+  const found = wanted === null ? (find(presumedName) ?? addresses[0]) : find(wanted)
+  if (found !== undefined && found.port !== 0) return found
+  const transport = wanted === null ? "" : `${wanted}: `
+  return yield* new UsageInvalid({
+    why: `${transport}the server listens on ${listen.join(", ")}: give --transport or the URI one of these, or --to HOST:PORT`,
+  })
+})
+
 /** The options of a user agent, from the flags; reads the password file. */
 export const agentOptions = Effect.fnUntraced(function* (
   input: AgentInput,
   uriTransport: TransportName | null,
-): Effect.fn.Return<UserAgentOptions, UsageInvalid | LocalFailure> {
-  const transport = Option.getOrElse(input.transport, () => uriTransport ?? presumedName)
-  const target = yield* readTarget(input.to, transport)
+): Effect.fn.Return<UserAgentOptions, UsageInvalid | LocalFailure | NoAnswer | ConfigInvalid> {
+  const target = yield* findTarget(
+    input,
+    Option.getOrElse(input.transport, () => uriTransport),
+  )
   const credentials = yield* readCredentials(input)
   return { target, credentials, timers: { transactionMs: answerMillis } }
 })
