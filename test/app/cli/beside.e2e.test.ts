@@ -8,6 +8,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, beforeAll, describe, it } from "vitest"
+import { emptyWithin } from "../../support/embedded.ts"
 import { live } from "../../support/watched.ts"
 import { patient, run, start, startMemory } from "./command.ts"
 import type { Running } from "./command.ts"
@@ -108,7 +109,7 @@ describe("beside the running server", () => {
   )
 
   it("psql of a database within the process fails with one line", { ...patient, tags: ["CLI"] }, async () => {
-    const within = join(folder, "within")
+    const within = await emptyWithin(join(folder, "within"))
     const flags = ["--data", within, "--set", "postgres_bin=none"]
     const serve = start([
       "serve",

@@ -9,6 +9,7 @@ import { Effect } from "effect"
 import { assert, describe, it } from "vitest"
 import type { TestContext } from "vitest"
 import { patient, runHere } from "../../../app/cli/command.ts"
+import { emptyWithin } from "../../../support/embedded.ts"
 import { dataFolder, inFolder, refusalOf, userOf } from "../../../support/private-server.ts"
 import { startPresence } from "../../../support/server.ts"
 import { answer, openPhone, pidf, script, tuple } from "../../../support/sip-client.ts"
@@ -17,6 +18,9 @@ const isRoot = process.getuid?.() === 0
 
 /** Its server has to end by itself. */
 const folderOf = (context: TestContext): string => dataFolder(context, { isKilled: false })
+
+/** A folder with a database within the process, as an earlier version made it. */
+const earlierOf = (context: TestContext): Promise<string> => emptyWithin(folderOf(context))
 
 /** Every row of every table, as text. */
 const contents = (sql: PgClient.PgClient) =>
@@ -62,7 +66,7 @@ const earlierFolder = async (folder: string): Promise<string> => {
 
 describe("a folder of an earlier version", { tags: ["OPS-data"] }, () => {
   it("is copied row by row, kept as it was, and goes on where it stood", patient, async (context) => {
-    const folder = folderOf(context)
+    const folder = await earlierOf(context)
     const tag = await earlierFolder(folder)
     assert.isTrue(existsSync(join(folder, "pg", "PG_VERSION")))
     const before = await inFolder(folder, contents, { programs: "none" })
@@ -96,7 +100,7 @@ describe("a folder of an earlier version", { tags: ["OPS-data"] }, () => {
   })
 
   it("that was killed while it was copied is copied again", async (context) => {
-    const folder = folderOf(context)
+    const folder = await earlierOf(context)
     await inFolder(folder, (sql) => sql`CREATE TABLE kept AS SELECT 5 AS n`, { programs: "none" })
     mkdirSync(join(folder, "postgres"))
     writeFileSync(join(folder, "postgres", "PG_VERSION"), "15\n")
@@ -108,7 +112,7 @@ describe("a folder of an earlier version", { tags: ["OPS-data"] }, () => {
   })
 
   it("that is in use by a process of that version is left to it", async (context) => {
-    const folder = folderOf(context)
+    const folder = await earlierOf(context)
     await inFolder(
       folder,
       () =>
@@ -157,7 +161,7 @@ describe.skipIf(!isRoot)("an installation", { tags: ["OPS-data"] }, () => {
   }
 
   it("without the package that reads an earlier log says so, and changes nothing", async (context) => {
-    const folder = folderOf(context)
+    const folder = await earlierOf(context)
     await inFolder(folder, (sql) => sql`CREATE TABLE kept AS SELECT 5 AS n`, { programs: "none" })
     const without = installedWithout(context, "@electric-sql")
     const line = await userOf(folder, { root: without }).then(
