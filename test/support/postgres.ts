@@ -11,6 +11,7 @@ import { serverEnvironment } from "../../src/adapters/store/private-server/guard
 import { reachable, serverAccount } from "../../src/adapters/store/private-server/make-cluster.ts"
 import { findPrograms } from "../../src/adapters/store/private-server/programs.ts"
 import { siteIn } from "../../src/adapters/store/private-server/site.ts"
+import { madeOnce } from "./made-once.ts"
 import { endWithTests } from "./reaper.ts"
 
 export interface SharedPostgres {
@@ -76,7 +77,13 @@ export const startPostgres = async (): Promise<PostgresCluster | null> => {
     })
   const isOver = endWithTests({ kind: "postgres", data })
   const initialized = ["-U", "postgres", "-A", "trust", "--no-instructions", "-E", "UTF8", "--locale=C"]
-  run("initdb", "-N", "-D", data, ...initialized)
+  const key = `${found.release}-${account?.uid ?? process.getuid?.() ?? 0}`
+  const template = await madeOnce("presently-cluster", key, (made) => {
+    run("initdb", "-N", "-D", data, ...initialized)
+    execFileSync("cp", ["-a", data, made])
+  })
+  // its maker has it there already
+  if (!existsSync(data)) execFileSync("cp", ["-a", template, data])
   const configure = (port: number): void => {
     appendFileSync(
       join(data, "postgresql.conf"),
