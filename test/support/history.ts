@@ -5,7 +5,7 @@
  * it turns each step into inputs that name them. Inputs can be replayed, rearranged and given to the engine.
  */
 import { strictEqual } from "node:assert/strict"
-import fc from "fast-check"
+import type fc from "fast-check"
 import { makeMemoryLog } from "../../src/adapters/store/memory.ts"
 import type { MemoryLog } from "../../src/adapters/store/memory.ts"
 import type { Engine, Offer, Release } from "../../src/domain/engine/engine.ts"
