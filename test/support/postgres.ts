@@ -56,7 +56,8 @@ const found = (await findPrograms(null, null, libraries)).programs
 /** The folder with initdb and postgres: those that presently itself would start; null: there is none. */
 export const postgresBinaries = (): string | null => found?.bin ?? null
 
-export const startPostgres = async (): Promise<PostgresCluster | null> => {
+/** @param isForced false: nothing is forced to the disk, for tests that are not about a database that ends under load */
+export const startPostgres = async (isForced = true): Promise<PostgresCluster | null> => {
   if (found === null) return null
   const folder = mkdtempSync(join(tmpdir(), "presently-pg-"))
   const data = join(folder, "data")
@@ -87,7 +88,7 @@ export const startPostgres = async (): Promise<PostgresCluster | null> => {
   const configure = (port: number): void => {
     appendFileSync(
       join(data, "postgresql.conf"),
-      `\nport = ${port}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = ''\nfsync = on\nmax_connections = 200\n`,
+      `\nport = ${port}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = ''\nfsync = ${isForced ? "on" : "off"}\nmax_connections = 200\n`,
     )
   }
   const start = (): void => {
