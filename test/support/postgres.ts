@@ -41,7 +41,7 @@ let ofThread: ReturnType<typeof startPostgres> | null = null
  * files nor create accounts. Starting one costs a second and a half of processor time.
  */
 export const sharedPostgres = async (): Promise<SharedPostgres | null> => {
-  const cluster = await (ofThread ??= startPostgres())
+  const cluster = await (ofThread ??= startPostgres(false))
   // dropping a database takes a checkpoint: they are removed all at once, with the server
   return cluster === null ? null : { port: cluster.port, database: cluster.database, remove: () => {} }
 }
