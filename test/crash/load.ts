@@ -59,6 +59,8 @@ export interface Load {
   readonly pause: () => Promise<void>
   /** Asks for every promise; call while paused. */
   readonly verify: () => Promise<void>
+  /** Whether everybody has been promised something. */
+  readonly isServed: () => boolean
   readonly findings: () => Findings
   /** From now on requests go to another server. */
   readonly moveTo: (port: number) => void
@@ -362,6 +364,9 @@ export const makeLoad = async (options: {
         lost.push(`${one.uri}: saw change ${one.seen} of ${one.presentity.acknowledged} promised`)
       }
     },
+    isServed: () =>
+      publishers.every(({ entityTag }) => entityTag !== null) &&
+      watchers.every(({ dialog }) => dialog !== null),
     findings: () => ({ checked, lost, disorder, doubtful, acknowledged: { ...counts } }),
     moveTo: (to) => {
       port = to
