@@ -45,6 +45,13 @@ export const treeOf = (root: number): readonly number[] => {
   return found
 }
 
+/** Seconds used so far by a process and all that descend from it, ended ones that were waited for included. */
+export const cpuSecondsOfTree = (root: number): number =>
+  treeOf(root).reduce((sum, pid) => {
+    const used = statOf(pid)?.slice(11, 15) ?? []
+    return sum + used.reduce((ticks, field) => ticks + Number(field), 0) / 100
+  }, 0)
+
 /**
  * The proportional set size of a process in KiB: memory that it shares with others counts for it by its part, so sums over
  * processes are true. 0 when it has gone.
