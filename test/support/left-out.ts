@@ -11,6 +11,7 @@ import type { Reporter, TestCase, TestModule, Vitest } from "vitest/node"
 const wants: readonly (readonly [condition: RegExp, sentence: string])[] = [
   [/"psql"/, "psql is not installed"],
   [/"pg_dump"/, "pg_dump is not installed"],
+  [/^cluster === null \|\| !hasClients$/, "no PostgreSQL 14 or newer with psql and pg_dump is here"],
   [/^cluster === null$|^postgresBinaries\(\) === null$/, "no PostgreSQL 14 or newer is here"],
   [/mariaDb === null/, "MariaDB is not installed"],
   [/noKamailio(?:Proxy)? !== null/, "Kamailio with its presence and SQLite modules is not installed"],

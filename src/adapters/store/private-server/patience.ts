@@ -15,8 +15,13 @@ export const pollMillis = 10
 
 /** Waits for what another process does, not for ever and not in silence. */
 export interface Patience {
-  /** A moment. @throws DataFolderInUse when it has been too long, and when the wait is aborted */
-  readonly wait: () => Promise<void>
+  /**
+   * A moment.
+   *
+   * @param isOwn whether the server was started by this process, of which nothing is told: it is on its way
+   * @throws DataFolderInUse when it has been too long, and when the wait is aborted
+   */
+  readonly wait: (isOwn?: boolean) => Promise<void>
 }
 
 /**
@@ -27,11 +32,11 @@ export const makePatience = (site: Site, onEvent: (line: string) => void, signal
   let isTold = false
   const pid = (): number => postmasterIn(site.data)?.pid ?? livingOwner(site.lock) ?? 0
   return {
-    wait: async () => {
+    wait: async (isOwn = false) => {
       const waited = performance.now() - began
       if (signal.aborted || waited > patienceMillis)
         throw new DataFolderInUse({ folder: site.folder, pid: pid() })
-      if (!isTold && waited > silenceMillis) {
+      if (!isOwn && !isTold && waited > silenceMillis) {
         isTold = true
         const which = pid() === 0 ? "" : ` (process ${pid()})`
         onEvent(`waiting for the database's server in ${site.folder}${which}, which does not answer yet`)

@@ -209,7 +209,7 @@ const launch = async (
       throw unusable(site, `its server does not start: ${why}`)
     }
     try {
-      await patience.wait()
+      await patience.wait(true)
     } catch (cause) {
       guard.release()
       throw cause
