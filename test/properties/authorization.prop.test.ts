@@ -174,6 +174,7 @@ describe("what is undecided", () => {
       forEveryRuledHistory((run) => {
         const since = new Map<number, number>()
         for (const { after, at } of run.moments) {
+          ok(at >= beginning)
           const keys = [...values(after.waiting)].map(
             ({ watcher: who, packageName }) => `${who} ${packageName}`,
           )

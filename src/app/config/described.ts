@@ -9,6 +9,7 @@ const telling: readonly SettingName[] = [
   "users_file",
   "trusted_peers",
   "insecure_no_auth",
+  "force_active",
   "policy",
   "rules_dir",
   "static_rules",

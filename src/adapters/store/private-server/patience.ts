@@ -1,42 +1,42 @@
 /**
- * Waiting for another process that uses the same data folder.
+ * Waiting for the server of a data folder: not in silence, and not for ever where it depends on another process.
  */
 import { setTimeout as sleep } from "node:timers/promises"
 import { DataFolderInUse, livingOwner } from "../postgres/folder-claim.ts"
 import { postmasterIn } from "./guard.ts"
 import type { Site } from "./site.ts"
 
-/** How long another process may be starting it, and a server may take to answer. */
-const patienceMillis = 120_000
-/** After how long of that it is said what is waited for. */
-const silenceMillis = 3_000
+/** How long another process may take to start the server, and one that runs to answer. */
+const patienceMillis = 600_000
+/** After how long it is said what is waited for: a server of another process, and one that this process has started. */
+const silenceMillis = { other: 3_000, own: 30_000 }
 /** How often it is looked. */
 export const pollMillis = 10
 
-/** Waits for what another process does, not for ever and not in silence. */
 export interface Patience {
   /**
    * A moment.
    *
-   * @param isOwn whether the server was started by this process, of which nothing is told: it is on its way
-   * @throws DataFolderInUse when it has been too long, and when the wait is aborted
+   * @param whose who started the server; one's own may take as long as its recovery does
+   * @throws DataFolderInUse when another process takes too long, and when the wait is aborted
    */
-  readonly wait: (isOwn?: boolean) => Promise<void>
+  readonly wait: (whose?: keyof typeof silenceMillis) => Promise<void>
 }
 
 /**
- * @param onEvent is told once what is waited for @param signal ends the wait
+ * @param onEvent is told once what is waited for
+ * @param signal ends the wait
  */
 export const makePatience = (site: Site, onEvent: (line: string) => void, signal: AbortSignal): Patience => {
   const began = performance.now()
   let isTold = false
   const pid = (): number => postmasterIn(site.data)?.pid ?? livingOwner(site.lock) ?? 0
   return {
-    wait: async (isOwn = false) => {
+    wait: async (whose = "other") => {
       const waited = performance.now() - began
-      if (signal.aborted || waited > patienceMillis)
+      if (signal.aborted || (whose === "other" && waited > patienceMillis))
         throw new DataFolderInUse({ folder: site.folder, pid: pid() })
-      if (!isOwn && !isTold && waited > silenceMillis) {
+      if (!isTold && waited > silenceMillis[whose]) {
         isTold = true
         const which = pid() === 0 ? "" : ` (process ${pid()})`
         onEvent(`waiting for the database's server in ${site.folder}${which}, which does not answer yet`)

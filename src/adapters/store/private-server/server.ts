@@ -209,7 +209,7 @@ const launch = async (
       throw unusable(site, `its server does not start: ${why}`)
     }
     try {
-      await patience.wait(true)
+      await patience.wait("own")
     } catch (cause) {
       guard.release()
       throw cause
@@ -347,8 +347,8 @@ export const usePrivateServer = Effect.fnUntraced(function* (site: Site, options
     return false
   })
   let told = ""
-  const again = Effect.uninterruptible(
-    Effect.flatMap(held, (next) =>
+  const again = Effect.uninterruptibleMask((restore) =>
+    Effect.flatMap(restore(held), (next) =>
       Effect.sync(() => {
         rmSync(holding.holder, { force: true })
         if (holding.pipe !== null) closeSync(holding.pipe)
