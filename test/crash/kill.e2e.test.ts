@@ -7,7 +7,8 @@ const nothingIsLost = async (what: Pick<KillOptions, "store" | "rounds" | "victi
   const findings = await killTest({ ...what, publishers: 20, watchers: 2, load: null, say: () => {} })
   const { lost, disorder, missing, left } = findings ?? {}
   assert.deepStrictEqual({ lost, disorder, missing, left }, { lost: [], disorder: [], missing: [], left: [] })
-  assert.isAbove(findings?.checked ?? 0, 100)
+  // Every publisher was answered at least once: how often more, only the speed of the machine says.
+  assert.isAbove(findings?.checked ?? 0, 20)
 }
 
 describe("kill -9", () => {
