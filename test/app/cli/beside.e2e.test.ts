@@ -89,10 +89,12 @@ describe("beside the running server", () => {
   it("psql prints the line to paste", { ...patient, tags: ["CLI"] }, async (context) => {
     const { code, stdout } = await run(["psql"], { cwd: folder })
     assert.equal(code, 0)
-    assert.match(stdout, /^psql 'postgresql:\/\/presently@\/postgres\?host=%2F.*'\n$/)
+    assert.match(stdout, /^psql 'postgresql:\/\/presently@\/postgres\?host=%2F.*&port=5432'\n$/)
     if (!existsSync("/usr/bin/psql")) return context.skip("psql is not installed")
     const line = `${stdout.trim()} --no-psqlrc -Atc "SELECT count(*) > 0 FROM events"`
-    assert.equal(execFileSync("sh", ["-c", line], { encoding: "utf8" }), "t\n")
+    // whatever port the environment says
+    const env = { ...process.env, PGPORT: "5999" }
+    assert.equal(execFileSync("sh", ["-c", line], { encoding: "utf8", env }), "t\n")
   })
 
   it(

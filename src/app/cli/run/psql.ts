@@ -12,9 +12,9 @@ import type { AdminInput } from "../admin-call.ts"
 import { placeConfig } from "../log-place.ts"
 import type { StoreFlags } from "../store-flags.ts"
 
-/** @param run the folder of the socket */
+/** With the port, which PGPORT would change otherwise. @param run the folder of the socket */
 const lineFor = (run: string): string =>
-  `psql ${shellWord(`postgresql://presently@/postgres?host=${encodeURIComponent(run)}`)}`
+  `psql ${shellWord(`postgresql://presently@/postgres?host=${encodeURIComponent(run)}&port=5432`)}`
 
 /** The socket folder of the server that runs in a data folder; null: none does. */
 const socketFolderIn = (folder: string): string | null =>
