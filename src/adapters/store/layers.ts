@@ -53,6 +53,8 @@ export interface EmbeddedOptions extends PostgresOptions {
    * at, and left as it is. Absent: the log of the process is told.
    */
   readonly onNarrowed?: ((line: string) => Effect.Effect<void>) | null
+  /** Told in a line what happens to its server, and what is waited for; absent: the log of the process is told. */
+  readonly onEvent?: (line: string) => Effect.Effect<void>
   /** How long its server may take to be ready, its recovery included, milliseconds; absent: ten minutes. */
   readonly readyMillis?: number
 }
@@ -70,7 +72,8 @@ export const layerEmbedded = (
   if (folder === null) return layerWithin(null, options)
   return Layer.unwrap(
     Effect.gen(function* () {
-      const { onNarrowed = Effect.logWarning, programs = null, readyMillis = 600_000 } = options
+      const { onNarrowed = Effect.logWarning, onEvent = Effect.logWarning } = options
+      const { programs = null, readyMillis = 600_000 } = options
       const path = yield* claim(folder, onNarrowed)
       const site = siteIn(folder, path)
       const isWithin = yield* Effect.tryPromise({
@@ -82,7 +85,7 @@ export const layerEmbedded = (
         programs,
         takeOver,
         readyMillis,
-        onEvent: Effect.logWarning,
+        onEvent,
       })
       return layerPostgres(url, options)
     }),

@@ -4,9 +4,9 @@
  * Each start marks the copy that it uses; what no start has used for a day, and nothing runs from, is removed: after an
  * update of the package, or of presently, the earlier copy would stay for ever.
  */
-import { execFileSync } from "node:child_process"
 import { createHash } from "node:crypto"
 import {
+  chmodSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
@@ -16,7 +16,8 @@ import {
   rmSync,
   utimesSync,
 } from "node:fs"
-import { join } from "node:path"
+import { dirname, join } from "node:path"
+import { runTool } from "./tools.ts"
 
 /** Where they are. */
 const copiesFolder = "/var/lib/presently/programs"
@@ -32,12 +33,28 @@ const dayMillis = 86_400_000
  * @returns the folder of the copy
  */
 export const copyOf = (root: string, release: string, folder = copiesFolder): string => {
+  openFolders(folder)
   const digest = createHash("sha256").update(root).digest("hex").slice(0, 16)
   const copy = join(folder, `${release}-${digest}`)
   if (!isMarked(copy)) make(root, copy, folder)
   removeUnused(folder, copy)
   return copy
 }
+
+/**
+ * Makes the folder of the copies and the one above it so that the account can go there, whatever the umask was when they were made.
+ * One above that holds anything else is not ours to open: it may be somebody's data folder.
+ */
+const openFolders = (folder: string): void => {
+  mkdirSync(folder, { recursive: true, mode: 0o755 })
+  for (const path of [dirname(folder), folder]) {
+    const { mode, uid } = lstatSync(path)
+    if ((mode & everyoneEnters) === everyoneEnters || uid !== process.getuid?.()) continue
+    if (path === folder || readdirSync(path).length === 1) chmodSync(path, mode | everyoneEnters)
+  }
+}
+
+const everyoneEnters = 0o055
 
 /** Marks a copy as used now. @returns whether it is there */
 const isMarked = (copy: string): boolean => {
@@ -51,11 +68,10 @@ const isMarked = (copy: string): boolean => {
 }
 
 const make = (root: string, copy: string, folder: string): void => {
-  mkdirSync(folder, { recursive: true, mode: 0o755 })
   const begun = mkdtempSync(join(folder, unfinished))
   try {
-    execFileSync("cp", ["-a", `${root}/.`, begun], { stdio: "ignore" })
-    execFileSync("chmod", ["-R", "go=rX", begun], { stdio: "ignore" })
+    runTool("cp", ["-a", `${root}/.`, begun])
+    runTool("chmod", ["-R", "go=rX", begun])
     isMarked(begun)
     renameSync(begun, copy)
   } catch (cause) {

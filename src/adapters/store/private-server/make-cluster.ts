@@ -7,26 +7,28 @@ import {
   closeSync,
   existsSync,
   fsyncSync,
+  lstatSync,
   mkdirSync,
-  mkdtempSync,
   openSync,
   readdirSync,
+  realpathSync,
   rmSync,
   writeFileSync,
 } from "node:fs"
-import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { text } from "node:stream/consumers"
+import { serverEntries } from "../postgres/private-folder.ts"
 import type { Account } from "../postgres/system-accounts.ts"
-import { accountForRoot, canReach, isRoot, mayWrite } from "./account.ts"
+import { accountForRoot, canReach, isRoot } from "./account.ts"
 import { copyOf } from "./copies.ts"
 import { disguiseFor } from "./disguise.ts"
 import type { Disguise } from "./disguise.ts"
 import { placeOf, serverEnvironment, spawnOptions } from "./guard.ts"
 import { findPrograms, isMusl, oldestMajor, packageName } from "./programs.ts"
 import type { Programs } from "./programs.ts"
-import { majorOf, unusable } from "./site.ts"
+import { majorOf, requireWritable, unusable } from "./site.ts"
 import type { Site } from "./site.ts"
+import type { Patience } from "./waiting.ts"
 
 /** The account under which a server of this process runs; null: this process's own. */
 export const serverAccount = (site: Site, owner: number | null): Account | null => {
@@ -81,6 +83,13 @@ export const reachable = (site: Site, programs: Programs, account: Account | nul
     throw unusable(site, `the account ${account.name} cannot go to ${bin}: chmod o+x the folders above it`)
   }
   const copy = copyOf(root, release)
+  if (!canReach(join(copy, "bin"), account)) {
+    throw unusable(
+      site,
+      `the account ${account.name} cannot go to ${copy}, where PostgreSQL's programs were copied for it: chmod o+x the ` +
+        "folders above it, or install PostgreSQL",
+    )
+  }
   return { ...programs, bin: join(copy, "bin"), libraries: null, root: copy }
 }
 
@@ -88,13 +97,14 @@ export const reachable = (site: Site, programs: Programs, account: Account | nul
  * Makes the database, after removing what was never finished. The caller removes the mark that stands meanwhile,
  * once everything that belongs into it is there.
  */
-export const makeCluster = async (site: Site, programs: Programs, account: Account | null): Promise<void> => {
-  if (!mayWrite(site.path))
-    throw unusable(
-      site,
-      "nothing can be written there: its file system is read-only, or it is another account's",
-    )
-  if (existsSync(site.mark)) rmSync(site.data, { recursive: true, force: true })
+export const makeCluster = async (
+  site: Site,
+  programs: Programs,
+  account: Account | null,
+  patience: Patience,
+): Promise<void> => {
+  requireWritable(site, site.path)
+  if (existsSync(site.mark)) removeUnfinished(site)
   else if (existsSync(site.data) && readdirSync(site.data).length > 0) {
     throw unusable(
       site,
@@ -104,7 +114,9 @@ export const makeCluster = async (site: Site, programs: Programs, account: Accou
   writeFileSync(site.mark, "the database in postgres is being made\n", { mode: 0o600 })
   mkdirSync(site.data, { recursive: true, mode: 0o700 })
   if (account !== null) chownSync(site.data, account.uid, account.gid)
-  const scratch = mkdtempSync(join(tmpdir(), "presently-initdb-"))
+  // in the data folder, where the next start finds what a killed one has left
+  const scratch = join(site.path, serverEntries.disguise)
+  rmSync(scratch, { recursive: true, force: true })
   try {
     const disguise =
       account === null ? disguiseFor(process.getuid?.() ?? 0, scratch) : { env: {}, before: [] }
@@ -116,10 +128,25 @@ export const makeCluster = async (site: Site, programs: Programs, account: Accou
           `presently:x:${uid}:${process.getgid?.() ?? uid}::/:/bin/sh to /etc/passwd, install libnss-wrapper, or run as a user that it knows`,
       )
     }
-    await initdb(site, programs, account, disguise)
+    await initdb(site, programs, { account, disguise, patience })
   } finally {
     rmSync(scratch, { recursive: true, force: true })
   }
+}
+
+/** Removes what was never finished. Behind a link may be what another data folder keeps, so there it is left. */
+const removeUnfinished = (site: Site): void => {
+  if (lstatSync(site.data, { throwIfNoEntry: false })?.isSymbolicLink() !== true) {
+    rmSync(site.data, { recursive: true, force: true })
+    return
+  }
+  if (readdirSync(site.data).length === 0) return
+  const real = realpathSync(site.data)
+  throw unusable(
+    site,
+    `a database was begun in ${real}, where the link ${site.data} leads, and never finished, unless it is another data ` +
+      `folder's: empty it (find ${real} -mindepth 1 -delete) if it is not, else remove the link`,
+  )
 }
 
 /** Everyone who can reach the socket is let in; only the owner can enter its folder. */
@@ -132,11 +159,16 @@ const initdbOptions = [
   "--no-instructions",
 ]
 
+interface Making {
+  readonly account: Account | null
+  readonly disguise: Disguise
+  readonly patience: Patience
+}
+
 const initdb = async (
   site: Site,
   programs: Programs,
-  account: Account | null,
-  disguise: Disguise,
+  { account, disguise, patience }: Making,
 ): Promise<void> => {
   const data = placeOf(site.data, account === null, "data")
   const { more, identity, close } = spawnOptions({ data, run: null }, account)
@@ -145,15 +177,28 @@ const initdb = async (
     cwd: "/",
     env: { ...serverEnvironment(programs.libraries), ...disguise.env },
     stdio: ["ignore", "ignore", "pipe", ...more],
+    // what it has begun stands under the mark
+    signal: AbortSignal.any([patience.signal, AbortSignal.timeout(patience.readyMillis)]),
+    killSignal: "SIGKILL",
     ...identity,
   })
   close()
-  const ended = new Promise<number | null>((resolve, reject) => {
+  const ended = new Promise<number | null | Error>((resolve) => {
     child.once("close", resolve)
-    child.once("error", reject)
+    child.once("error", resolve)
   })
-  const said = await text(child.stderr!)
-  if ((await ended) === 0) return
+  const [outcome, said] = await Promise.all([ended, text(child.stderr!).catch(() => "")])
+  if (outcome === 0) return
+  if (child.killed) {
+    const seconds = Math.round(patience.readyMillis / 1000)
+    throw unusable(site, `the database could not be made: ${command[0]} has not ended after ${seconds} s`)
+  }
+  if (outcome instanceof Error) {
+    throw unusable(
+      site,
+      `the database could not be made: ${command[0]} does not run (${outcome.message}): see that it may be executed, or name another folder with postgres_bin`,
+    )
+  }
   const lines = said.split("\n").filter((line) => line.trim() !== "")
   const line =
     lines.find((text) => /error|fatal|could not/i.test(text)) ?? lines.at(-1) ?? "no reason was given"

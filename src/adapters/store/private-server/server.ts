@@ -4,16 +4,7 @@
  *
  * It listens on a Unix socket only, in a folder of mode 0700, and is as durable as any: fsync and synchronous_commit are on.
  */
-import {
-  closeSync,
-  existsSync,
-  readFileSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs"
+import { closeSync, existsSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { Effect, Schedule } from "effect"
@@ -28,14 +19,26 @@ import {
 import { entries, serverEntries } from "../postgres/private-folder.ts"
 import type { Account } from "../postgres/system-accounts.ts"
 import { redirect } from "../writer/sockets.ts"
-import { mayWrite } from "./account.ts"
 import { answers, holdPipe, isGuarded, placeOf, postmasterIn, startGuard } from "./guard.ts"
 import type { Guard } from "./guard.ts"
-import { clearLeftovers, stopMillis, until } from "./leftovers.ts"
+import { clearLeftovers, stopMillis } from "./leftovers.ts"
 import { forceFolder, makeCluster, programsFor, reachable, serverAccount } from "./make-cluster.ts"
 import type { Programs } from "./programs.ts"
-import { checkOwner, hasEarlier, majorOf, prepareRun, runFolders, unusable, urlIn } from "./site.ts"
+import { isPassing, reasonIn } from "./server-log.ts"
+import {
+  checkOwner,
+  hasEarlier,
+  isInner,
+  majorOf,
+  prepareRun,
+  requireWritable,
+  runFolders,
+  unusable,
+  urlIn,
+} from "./site.ts"
 import type { Site } from "./site.ts"
+import { beginWait, until, withProcess } from "./waiting.ts"
+import type { Patience } from "./waiting.ts"
 
 export interface PrivateServer {
   readonly url: string
@@ -49,14 +52,8 @@ export interface ServerOptions {
   /** Told in a line what happens to the server. */
   readonly onEvent: (line: string) => Effect.Effect<void>
   /** Copies what an earlier version kept within the process into the new database. */
-  readonly takeOver: (site: Site, url: string) => Promise<void>
+  readonly takeOver: (site: Site, url: string, patience: Patience) => Promise<void>
   /** How long a server may take to be ready, its recovery included, milliseconds. */
-  readonly readyMillis: number
-}
-
-/** A wait that ends: when it is not wanted any more, or when it has taken too long. */
-interface Patience {
-  readonly signal: AbortSignal
   readonly readyMillis: number
 }
 
@@ -71,7 +68,6 @@ interface Holding {
   readonly holder: string
 }
 
-const pollMillis = 10
 /** How often a program that uses a server looks whether it is still there. */
 const watchMillis = 500
 /** How long another process may be starting it. */
@@ -118,7 +114,12 @@ const notReady = (site: Site, { readyMillis }: Patience): DataFolderUnusable =>
 
 /** Uses the server that runs already. @returns null: none does */
 const joinServer = async (site: Site, patience: Patience): Promise<Holding | null> => {
-  const end = performance.now() + patience.readyMillis
+  const what = (): string =>
+    withProcess(
+      `the database's server in ${site.folder}, which another program has started`,
+      postmasterIn(site.data)?.pid ?? livingOwner(site.lock),
+    )
+  const step = beginWait({ patience, what, millis: patience.readyMillis })
   for (const run of runFolders(site)) {
     const pipe = holdPipe(run)
     if (pipe === null) continue
@@ -130,8 +131,7 @@ const joinServer = async (site: Site, patience: Patience): Promise<Holding | nul
         isKept = isReady && (await answers(run))
         if (isKept) return { run, guard: null, pipe, holder }
         if (!isGuarded(run)) break
-        if (performance.now() > end) throw notReady(site, patience)
-        await sleep(pollMillis, undefined, { signal: patience.signal })
+        if (!(await step())) throw notReady(site, patience)
       }
     } finally {
       if (!isKept) {
@@ -142,20 +142,6 @@ const joinServer = async (site: Site, patience: Patience): Promise<Holding | nul
   }
   return null
 }
-
-/** The server's own reason for not starting. */
-const reasonIn = (log: string, from: number): string => {
-  const lines = readFileSync(log)
-    .subarray(from)
-    .toString("utf8")
-    .split("\n")
-    .filter((line) => /(?:FATAL|PANIC|ERROR): /.test(line))
-  const last = lines.at(-1)?.replace(/^.*?(?:FATAL|PANIC|ERROR): +/, "")
-  return last ?? `it did not start; see ${log}`
-}
-
-const isPassing = (why: string): boolean =>
-  /pre-existing shared memory block|lock file .* already exists/.test(why)
 
 const sizeOf = (file: string): number => statSync(file, { throwIfNoEntry: false })?.size ?? 0
 
@@ -186,13 +172,20 @@ const launch = async (
   void guard.ended.then(() => {
     hasEnded = true
   })
-  const end = performance.now() + patience.readyMillis
+  const what = (): string =>
+    withProcess(
+      `the database's server in ${site.folder}, which recovers or hangs (see ${site.log})`,
+      postmasterIn(site.data)?.pid ?? guard.child.pid,
+    )
+  const step = beginWait({ patience, what, millis: patience.readyMillis })
+  // a database that a link leads to may have a server that another data folder has started
+  const isReady = async (): Promise<boolean> =>
+    postmasterIn(site.data)?.isReady === true && (await answers(run))
   try {
     for (;;) {
-      if (postmasterIn(site.data)?.isReady === true) return { run, guard, pipe: null, holder: register(run) }
+      if (await isReady()) return { run, guard, pipe: null, holder: register(run) }
       if (hasEnded) break
-      if (performance.now() > end) throw notReady(site, patience)
-      await sleep(pollMillis, undefined, { signal: patience.signal })
+      if (!(await step())) throw notReady(site, patience)
     }
   } catch (cause) {
     guard.release()
@@ -215,18 +208,14 @@ const startServer = async (
   const isNew = majorOf(site) === null
   const account = serverAccount(site, isNew ? null : statSync(site.data).uid)
   const programs = reachable(site, await programsFor(site, setting), account)
-  if (isNew) await makeCluster(site, programs, account)
-  else if (!mayWrite(site.data))
-    throw unusable(
-      site,
-      `nothing can be written to ${site.data}: its file system is read-only, or it is another account's`,
-    )
+  if (isNew) await makeCluster(site, programs, account, patience)
+  else requireWritable(site, site.data)
   checkOwner(site, account)
   const holding = await launch(site, programs, account, patience)
   if (holding === null || !isNew) return holding
   try {
     if (hasEarlier(site)) {
-      await takeOver(site, urlIn(holding.run))
+      await takeOver(site, urlIn(holding.run), patience)
       forceFolder(site.path)
       renameSync(site.earlier, join(site.path, serverEntries.earlier))
       // a version that knows of no server finds no empty place to begin a new log in
@@ -248,16 +237,15 @@ const startServer = async (
 }
 
 /** Uses the server that runs, or starts it. */
-const hold = async (site: Site, options: ServerOptions, signal: AbortSignal): Promise<Holding> => {
-  const patience = { signal, readyMillis: options.readyMillis }
-  for (const end = performance.now() + patienceMillis; ; await sleep(pollMillis, undefined, { signal })) {
+const hold = async (site: Site, options: ServerOptions, patience: Patience): Promise<Holding> => {
+  const starter = (): number | null => livingOwner(site.lock) ?? postmasterIn(site.data)?.pid ?? null
+  const what = (): string =>
+    withProcess(`another program that starts the database's server in ${site.folder}`, starter())
+  const step = beginWait({ patience, what, millis: patienceMillis })
+  for (;;) {
     const joined = await joinServer(site, patience)
     if (joined !== null) return joined
-    if (!mayWrite(site.path))
-      throw unusable(
-        site,
-        "nothing can be written there: its file system is read-only, or it is another account's",
-      )
+    requireWritable(site, site.path)
     const unlock = tryLock(site.lock)
     try {
       const started =
@@ -268,14 +256,19 @@ const hold = async (site: Site, options: ServerOptions, signal: AbortSignal): Pr
     } finally {
       unlock?.()
     }
-    if (performance.now() > end) {
-      throw new DataFolderInUse({
-        folder: site.folder,
-        pid: livingOwner(site.lock) ?? postmasterIn(site.data)?.pid ?? 0,
-      })
-    }
+    if (!(await step())) throw new DataFolderInUse({ folder: site.folder, pid: starter() ?? 0 })
   }
 }
+
+/** The same for a program that has used it: what was there has to be there still, since a new database would be an empty one. */
+const holdAgain = async (site: Site, options: ServerOptions, patience: Patience): Promise<Holding> => {
+  if (majorOf(site) === null) throw unusable(site, goneText(site))
+  return await hold(site, options, patience)
+}
+
+const goneText = ({ data }: Site): string =>
+  `${data} is not there any more, so its folder was moved or removed while this program runs on it: put it back, or stop this ` +
+  "program and start it with the folder's new name"
 
 /** Lets go of the server, and waits for its end if nobody else uses it. */
 const release = async (site: Site, { run, guard, pipe, holder }: Holding): Promise<void> => {
@@ -286,7 +279,7 @@ const release = async (site: Site, { run, guard, pipe, holder }: Holding): Promi
   const pid = postmasterIn(site.data)?.pid ?? null
   await until(() => !isGuarded(run) && (pid === null || !isAlive(pid)), stopMillis)
   // nobody else would ever remove what is not in the data folder
-  if (!run.startsWith(site.path) && !isGuarded(run)) rmSync(run, { recursive: true, force: true })
+  if (!isInner(site, run) && !isGuarded(run)) rmSync(run, { recursive: true, force: true })
   if (guard === null) return
   let hasEnded = false
   void guard.ended.then(() => {
@@ -307,20 +300,24 @@ const fault = ({ folder }: Site, cause: unknown) =>
  * Fails with DataFolderInUse, DataFolderUnusable.
  */
 export const usePrivateServer = Effect.fnUntraced(function* (site: Site, options: ServerOptions) {
+  const run = Effect.runForkWith(yield* Effect.context<never>())
+  const tell = (line: string): void => void run(options.onEvent(line))
   // interrupted, it ends at once, and lets go of what it has got by then
-  const held = Effect.callback<Holding, DataFolderInUse | DataFolderUnusable>((resume) => {
-    const abort = new AbortController()
-    const settled = hold(site, options, abort.signal).then(
-      (got) => (abort.signal.aborted ? release(site, got) : resume(Effect.succeed(got))),
-      (cause: unknown) => resume(Effect.fail(fault(site, cause))),
-    )
-    return Effect.promise(() => {
-      abort.abort()
-      return settled
+  const heldBy = (attempt: (patience: Patience) => Promise<Holding>) =>
+    Effect.callback<Holding, DataFolderInUse | DataFolderUnusable>((resume) => {
+      const abort = new AbortController()
+      const { signal } = abort
+      const settled = attempt({ signal, readyMillis: options.readyMillis, tell }).then(
+        (got) => (signal.aborted ? release(site, got) : resume(Effect.succeed(got))),
+        (cause: unknown) => resume(Effect.fail(fault(site, cause))),
+      )
+      return Effect.promise(() => {
+        abort.abort()
+        return settled
+      })
     })
-  })
   let holding: Holding = yield* Effect.acquireRelease(
-    held,
+    heldBy((patience) => hold(site, options, patience)),
     () => Effect.promise(() => release(site, holding)),
     { interruptible: true },
   )
@@ -336,8 +333,9 @@ export const usePrivateServer = Effect.fnUntraced(function* (site: Site, options
     return false
   })
   let told = ""
+  const anew = heldBy((patience) => holdAgain(site, options, patience))
   const again = Effect.uninterruptibleMask((restore) =>
-    Effect.flatMap(restore(held), (next) =>
+    Effect.flatMap(restore(anew), (next) =>
       Effect.sync(() => {
         unregister(holding.holder)
         if (holding.pipe !== null) closeSync(holding.pipe)
@@ -358,7 +356,9 @@ export const usePrivateServer = Effect.fnUntraced(function* (site: Site, options
   const watching = Effect.gen(function* () {
     for (;;) {
       if (!(yield* isGone)) continue
-      yield* options.onEvent(`the database's server in ${site.folder} has ended: it is started again`)
+      // a server whose folder was moved goes on, and serves the connections that there are
+      if (majorOf(site) !== null)
+        yield* options.onEvent(`the database's server in ${site.folder} has ended: it is started again`)
       yield* again
       told = ""
       yield* options.onEvent(`the database's server in ${site.folder} runs again`)

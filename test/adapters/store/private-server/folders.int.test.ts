@@ -176,7 +176,10 @@ describe.skipIf(!isRoot)("a private server on a file system", { tags: ["OPS-data
     for (const isEmpty of [true, false]) {
       if (!isEmpty) await emptyEmbedded(folder)
       remount(folder, "ro")
-      assert.match(await refusalOf(folder), /nothing can be written .*read-only/)
+      const text = await refusalOf(folder)
+      assert.match(text, /nothing can be written .*read-only/)
+      const way = `even to be read, a database is written to: copy it (cp -a ${folder} COPY), and give --data COPY`
+      assert.equal(text.includes(way), !isEmpty, text)
       remount(folder, "rw")
     }
     assert.equal(await refusalOf(folder), "opened")
