@@ -31,6 +31,7 @@ import {
   isInner,
   majorOf,
   prepareRun,
+  requireNarrow,
   requireWritable,
   runFolders,
   unusable,
@@ -209,7 +210,10 @@ const startServer = async (
   const account = serverAccount(site, isNew ? null : statSync(site.data).uid)
   const programs = reachable(site, await programsFor(site, setting), account)
   if (isNew) await makeCluster(site, programs, account, patience)
-  else requireWritable(site, site.data)
+  else {
+    requireNarrow(site)
+    requireWritable(site, site.data)
+  }
   checkOwner(site, account)
   const holding = await launch(site, programs, account, patience)
   if (holding === null || !isNew) return holding

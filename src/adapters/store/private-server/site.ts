@@ -82,6 +82,21 @@ export const isClusterWide = (folder: string): boolean => {
   return status?.isDirectory() === true && (status.mode & beyondOwner) !== 0
 }
 
+/** What of a mode keeps PostgreSQL from opening a database; a group may read it. */
+const beyondGroup = 0o027
+
+/** @throws DataFolderUnusable when PostgreSQL would not open a database because of its mode, which commands that read do not narrow */
+export const requireNarrow = (site: Site): void => {
+  const { mode } = statSync(site.data)
+  if ((mode & beyondGroup) === 0) return
+  const octal = (mode & 0o7777).toString(8).padStart(4, "0")
+  throw unusable(
+    site,
+    `other accounts can enter ${site.data} (mode ${octal}), and PostgreSQL does not open it: the next start of a server ` +
+      `narrows it; chmod -R go= ${site.data} does so at once`,
+  )
+}
+
 /** @throws DataFolderUnusable unless a folder of a site can be written to, with what can be done */
 export const requireWritable = (site: Site, folder: string): void => {
   const code = denialOf(folder)

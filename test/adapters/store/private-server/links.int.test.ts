@@ -2,6 +2,7 @@
  * A database on another disk, which a link in the data folder leads to; and two data folders that lead to one.
  */
 import assert from "node:assert/strict"
+import { execFileSync } from "node:child_process"
 import {
   chmodSync,
   chownSync,
@@ -20,6 +21,7 @@ import { describe, it } from "vitest"
 import type { TestContext } from "vitest"
 import { claimFolder, folderState } from "../../../../src/adapters/store/postgres/private-folder.ts"
 import { serverAccounts } from "../../../../src/adapters/store/postgres/system-accounts.ts"
+import { runHere } from "../../../app/cli/command.ts"
 import { emptyEmbedded } from "../../../support/embedded.ts"
 import { dataFolder, inFolder, postmasterOf, refusalOf, userOf } from "../../../support/private-server.ts"
 
@@ -149,12 +151,35 @@ describe.skipIf(process.getuid === undefined)("a link to a database", { tags: ["
   })
 })
 
+describe.skipIf(process.getuid === undefined)("commands that read", { tags: ["OPS-data"] }, () => {
+  it("narrow nothing, and say what does where PostgreSQL would not open the database", async (context) => {
+    const folder = await emptyEmbedded(dataFolder(context))
+    const cluster = join(folder, "postgres")
+    const verify = (...args: readonly string[]) => runHere(["verify", "--data", folder, ...args])
+    chmodSync(folder, 0o750)
+    assert.equal((await verify()).code, 0)
+    assert.equal(modeOf(folder), 0o750)
+    chmodSync(cluster, 0o755)
+    const { code, stderr } = await verify()
+    assert.equal(code, 74)
+    assert.match(
+      stderr,
+      /other accounts can enter .*postgres \(mode 0755\), and PostgreSQL does not open it: the next start/,
+    )
+    assert.deepEqual([modeOf(folder), modeOf(cluster)], [0o750, 0o755])
+    // one that writes does
+    const repaired = await verify("--repair")
+    assert.equal(repaired.code, 0, repaired.stderr)
+    assert.match(repaired.stderr, /narrowed to its owner/)
+    assert.deepEqual([modeOf(folder), modeOf(cluster)], [0o700, 0o700])
+  })
+})
+
 describe.skipIf(!isRoot)("advice about owners", { tags: ["OPS-data"] }, () => {
   it("names all that has to be given away at once", async (context) => {
     const folder = await emptyEmbedded(dataFolder(context))
     const [account] = serverAccounts()
     assert.ok(account !== undefined)
-    const { execFileSync } = await import("node:child_process")
     execFileSync("chown", ["-R", "65534:65534", folder])
     const why = whyExposed(folder)
     const commands = /chown -R 0 \S+ && chown -R \S+ \S+(?=,)/.exec(why)?.[0]
