@@ -42,13 +42,16 @@ const started = async (context: TestContext, broken: Broken) => {
   context.onTestFinished(() => Effect.runPromise(Scope.close(scope, Exit.void)))
   const memory = makeMemoryStore()
   const told: string[] = []
+  const counts = { stores: 0, reads: 0 }
   const failing = <A>(
     what: keyof Broken,
     why: string,
     effect: Effect.Effect<A, StoreUnavailable>,
   ): Effect.Effect<A, StoreUnavailable> =>
     Effect.suspend(() =>
-      broken[what] ? Effect.fail(new StoreUnavailable({ cause: new Error(why) })) : effect,
+      broken[what] && ++counts[what] > 0
+        ? Effect.fail(new StoreUnavailable({ cause: new Error(why) }))
+        : effect,
     )
   const pump = await Effect.runPromise(
     makePump(
@@ -70,7 +73,7 @@ const started = async (context: TestContext, broken: Broken) => {
     ),
   )
   await Effect.runPromise(pump.recover.pipe(Effect.andThen(pump.start), Scope.provide(scope)))
-  return { pump, told }
+  return { pump, told, counts }
 }
 
 let tuples = 0
@@ -117,11 +120,12 @@ describe("a store that is read and stores nothing", { tags: ["OPS-outage"] }, ()
 
   it("that went away as a whole is told as back as soon as it can be read", async (context) => {
     const broken = { stores: false, reads: false }
-    const { pump, told } = await started(context, broken)
+    const { pump, told, counts } = await started(context, broken)
     broken.stores = true
     broken.reads = true
     assert.equal(await published(pump), false)
     assert.deepEqual(told, ["down"])
+    await holds("it has been asked", () => counts.reads > 0)
     Object.assign(broken, { stores: false, reads: false })
     await holds("it is back", () => told.length > 1)
     assert.deepEqual(told, ["down", "up"])
