@@ -74,8 +74,8 @@ const folderTags: ReadonlySet<unknown> = new Set([
 export const openStore = Effect.fnUntraced(function* (
   config: Config,
   command: string,
-  /** Whether permissions of an embedded database's folder that are too wide are left as they are. */
-  looksOnly = false,
+  /** Whether the command writes: only then permissions of an embedded database's folder that are too wide are narrowed. */
+  writes = false,
   /** Whether an embedded database is made where there is none; it stays empty. */
   mayCreate = false,
 ) {
@@ -103,10 +103,13 @@ export const openStore = Effect.fnUntraced(function* (
       ? cause
       : new StoreUnusable({ store: name, why: errorMessage(cause) }),
   )
-  const onNarrowed = looksOnly ? null : (line: string) => Console.error(`presently: ${line}`)
+  const onEvent = (line: string) => Console.error(`presently: ${line}`)
+  const onNarrowed = writes ? onEvent : null
   const opened = yield* url === null
     ? Layer.build(
-        withXcapTables(layerEmbedded(data, { ...options, onNarrowed, programs: config.postgres_bin, pool })),
+        withXcapTables(
+          layerEmbedded(data, { ...options, onNarrowed, onEvent, programs: config.postgres_bin, pool }),
+        ),
       ).pipe(orUnusable)
     : Layer.build(withXcapTables(layerPostgres(url, { ...options, pool }))).pipe(orUnusable)
   const store: OpenStore = {
@@ -179,7 +182,7 @@ export const onLog = <A, E, R, Own extends E>(
   work: (store: OpenStore) => Effect.Effect<A, E, R>,
 ) =>
   Effect.gen(function* () {
-    const store = yield* openStore(config, command)
+    const store = yield* openStore(config, command, true)
     yield* requireLog(store)
     yield* holdStore(store, config, command)
     return yield* work(store).pipe(

@@ -94,6 +94,11 @@ export class EventStore extends Context.Service<
     ) => Effect.Effect<readonly { readonly stream: Uri; readonly version: number }[], StoreUnavailable>
     /** Absent: no other program can write to the store. */
     readonly claim?: Claim
+    /**
+     * Fails while decisions would not be stored, and stores nothing itself; asked after an append has failed though the
+     * store can be read. Absent: only the next append shows it.
+     */
+    readonly proof?: () => Effect.Effect<void, StoreUnavailable>
   }
 >()("presently/EventStore") {}
 

@@ -53,6 +53,13 @@ export interface EmbeddedOptions extends PostgresOptions {
    * at, and left as it is. Absent: the log of the process is told.
    */
   readonly onNarrowed?: ((line: string) => Effect.Effect<void>) | null
+  /** Told in a line what happens to its server, and what is waited for; absent: the log of the process is told. */
+  readonly onEvent?: (line: string) => Effect.Effect<void>
+  /**
+   * How long its server may take to be ready, milliseconds; absent: ten minutes where another program has started it, and as long
+   * as its recovery takes where this one has.
+   */
+  readonly readyMillis?: number
 }
 
 /**
@@ -68,7 +75,8 @@ export const layerEmbedded = (
   if (folder === null) return layerWithin(null, options)
   return Layer.unwrap(
     Effect.gen(function* () {
-      const { onNarrowed = Effect.logWarning, programs = null } = options
+      const { onNarrowed = Effect.logWarning, onEvent = Effect.logWarning } = options
+      const { programs = null, readyMillis = null } = options
       const path = yield* claim(folder, onNarrowed)
       const site = siteIn(folder, path)
       const isWithin = yield* Effect.tryPromise({
@@ -76,7 +84,12 @@ export const layerEmbedded = (
         catch: (cause) => cause as DataFolderUnusable,
       })
       if (isWithin) return layerWithin(folder, options)
-      const { url } = yield* usePrivateServer(site, { programs, takeOver, onEvent: Effect.logWarning })
+      const { url } = yield* usePrivateServer(site, {
+        programs,
+        takeOver,
+        readyMillis,
+        onEvent,
+      })
       return layerPostgres(url, options)
     }),
   )

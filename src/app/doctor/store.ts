@@ -49,7 +49,7 @@ export const storeChecks = Effect.fn("Doctor.store")(function* (config: Config, 
     const fix = `the next start narrows it; chmod -R go= ${config.data} does so at once`
     return [warn("store", `${name}: not looked into while other accounts can enter it`, fix)]
   }
-  return yield* openStore(config, "doctor", true).pipe(
+  return yield* openStore(config, "doctor").pipe(
     Effect.flatMap((store) => checksOf(store, config, isRunning)),
     Effect.catch((cause) =>
       Effect.succeed([

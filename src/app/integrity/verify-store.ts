@@ -20,7 +20,7 @@ export const checkStore = Effect.fn("Tables.checkStore")(function* (
   command: string,
   options: VerifyOptions,
 ) {
-  const store = yield* openStore(config, command)
+  const store = yield* openStore(config, command, options.repair)
   yield* requireLog(store)
   // a repair writes beside the log's writer: they must be the same program
   if (options.repair) yield* holdStore(store, config, command)

@@ -83,9 +83,9 @@ const makeGuard = (waitMillis: number): Guard => {
  */
 export const guardedStore = (store: Store, waitMillis: number): Store => {
   const guard = makeGuard(waitMillis)
-  const { behind, claim } = store
+  const { behind, claim, proof } = store
   // every member of a store must be passed on: otherwise this does not compile
-  const guarded: Required<Omit<Store, "behind" | "claim">> = {
+  const guarded: Required<Omit<Store, "behind" | "claim" | "proof">> = {
     append: guardedAppend(store, guard),
     ...guardedReads(store, guard),
     ...guardedStates(store, guard),
@@ -103,6 +103,7 @@ export const guardedStore = (store: Store, waitMillis: number): Store => {
             ),
         }),
     ...(claim === undefined ? {} : { claim: guardedClaim(claim) }),
+    ...(proof === undefined ? {} : { proof: () => guard.bounded("append", () => proof.call(store)) }),
   }
 }
 

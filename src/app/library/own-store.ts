@@ -8,6 +8,7 @@ import type { RecordedDecision } from "../../ports/event-store.ts"
 import { shown, wordsOf } from "../extensions/words.ts"
 import { interruptibleStore } from "./guarded-store.ts"
 import { OptionsInvalid } from "./refused.ts"
+import { appendedFault } from "./store-answers.ts"
 
 type Store = EventStore["Service"]
 
@@ -60,6 +61,17 @@ export const storeOf = (given: PromiseStore): Layer.Layer<EventStore> => {
   return interruptibleStore(
     Layer.succeed(EventStore, {
       append: (decisions) => asked(() => own.append(decisions)),
+      // without a decision it need not be right, but has to be an answer
+      proof: () =>
+        Effect.flatMap(
+          asked(() => own.append([])),
+          (answer) => {
+            const fault = appendedFault(answer, [])
+            return fault === null
+              ? Effect.void
+              : Effect.fail(new StoreUnavailable({ cause: new Error(fault) }))
+          },
+        ),
       load: (streams) => asked(() => own.load(streams)),
       read: (after, max) => asked(async () => decoded(await own.read(after, max))),
       history: (stream, afterVersion, max) =>

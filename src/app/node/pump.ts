@@ -152,7 +152,7 @@ const makeParts = ({
     appendedFrom: 0,
     loading: newLoading(),
     doubts: newDoubts(now()),
-    outages: { upAt: Number.NEGATIVE_INFINITY, pauseMillis: 0 },
+    outages: { upAt: Number.NEGATIVE_INFINITY, pauseMillis: 0, isTold: false, isDoubted: false },
     evicted: makeEvictedVersions(),
     settling: { waiters: 0, turns: 0, idleTurns: 0 },
   }

@@ -24,7 +24,7 @@ const taken = new LogIsTaken({ store: "the log", holder, fix: "stop it" })
 const full = (over: Partial<Store> = {}): Required<Store> => {
   const { behind, claim, ...rest } = makeMemoryStore()
   assert.ok(behind !== undefined && claim !== undefined)
-  return { ...rest, behind, claim, ...over }
+  return { ...rest, behind, claim, proof: () => Effect.void, ...over }
 }
 
 /** What each question is asked with, so that its answer passes. */
@@ -45,6 +45,7 @@ const questions: {
   saveCheckpoint: ["tables", { position: 1, at: 1 }],
   checkpoint: ["tables"],
   behind: [5, "", 10],
+  proof: [],
 }
 
 /** A store that writes down what it is asked. */

@@ -14,6 +14,7 @@ import {
   mkdirSync,
   openSync,
   readdirSync,
+  readlinkSync,
   realpathSync,
   statSync,
 } from "node:fs"
@@ -31,8 +32,6 @@ export const serverEntries = {
   cluster: "postgres",
   /** There while that is being made. */
   mark: "postgres.unfinished",
-  /** There while that is being made for a user id that the system does not know. */
-  scratch: "postgres.scratch",
   /** The server's socket, and who uses it. */
   run: "run",
   log: "postgres.log",
@@ -44,6 +43,8 @@ export const serverEntries = {
   earlier: "pg.before",
   /** There while that is copied. */
   takingOver: "taking-over",
+  /** There while a database is made under a user id that the system does not know. */
+  disguise: "disguise",
   /** Links that a package of PostgreSQL's programs lacks, and that could not be made in it. */
   libraries: "libraries",
 } as const
@@ -179,9 +180,9 @@ export const folderState = (folder: string): FolderState => {
   }
 }
 
-/** Nobody may put another folder, or a link to one, where this one is looked for. */
-const checkWay = (folder: string, path: string, me: number): void => {
-  for (const end of new Set([resolve(folder), path])) {
+/** Nobody may put another folder, or a link to one, where this one, or what a link in it leads to, is looked for. */
+const checkWay = (folder: string, path: string, me: number, named = folder): void => {
+  for (const end of new Set([...stepsTo(named), path])) {
     for (let at = end; ; at = dirname(at)) {
       const status = lstatOf(at)
       if (status !== null && status.isSymbolicLink() && status.uid !== 0 && status.uid !== me) {
@@ -207,13 +208,39 @@ const checkWay = (folder: string, path: string, me: number): void => {
   }
 }
 
+/** Where a path leads, link by link; the kernel follows forty at most. */
+const stepsTo = (named: string): readonly string[] => {
+  const steps = [resolve(named)]
+  for (let at = steps[0]!; steps.length <= 40 && lstatOf(at)?.isSymbolicLink() === true;) {
+    at = resolve(dirname(at), readlinkSync(at))
+    steps.push(at)
+  }
+  return steps
+}
+
 const checkOwner = (folder: string, path: string, { uid }: Stats, me: number): void => {
   if (uid === me) return
   refuse(
     folder,
     `${path} belongs to account ${uid}, which can read what this process, of account ${me}, writes there: ` +
-      `run as account ${uid}, or chown -R ${me} ${path}, or give another folder`,
+      `run as account ${uid}, or ${givenTo(me, path)}, or give another folder`,
   )
+}
+
+/** What gives a data folder to an account, in one go: where that is root, the database in it is its server's account's. */
+const givenTo = (me: number, path: string): string => {
+  const cluster = join(path, serverEntries.cluster)
+  if (me === 0 && lstatOf(cluster) !== null) return `chown -R 0 ${path} && ${givenToServer(cluster)}`
+  // null as well where this account may not look
+  const real = realPathOf(cluster)
+  return `chown -R ${me} ${real === null || real === cluster ? path : `${path} ${real}`}`
+}
+
+/** What gives a database of root's to the account of its server. */
+const givenToServer = (cluster: string): string => {
+  const [account] = serverAccounts()
+  const change = `chown -R ${account?.uid ?? "presently"} ${realPathOf(cluster) ?? cluster}`
+  return account === undefined ? `useradd --system presently && ${change}` : change
 }
 
 /** A folder that holds more than the database is not ours to close: it may be /tmp, or somebody's home. */
@@ -243,7 +270,7 @@ const walk = (
     if (status.uid !== me) {
       refuse(
         folder,
-        `${file} belongs to account ${status.uid}, and this process is of account ${me}: chown -R ${me} ${path}`,
+        `${file} belongs to account ${status.uid}, and this process is of account ${me}: ${givenTo(me, path)}`,
       )
     }
     const isFolder = status.isDirectory()
@@ -256,23 +283,62 @@ const walk = (
     const file = join(path, name)
     const status = lstatOf(file)
     if (status === null) continue
-    if (status.isSymbolicLink())
-      refuse(
-        folder,
-        `${file} is a link out of it: move the whole folder to where there is room, and give that one, or a link to it`,
-      )
-    if (status.uid !== me && !(me === 0 && serverAccounts().some(({ uid }) => uid === status.uid)))
-      refuseOwner(folder, file, status, me)
+    if (status.isSymbolicLink()) {
+      if (name === serverEntries.run)
+        refuse(folder, `${file} is a link: remove it, and the next start makes a folder in its place`)
+      checkElsewhere(folder, path, me)
+      continue
+    }
+    if (!isOwn(status, me)) refuseOwner(folder, path, file, status, me)
     if ((status.mode & beyondOwner) !== 0) onWide(file, status, status.isDirectory())
   }
 }
 
-const refuseOwner = (folder: string, file: string, { uid }: Stats, me: number): never =>
+/** Whether it belongs to this account, or, where that is root, to one that a server of root's runs under. */
+const isOwn = ({ uid }: Stats, me: number): boolean =>
+  uid === me || (me === 0 && serverAccounts().some((account) => account.uid === uid))
+
+/**
+ * A database on another disk, which a link leads to. Nothing is narrowed through a link: it may lead to what is not ours.
+ */
+const checkElsewhere = (folder: string, path: string, me: number): void => {
+  const link = join(path, serverEntries.cluster)
+  checkWay(folder, realPathOf(link) ?? link, me, link)
+  const real = realPathOf(link)
+  if (real === null) {
+    refuse(
+      folder,
+      `${link} is a link to ${readlinkSync(link)}, where nothing is: mount or put back what was there, or remove the link`,
+    )
+    return
+  }
+  const status = statSync(real)
+  if (!status.isDirectory())
+    refuse(folder, `${link} is a link to ${real}, which is no folder: remove the link`)
+  if (!isOwn(status, me)) refuseOwner(folder, path, real, status, me)
+  if ((status.mode & beyondOwner) !== 0) {
+    refuse(
+      folder,
+      `other accounts can enter ${real}, where the link ${link} leads (mode ${octal(status.mode)}): chmod 700 ${real}`,
+    )
+  }
+}
+
+const refuseOwner = (folder: string, path: string, file: string, { uid }: Stats, me: number): never =>
   refuse(
     folder,
     `${file} belongs to account ${uid}, and this process is of account ${me}: ` +
-      `run as account ${uid}, or chown -R ${me} ${folder}`,
+      (me === 0 ? givenToServer(file) : `run as account ${uid}, or ${givenTo(me, path)}`),
   )
+
+/** Null: nothing is there, or a link leads nowhere. */
+const realPathOf = (file: string): string | null => {
+  try {
+    return realpathSync(file)
+  } catch {
+    return null
+  }
+}
 
 /** Null: nothing is there. A running database takes files away meanwhile. */
 const lstatOf = (file: string): Stats | null => lstatSync(file, { throwIfNoEntry: false }) ?? null

@@ -62,12 +62,12 @@ export const canReach = (path: string, { uid, gid }: Account): boolean => {
   }
 }
 
-/** Whether this process may write to a folder: a read-only file system refuses root as well. */
-export const mayWrite = (folder: string): boolean => {
+/** What keeps this process from writing to a folder, as a code of the system; null: nothing. A read-only file system refuses root as well. */
+export const denialOf = (folder: string): string | null => {
   try {
     accessSync(folder, constants.W_OK)
-    return true
-  } catch {
-    return false
+    return null
+  } catch (cause) {
+    return (cause as NodeJS.ErrnoException).code ?? String(cause)
   }
 }

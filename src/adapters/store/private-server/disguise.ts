@@ -29,10 +29,13 @@ const wrapper = (): string | null => {
   return null
 }
 
-/** Whether a command ends without a fault. */
+/** A directory of accounts that is away (LDAP and the like) may keep a command for ever. */
+const answersWithin = 10_000
+
+/** Whether a command ends without a fault, in time. */
 const works = (command: string, args: readonly string[]): boolean => {
   try {
-    execFileSync(command, args, { stdio: "ignore" })
+    execFileSync(command, args, { stdio: "ignore", timeout: answersWithin, killSignal: "SIGKILL" })
     return true
   } catch {
     return false
@@ -41,7 +44,7 @@ const works = (command: string, args: readonly string[]): boolean => {
 
 /**
  * @param uid of this process
- * @param folder made for files that the disguise needs
+ * @param folder is made for files, if the disguise needs any
  * @returns null: the system does not know the user id, and nothing helps
  */
 export const disguiseFor = (uid: number, folder: string): Disguise | null => {
@@ -49,10 +52,10 @@ export const disguiseFor = (uid: number, folder: string): Disguise | null => {
   if (accounts.some((account) => account.uid === uid) || isResolved(uid)) return nothing
   const library = wrapper()
   if (library !== null) {
-    mkdirSync(folder, { mode: 0o700 })
     const passwd = join(folder, "passwd")
     const group = join(folder, "group")
     const gid = process.getgid?.() ?? uid
+    mkdirSync(folder, { recursive: true, mode: 0o700 })
     writeFileSync(passwd, `presently:x:${uid}:${gid}::/nonexistent:/bin/sh\n`, { mode: 0o600 })
     writeFileSync(group, `presently:x:${gid}:\n`, { mode: 0o600 })
     return { env: { LD_PRELOAD: library, NSS_WRAPPER_PASSWD: passwd, NSS_WRAPPER_GROUP: group }, before: [] }

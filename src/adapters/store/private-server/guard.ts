@@ -9,11 +9,12 @@
  * Signals that a service manager sends to all processes of a unit are ignored: the program is told to stop as well, and
  * still needs its database for that.
  */
-import { spawn } from "node:child_process"
+import { execFileSync, spawn } from "node:child_process"
 import type { ChildProcess } from "node:child_process"
 import {
   closeSync,
   constants,
+  existsSync,
   openSync,
   readFileSync,
   readdirSync,
@@ -37,7 +38,11 @@ server=$!
   while read -r _ <&4; do :; done
   rm -f "$pipe"
   while read -r _ <&4; do :; done
-  kill -INT "$server"
+  # one that has only been started ignores it until its own handlers are there
+  while kill -INT "$server" 2>/dev/null; do
+    # it may outlive us for this second, and keeps nothing open
+    sleep 1 </dev/null >/dev/null 2>&1 3<&- 4<&- 7<&- 8<&-
+  done
 ) &
 watch=$!
 exec 3<&- 4<&- </dev/null
@@ -196,6 +201,8 @@ export const isGuarded = (run: string): boolean => {
 export interface Postmaster {
   readonly pid: number
   readonly isReady: boolean
+  /** Its data folder, as it was named to it. */
+  readonly data: string
 }
 
 /** Null: no server has been started here, or the last one stopped in order. */
@@ -203,22 +210,52 @@ export const postmasterIn = (data: string): Postmaster | null => {
   try {
     const lines = readFileSync(join(data, "postmaster.pid"), "utf8").split("\n")
     const pid = Number.parseInt(lines[0] ?? "", 10)
-    return Number.isInteger(pid) && pid > 0 ? { pid, isReady: lines[7]?.trim() === "ready" } : null
+    if (!Number.isInteger(pid) || pid <= 0) return null
+    return { pid, isReady: lines[7]?.trim() === "ready", data: lines[1] ?? "" }
   } catch {
     return null
   }
 }
 
-/** Whether presently started a server: its command line says so, or what it left in its folder. */
-export const isOurServer = (data: string, pid: number): boolean => {
-  for (const file of [`/proc/${pid}/cmdline`, join(data, "postmaster.opts")]) {
-    try {
-      return readFileSync(file, "utf8").includes(`cluster_name=${mark}`)
-    } catch {
-      // where there is no /proc
-    }
+/** How long `ps` may take, milliseconds. */
+const psWithin = 5_000
+
+/** The command line of a process, with something after each argument; null: the system does not say. @param proc where there is no such folder, `ps` is asked */
+export const commandOf = (pid: number, proc = "/proc"): string | null => {
+  try {
+    return readFileSync(`${proc}/${pid}/cmdline`, "utf8")
+  } catch {
+    // it has ended, or there is no /proc
   }
-  return false
+  try {
+    const args = ["-ww", "-o", "args=", "-p", `${pid}`]
+    return `${execFileSync("ps", args, { encoding: "utf8", timeout: psWithin, stdio: "pipe" }).trim()} `
+  } catch {
+    return null
+  }
+}
+
+/**
+ * Whether presently started a server for one data folder: it says so on its command line, and listens in a folder of that one.
+ *
+ * The database alone does not tell: a link may have another data folder lead to it.
+ *
+ * @param runs where a server of the data folder may listen
+ */
+export const isServerOf = (runs: readonly string[], pid: number, proc = "/proc"): boolean => {
+  const command = commandOf(pid, proc)
+  if (command?.includes(`cluster_name=${mark}`) !== true) return false
+  const listensIn = (named: string): boolean =>
+    ["\0", " "].some((end) => command.includes(`unix_socket_directories=${named}${end}`))
+  if (runs.some(listensIn)) return true
+  try {
+    return (
+      listensIn(`/proc/self/fd/${inherited.run}`) &&
+      runs.includes(readlinkSync(`${proc}/${pid}/fd/${inherited.run}`))
+    )
+  } catch {
+    return false
+  }
 }
 
 /** Asks whether the server would encrypt, which is answered by a process that it makes for the connection; closing after that is no fault. */
@@ -244,23 +281,33 @@ export const answers = (run: string): Promise<boolean> =>
     socket.once("close", () => end(false))
   })
 
+/** Whether a process works in a folder; null where the system does not say. */
+export const worksIn = (data: string, pid: number, proc = "/proc"): boolean | null => {
+  try {
+    return readlinkSync(`${proc}/${pid}/cwd`) === realpathSync(data)
+  } catch (cause) {
+    return (cause as NodeJS.ErrnoException).code === "ENOENT" && existsSync(`${proc}/self`) ? false : null
+  }
+}
+
 /**
- * Processes that work in a data folder: the server, or what a killed one has left behind for a moment. Null where the
- * system does not say.
+ * Processes of PostgreSQL that work in a data folder: the server, or what a killed one has left behind for a moment; a shell that
+ * somebody has there is none. Null where the system does not say.
  */
-export const processesIn = (data: string): readonly number[] | null => {
+export const processesIn = (data: string, proc = "/proc"): readonly number[] | null => {
   let names: readonly string[]
   try {
-    names = readdirSync("/proc").filter((name) => /^\d+$/.test(name))
+    names = readdirSync(proc).filter((name) => /^\d+$/.test(name))
   } catch {
     return null
   }
-  const folder = realpathSync(data)
-  return names.map(Number).filter((pid) => {
+  if (names.length === 0) return null
+  const isPostgres = (pid: number): boolean => {
     try {
-      return pid !== process.pid && readlinkSync(`/proc/${pid}/cwd`) === folder
+      return readFileSync(`${proc}/${pid}/comm`, "utf8").startsWith("postgres")
     } catch {
       return false
     }
-  })
+  }
+  return names.map(Number).filter((pid) => worksIn(data, pid, proc) === true && isPostgres(pid))
 }

@@ -1,19 +1,17 @@
 /**
  * Making a database: PostgreSQL's `initdb`, under whichever account there is.
  */
-import { execFileSync, spawn } from "node:child_process"
-import { createHash } from "node:crypto"
+import { spawn } from "node:child_process"
 import {
-  chmodSync,
   chownSync,
   closeSync,
   existsSync,
   fsyncSync,
+  lstatSync,
   mkdirSync,
-  mkdtempSync,
   openSync,
   readdirSync,
-  renameSync,
+  realpathSync,
   rmSync,
   writeFileSync,
 } from "node:fs"
@@ -21,17 +19,16 @@ import { join } from "node:path"
 import { text } from "node:stream/consumers"
 import { serverEntries } from "../postgres/private-folder.ts"
 import type { Account } from "../postgres/system-accounts.ts"
-import { accountForRoot, canReach, isRoot, mayWrite } from "./account.ts"
+import { accountForRoot, canReach, isRoot } from "./account.ts"
+import { copyOf } from "./copies.ts"
 import { disguiseFor } from "./disguise.ts"
 import type { Disguise } from "./disguise.ts"
 import { placeOf, serverEnvironment, spawnOptions } from "./guard.ts"
 import { findPrograms, isMusl, oldestMajor, packageName } from "./programs.ts"
 import type { Programs } from "./programs.ts"
-import { majorOf, unusable } from "./site.ts"
+import { majorOf, requireWritable, unusable } from "./site.ts"
 import type { Site } from "./site.ts"
-
-/** Where copies of programs are that lie where the account of the server cannot go. */
-const copies = "/var/lib/presently/programs"
+import type { Patience } from "./waiting.ts"
 
 /** The account under which a server of this process runs; null: this process's own. */
 export const serverAccount = (site: Site, owner: number | null): Account | null => {
@@ -81,51 +78,33 @@ export const installText = (musl: boolean): string =>
 /** The same programs where an account can run them: those of a package in a home of root's are copied. */
 export const reachable = (site: Site, programs: Programs, account: Account | null): Programs => {
   if (account === null || canReach(programs.bin, account)) return programs
-  const { root, bin } = programs
-  const folder = root ?? join(bin, "..")
-  const digest = createHash("sha256").update(folder).digest("hex").slice(0, 16)
-  // a package that was brought up to date is copied again
-  const copy = join(copies, `${programs.release}-${digest}`)
-  if (!existsSync(copy)) {
-    if (root === null) {
-      throw unusable(site, `the account ${account.name} cannot go to ${bin}: chmod o+x the folders above it`)
-    }
-    for (const made of [join(copies, ".."), copies]) {
-      if (existsSync(made)) continue
-      mkdirSync(made)
-      // whatever the umask is, the account has to get there
-      chmodSync(made, 0o755)
-    }
-    const unfinished = mkdtempSync(join(copies, "unfinished-"))
-    try {
-      execFileSync("cp", ["-a", `${root}/.`, unfinished], { stdio: "ignore" })
-      execFileSync("chmod", ["-R", "go=rX", unfinished], { stdio: "ignore" })
-      renameSync(unfinished, copy)
-    } catch (cause) {
-      // another data folder's start may have been first
-      if (!existsSync(copy)) throw cause
-    } finally {
-      rmSync(unfinished, { recursive: true, force: true })
-    }
+  const { root, bin, release } = programs
+  if (root === null) {
+    throw unusable(site, `the account ${account.name} cannot go to ${bin}: chmod o+x the folders above it`)
   }
-  const own = join(copy, "bin")
-  if (!canReach(own, account)) {
-    throw unusable(site, `the account ${account.name} cannot go to ${own}: chmod o+x the folders above it`)
+  const copy = copyOf(root, release)
+  if (!canReach(join(copy, "bin"), account)) {
+    throw unusable(
+      site,
+      `the account ${account.name} cannot go to ${copy}, where PostgreSQL's programs were copied for it: chmod o+x the ` +
+        "folders above it, or install PostgreSQL",
+    )
   }
-  return { ...programs, bin: own, libraries: null, root: copy }
+  return { ...programs, bin: join(copy, "bin"), libraries: null, root: copy }
 }
 
 /**
  * Makes the database, after removing what was never finished. The caller removes the mark that stands meanwhile,
  * once everything that belongs into it is there.
  */
-export const makeCluster = async (site: Site, programs: Programs, account: Account | null): Promise<void> => {
-  if (!mayWrite(site.path))
-    throw unusable(
-      site,
-      "nothing can be written there: its file system is read-only, or it is another account's",
-    )
-  if (existsSync(site.mark)) rmSync(site.data, { recursive: true, force: true })
+export const makeCluster = async (
+  site: Site,
+  programs: Programs,
+  account: Account | null,
+  patience: Patience,
+): Promise<void> => {
+  requireWritable(site, site.path)
+  if (existsSync(site.mark)) removeUnfinished(site)
   else if (existsSync(site.data) && readdirSync(site.data).length > 0) {
     throw unusable(
       site,
@@ -135,8 +114,8 @@ export const makeCluster = async (site: Site, programs: Programs, account: Accou
   writeFileSync(site.mark, "the database in postgres is being made\n", { mode: 0o600 })
   mkdirSync(site.data, { recursive: true, mode: 0o700 })
   if (account !== null) chownSync(site.data, account.uid, account.gid)
-  // in the data folder, which is there whatever TMPDIR says, and is cleared after a start that was killed
-  const scratch = join(site.path, serverEntries.scratch)
+  // in the data folder, where the next start finds what a killed one has left
+  const scratch = join(site.path, serverEntries.disguise)
   rmSync(scratch, { recursive: true, force: true })
   try {
     const disguise =
@@ -149,10 +128,25 @@ export const makeCluster = async (site: Site, programs: Programs, account: Accou
           `presently:x:${uid}:${process.getgid?.() ?? uid}::/:/bin/sh to /etc/passwd, install libnss-wrapper, or run as a user that it knows`,
       )
     }
-    await initdb(site, programs, account, disguise)
+    await initdb(site, programs, { account, disguise, patience })
   } finally {
     rmSync(scratch, { recursive: true, force: true })
   }
+}
+
+/** Removes what was never finished. Behind a link may be what another data folder keeps, so there it is left. */
+const removeUnfinished = (site: Site): void => {
+  if (lstatSync(site.data, { throwIfNoEntry: false })?.isSymbolicLink() !== true) {
+    rmSync(site.data, { recursive: true, force: true })
+    return
+  }
+  if (readdirSync(site.data).length === 0) return
+  const real = realpathSync(site.data)
+  throw unusable(
+    site,
+    `a database was begun in ${real}, where the link ${site.data} leads, and never finished, unless it is another data ` +
+      `folder's: empty it (find ${real} -mindepth 1 -delete) if it is not, else remove the link`,
+  )
 }
 
 /** Everyone who can reach the socket is let in; only the owner can enter its folder. */
@@ -165,11 +159,16 @@ const initdbOptions = [
   "--no-instructions",
 ]
 
+interface Making {
+  readonly account: Account | null
+  readonly disguise: Disguise
+  readonly patience: Patience
+}
+
 const initdb = async (
   site: Site,
   programs: Programs,
-  account: Account | null,
-  disguise: Disguise,
+  { account, disguise, patience }: Making,
 ): Promise<void> => {
   const data = placeOf(site.data, account === null, "data")
   const { more, identity, close } = spawnOptions({ data, run: null }, account)
@@ -178,20 +177,28 @@ const initdb = async (
     cwd: "/",
     env: { ...serverEnvironment(programs.libraries), ...disguise.env },
     stdio: ["ignore", "ignore", "pipe", ...more],
+    // what it has begun stands under the mark
+    signal: AbortSignal.any([patience.signal, AbortSignal.timeout(patience.readyMillis)]),
+    killSignal: "SIGKILL",
     ...identity,
   })
   close()
-  const ended = new Promise<number | null>((resolve, reject) => {
+  const ended = new Promise<number | null | Error>((resolve) => {
     child.once("close", resolve)
-    child.once("error", reject)
+    child.once("error", resolve)
   })
-  const [said, code] = await Promise.all([text(child.stderr!), ended]).catch((cause: unknown) => {
+  const [outcome, said] = await Promise.all([ended, text(child.stderr!).catch(() => "")])
+  if (outcome === 0) return
+  if (child.killed) {
+    const seconds = Math.round(patience.readyMillis / 1000)
+    throw unusable(site, `the database could not be made: ${command[0]} has not ended after ${seconds} s`)
+  }
+  if (outcome instanceof Error) {
     throw unusable(
       site,
-      `the database could not be made: ${cause instanceof Error ? cause.message : String(cause)}`,
+      `the database could not be made: ${command[0]} does not run (${outcome.message}): see that it may be executed, or name another folder with postgres_bin`,
     )
-  })
-  if (code === 0) return
+  }
   const lines = said.split("\n").filter((line) => line.trim() !== "")
   const line =
     lines.find((text) => /error|fatal|could not/i.test(text)) ?? lines.at(-1) ?? "no reason was given"

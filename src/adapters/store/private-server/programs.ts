@@ -56,9 +56,13 @@ const installedFolders = (): readonly string[] => [
 const inPath = (): readonly string[] =>
   (process.env["PATH"] ?? "").split(delimiter).filter((entry) => entry !== "")
 
-const configured = async (): Promise<readonly string[]> => {
+/** How long a program may take to say which it is, milliseconds: it is on a disk that hangs, or is something else. */
+const answersWithin = 10_000
+
+const configured = async (timeout: number): Promise<readonly string[]> => {
   try {
-    return [(await run("pg_config", ["--bindir"])).stdout.trim()]
+    const { stdout } = await run("pg_config", ["--bindir"], { timeout, killSignal: "SIGKILL" })
+    return [stdout.trim()]
   } catch {
     return []
   }
@@ -105,14 +109,24 @@ const isComplete = (bin: string): boolean =>
 type Version = Pick<Programs, "major" | "release">
 
 /** A version, or why the program does not run. */
-const versionOf = async (bin: string, libraries: string | null): Promise<Version | string> => {
+const versionOf = async (
+  bin: string,
+  libraries: string | null,
+  timeout: number,
+): Promise<Version | string> => {
   try {
     const env = libraries === null ? process.env : { ...process.env, LD_LIBRARY_PATH: libraries }
-    const { stdout } = await run(join(bin, "postgres"), ["--version"], { env })
+    const limits = { timeout, killSignal: "SIGKILL" } as const
+    const { stdout } = await run(join(bin, "postgres"), ["--version"], { env, ...limits })
     const [, release, major] = /\(PostgreSQL\) ((\d+)[\w.]*)/.exec(stdout) ?? []
     return release === undefined ? `says ${stdout.trim()}` : { release, major: Number(major) }
   } catch (cause) {
-    const { code, stderr = "" } = cause as { readonly code?: unknown; readonly stderr?: string }
+    const {
+      code,
+      killed,
+      stderr = "",
+    } = cause as { readonly code?: unknown; readonly killed?: boolean; readonly stderr?: string }
+    if (killed === true) return `does not answer postgres --version within ${timeout / 1000} s`
     if (stderr.trim() !== "") return stderr.trim().split("\n")[0] ?? ""
     // the kernel says so of a program whose loader is not there
     return code === "ENOENT" ? "does not run here: it is made for glibc" : `does not run: ${String(code)}`
@@ -161,6 +175,7 @@ export const findPrograms = async (
   wanted: number | null,
   given: string | null,
   folder: string,
+  timeout = answersWithin,
 ): Promise<Found> => {
   const others: string[] = []
   // it has neither the shell nor the named pipes of the guard
@@ -176,7 +191,7 @@ export const findPrograms = async (
     seen.add(real)
     const root = existsSync(join(real, "..", linkList)) ? dirname(real) : null
     const libraries = root === null ? null : linkLibraries(root, join(folder, serverEntries.libraries))
-    const version = await versionOf(bin, libraries)
+    const version = await versionOf(bin, libraries, timeout)
     if (typeof version === "string") others.push(`${bin} ${version}`)
     else if (version.major < oldestMajor || (wanted !== null && version.major !== wanted))
       others.push(`${version.major} in ${bin}`)
@@ -189,7 +204,7 @@ export const findPrograms = async (
     if (programs !== null) return { programs, others }
   }
   if (given !== null) return { programs: null, others }
-  for (const bin of await configured()) {
+  for (const bin of await configured(timeout)) {
     const programs = await tried(bin)
     if (programs !== null) return { programs, others }
   }

@@ -18,33 +18,28 @@ import {
 } from "../postgres/folder-claim.ts"
 import { entries, serverEntries } from "../postgres/private-folder.ts"
 import type { Account } from "../postgres/system-accounts.ts"
-import { mayWrite } from "./account.ts"
-import {
-  answers,
-  holdPipe,
-  isGuarded,
-  isOurServer,
-  placeOf,
-  postmasterIn,
-  processesIn,
-  startGuard,
-} from "./guard.ts"
+import { redirect } from "../writer/sockets.ts"
+import { answers, holdPipe, isGuarded, placeOf, postmasterIn, startGuard } from "./guard.ts"
 import type { Guard } from "./guard.ts"
+import { clearLeftovers, stopMillis } from "./leftovers.ts"
 import { forceFolder, makeCluster, programsFor, reachable, serverAccount } from "./make-cluster.ts"
-import { makePatience, pollMillis } from "./patience.ts"
-import type { Patience } from "./patience.ts"
+import type { Programs } from "./programs.ts"
 import { isPassing, reasonIn } from "./server-log.ts"
 import {
   checkOwner,
   hasEarlier,
-  isWithinFolder,
+  isInner,
   majorOf,
   prepareRun,
+  requireNarrow,
+  requireWritable,
   runFolders,
   unusable,
   urlIn,
 } from "./site.ts"
 import type { Site } from "./site.ts"
+import { beginWait, until, withProcess } from "./waiting.ts"
+import type { Patience } from "./waiting.ts"
 
 export interface PrivateServer {
   readonly url: string
@@ -58,7 +53,9 @@ export interface ServerOptions {
   /** Told in a line what happens to the server. */
   readonly onEvent: (line: string) => Effect.Effect<void>
   /** Copies what an earlier version kept within the process into the new database. */
-  readonly takeOver: (site: Site, url: string) => Promise<void>
+  readonly takeOver: (site: Site, url: string, patience: Patience) => Promise<void>
+  /** How long a server may take to be ready, milliseconds; null: ten minutes, and as long as it recovers where this program has started it. */
+  readonly readyMillis: number | null
 }
 
 /** How a server is held: it runs as long as anybody does. */
@@ -74,8 +71,8 @@ interface Holding {
 
 /** How often a program that uses a server looks whether it is still there. */
 const watchMillis = 500
-/** How long a server may take to stop in order, before it is told to stop at once. */
-const stopMillis = 30_000
+/** How long another process may be starting it. */
+const patienceMillis = 120_000
 
 let holders = 0
 
@@ -89,6 +86,14 @@ const register = (run: string): string => {
     // it is only there so that the last one waits for the end
   }
   return file
+}
+
+const unregister = (holder: string): void => {
+  try {
+    rmSync(holder, { force: true })
+  } catch {
+    // its folder is no folder any more
+  }
 }
 
 /** Whether another living process, or another user of the server in this one, is registered. Killed ones are struck off. */
@@ -105,70 +110,38 @@ const isShared = (run: string): boolean => {
   return count > 0
 }
 
+const notReady = (site: Site, { readyMillis }: Patience): DataFolderUnusable =>
+  unusable(site, `its server is not ready after ${Math.round(readyMillis / 1000)} s; see ${site.log}`)
+
 /** Uses the server that runs already. @returns null: none does */
 const joinServer = async (site: Site, patience: Patience): Promise<Holding | null> => {
+  const what = (): string =>
+    withProcess(
+      `the database's server in ${site.folder}, which another program has started`,
+      postmasterIn(site.data)?.pid ?? livingOwner(site.lock),
+    )
+  const step = beginWait({ patience, what, millis: patience.readyMillis })
   for (const run of runFolders(site)) {
     const pipe = holdPipe(run)
     if (pipe === null) continue
     const holder = register(run)
-    let isOurs = false
+    let isKept = false
     try {
       for (;;) {
         const isReady = postmasterIn(site.data)?.isReady === true && !existsSync(site.mark)
-        isOurs = isReady && (await answers(run))
-        if (isOurs) return { run, guard: null, pipe, holder }
+        isKept = isReady && (await answers(run))
+        if (isKept) return { run, guard: null, pipe, holder }
         if (!isGuarded(run)) break
-        await patience.wait()
+        if (!(await step())) throw notReady(site, patience)
       }
     } finally {
-      if (!isOurs) {
-        rmSync(holder, { force: true })
+      if (!isKept) {
+        unregister(holder)
         closeSync(pipe)
       }
     }
   }
   return null
-}
-
-const until = async (condition: () => boolean, millis: number): Promise<boolean> => {
-  for (const end = performance.now() + millis; performance.now() < end; await sleep(pollMillis)) {
-    if (condition()) return true
-  }
-  return condition()
-}
-
-const signal = (pid: number, name: NodeJS.Signals): void => {
-  try {
-    process.kill(pid, name)
-  } catch {
-    // it has ended
-  }
-}
-
-/**
- * Ends what is left of an earlier server: one whose guard was killed, or processes of a killed one that have not noticed.
- *
- * Another process may have got the number of a killed server; a server that somebody else started is left alone.
- */
-const clearLeftovers = async ({ folder, data }: Site): Promise<void> => {
-  const found = postmasterIn(data)
-  if (found === null) return
-  const { pid } = found
-  const isThere = (): boolean => isAlive(pid) && (processesIn(data)?.includes(pid) ?? true)
-  if (isThere()) {
-    if (!isOurServer(data, pid)) throw new DataFolderInUse({ folder, pid })
-    signal(pid, "SIGINT")
-    if (!(await until(() => !isThere(), stopMillis))) {
-      signal(pid, "SIGQUIT")
-      if (!(await until(() => !isThere(), stopMillis))) throw new DataFolderInUse({ folder, pid })
-    }
-  }
-  const areGone = (): boolean => (processesIn(data)?.length ?? 0) === 0
-  if (!(await until(areGone, stopMillis / 3))) {
-    for (const left of processesIn(data) ?? []) signal(left, "SIGKILL")
-    await until(areGone, stopMillis)
-  }
-  if (!isAlive(pid) || processesIn(data) !== null) rmSync(join(data, "postmaster.pid"), { force: true })
 }
 
 const sizeOf = (file: string): number => statSync(file, { throwIfNoEntry: false })?.size ?? 0
@@ -178,8 +151,7 @@ const logMax = 1_000_000
 /** Starts the server of a database that is there. @returns null: something of an earlier one is still in the way */
 const launch = async (
   site: Site,
-  program: string,
-  libraries: string | null,
+  { bin, libraries }: Programs,
   account: Account | null,
   patience: Patience,
 ): Promise<Holding | null> => {
@@ -190,7 +162,7 @@ const launch = async (
   const data = placeOf(site.data, isReached, "data")
   const place = placeOf(run, isReached, "run")
   const guard = startGuard({
-    program,
+    program: join(bin, "postgres"),
     data,
     run: place,
     account,
@@ -201,20 +173,28 @@ const launch = async (
   void guard.ended.then(() => {
     hasEnded = true
   })
-  for (;;) {
-    if (postmasterIn(site.data)?.isReady === true) return { run, guard, pipe: null, holder: register(run) }
-    if (hasEnded) {
-      const why = reasonIn(site.log, from).replaceAll(data.named, data.path).replaceAll(place.named, run)
-      if (isPassing(why)) return null
-      throw unusable(site, `its server does not start: ${why}`)
+  const what = (): string =>
+    withProcess(
+      `the database's server in ${site.folder}, which recovers or hangs (see ${site.log})`,
+      postmasterIn(site.data)?.pid ?? guard.child.pid,
+    )
+  const step = beginWait({ patience, what, millis: patience.recoveryMillis })
+  // a database that a link leads to may have a server that another data folder has started
+  const isReady = async (): Promise<boolean> =>
+    postmasterIn(site.data)?.isReady === true && (await answers(run))
+  try {
+    for (;;) {
+      if (await isReady()) return { run, guard, pipe: null, holder: register(run) }
+      if (hasEnded) break
+      if (!(await step())) throw notReady(site, patience)
     }
-    try {
-      await patience.wait("own")
-    } catch (cause) {
-      guard.release()
-      throw cause
-    }
+  } catch (cause) {
+    guard.release()
+    throw cause
   }
+  const why = reasonIn(site.log, from).replaceAll(data.named, data.path).replaceAll(place.named, run)
+  if (isPassing(why)) return null
+  throw unusable(site, `its server does not start: ${why}`)
 }
 
 /** With the lock of the folder: makes the database if there is none, and starts its server. */
@@ -223,24 +203,23 @@ const startServer = async (
   { programs: setting, takeOver }: ServerOptions,
   patience: Patience,
 ): Promise<Holding | null> => {
-  await clearLeftovers(site)
+  await clearLeftovers(site, patience)
   const earlierOwner = livingOwner(join(site.path, entries.lock))
   if (earlierOwner !== null) throw new DataFolderInUse({ folder: site.folder, pid: earlierOwner })
   const isNew = majorOf(site) === null
   const account = serverAccount(site, isNew ? null : statSync(site.data).uid)
   const programs = reachable(site, await programsFor(site, setting), account)
-  if (isNew) await makeCluster(site, programs, account)
-  else if (!mayWrite(site.data))
-    throw unusable(
-      site,
-      `nothing can be written to ${site.data}: its file system is read-only, or it is another account's`,
-    )
+  if (isNew) await makeCluster(site, programs, account, patience)
+  else {
+    requireNarrow(site)
+    requireWritable(site, site.data)
+  }
   checkOwner(site, account)
-  const holding = await launch(site, join(programs.bin, "postgres"), programs.libraries, account, patience)
+  const holding = await launch(site, programs, account, patience)
   if (holding === null || !isNew) return holding
   try {
     if (hasEarlier(site)) {
-      await takeOver(site, urlIn(holding.run))
+      await takeOver(site, urlIn(holding.run), patience)
       forceFolder(site.path)
       renameSync(site.earlier, join(site.path, serverEntries.earlier))
       // a version that knows of no server finds no empty place to begin a new log in
@@ -261,21 +240,16 @@ const startServer = async (
   }
 }
 
-/** Uses the server that runs, or starts it. @param signal aborts the wait for another process, or for a server that does not answer */
-const hold = async (
-  site: Site,
-  options: ServerOptions,
-  onEvent: (line: string) => void,
-  signal: AbortSignal,
-): Promise<Holding> => {
-  for (const patience = makePatience(site, onEvent, signal); ; await patience.wait()) {
+/** Uses the server that runs, or starts it. */
+const hold = async (site: Site, options: ServerOptions, patience: Patience): Promise<Holding> => {
+  const starter = (): number | null => livingOwner(site.lock) ?? postmasterIn(site.data)?.pid ?? null
+  const what = (): string =>
+    withProcess(`another program that starts the database's server in ${site.folder}`, starter())
+  const step = beginWait({ patience, what, millis: patienceMillis })
+  for (;;) {
     const joined = await joinServer(site, patience)
     if (joined !== null) return joined
-    if (!mayWrite(site.path))
-      throw unusable(
-        site,
-        "nothing can be written there: its file system is read-only, or it is another account's",
-      )
+    requireWritable(site, site.path)
     const unlock = tryLock(site.lock)
     try {
       const started =
@@ -286,19 +260,30 @@ const hold = async (
     } finally {
       unlock?.()
     }
+    if (!(await step())) throw new DataFolderInUse({ folder: site.folder, pid: starter() ?? 0 })
   }
 }
 
+/** The same for a program that has used it: what was there has to be there still, since a new database would be an empty one. */
+const holdAgain = async (site: Site, options: ServerOptions, patience: Patience): Promise<Holding> => {
+  if (majorOf(site) === null) throw unusable(site, goneText(site))
+  return await hold(site, options, patience)
+}
+
+const goneText = ({ data }: Site): string =>
+  `${data} is not there any more, so its folder was moved or removed while this program runs on it: put it back, or stop this ` +
+  "program and start it with the folder's new name"
+
 /** Lets go of the server, and waits for its end if nobody else uses it. */
 const release = async (site: Site, { run, guard, pipe, holder }: Holding): Promise<void> => {
-  rmSync(holder, { force: true })
+  unregister(holder)
   guard?.release()
   if (pipe !== null) closeSync(pipe)
   if (isShared(run)) return
   const pid = postmasterIn(site.data)?.pid ?? null
   await until(() => !isGuarded(run) && (pid === null || !isAlive(pid)), stopMillis)
   // nobody else would ever remove what is not in the data folder
-  if (!isWithinFolder(site, run) && !isGuarded(run)) rmSync(run, { recursive: true, force: true })
+  if (!isInner(site, run) && !isGuarded(run)) rmSync(run, { recursive: true, force: true })
   if (guard === null) return
   let hasEnded = false
   void guard.ended.then(() => {
@@ -319,24 +304,35 @@ const fault = ({ folder }: Site, cause: unknown) =>
  * Fails with DataFolderInUse, DataFolderUnusable.
  */
 export const usePrivateServer = Effect.fnUntraced(function* (site: Site, options: ServerOptions) {
-  const runFork = Effect.runForkWith(yield* Effect.context())
-  const onEvent = (line: string) => void runFork(options.onEvent(line))
-  const held = Effect.tryPromise({
-    try: async (signal) => {
-      const taken = await hold(site, options, onEvent, signal)
-      // nobody waits for it any more
-      if (signal.aborted) await release(site, taken)
-      return taken
-    },
-    catch: (cause) => fault(site, cause),
-  })
+  const run = Effect.runForkWith(yield* Effect.context<never>())
+  const tell = (line: string): void => void run(options.onEvent(line))
+  // interrupted, it ends at once, and lets go of what it has got by then
+  const heldBy = (attempt: (patience: Patience) => Promise<Holding>) =>
+    Effect.callback<Holding, DataFolderInUse | DataFolderUnusable>((resume) => {
+      const abort = new AbortController()
+      const { signal } = abort
+      const { readyMillis } = options
+      const settled = attempt({
+        signal,
+        readyMillis: readyMillis ?? 600_000,
+        recoveryMillis: readyMillis ?? Infinity,
+        tell,
+      }).then(
+        (got) => (signal.aborted ? release(site, got) : resume(Effect.succeed(got))),
+        (cause: unknown) => resume(Effect.fail(fault(site, cause))),
+      )
+      return Effect.promise(() => {
+        abort.abort()
+        return settled
+      })
+    })
   let holding: Holding = yield* Effect.acquireRelease(
-    held,
+    heldBy((patience) => hold(site, options, patience)),
     () => Effect.promise(() => release(site, holding)),
-    {
-      interruptible: true,
-    },
+    { interruptible: true },
   )
+  const server: PrivateServer = { url: urlIn(holding.run), run: holding.run }
+  redirect(server.url, server.url)
   const isGone = Effect.promise(async () => {
     const { run, guard } = holding
     const ended = guard === null ? new Promise<never>(() => {}) : guard.ended
@@ -347,13 +343,16 @@ export const usePrivateServer = Effect.fnUntraced(function* (site: Site, options
     return false
   })
   let told = ""
+  const anew = heldBy((patience) => holdAgain(site, options, patience))
   const again = Effect.uninterruptibleMask((restore) =>
-    Effect.flatMap(restore(held), (next) =>
+    Effect.flatMap(restore(anew), (next) =>
       Effect.sync(() => {
-        rmSync(holding.holder, { force: true })
+        unregister(holding.holder)
         if (holding.pipe !== null) closeSync(holding.pipe)
         holding.guard?.release()
         holding = next
+        // its socket may be in another folder than before
+        redirect(server.url, urlIn(next.run))
       }),
     ),
   ).pipe(
@@ -367,14 +366,15 @@ export const usePrivateServer = Effect.fnUntraced(function* (site: Site, options
   const watching = Effect.gen(function* () {
     for (;;) {
       if (!(yield* isGone)) continue
-      yield* options.onEvent(`the database's server in ${site.folder} has ended: it is started again`)
+      // a server whose folder was moved goes on, and serves the connections that there are
+      if (majorOf(site) !== null)
+        yield* options.onEvent(`the database's server in ${site.folder} has ended: it is started again`)
       yield* again
       told = ""
       yield* options.onEvent(`the database's server in ${site.folder} runs again`)
     }
   })
   yield* Effect.forkScoped(watching)
-  const server: PrivateServer = { url: urlIn(holding.run), run: holding.run }
   return server
 })
 

@@ -5,7 +5,6 @@
  * The earlier database is not opened itself: a copy of its files is, brought to the present layout as a start would have
  * done. What its files look like inside differs from those of a server, so rows are all that can be copied.
  */
-import { execFileSync } from "node:child_process"
 import { chmodSync, mkdirSync, rmSync } from "node:fs"
 import { createRequire } from "node:module"
 import { join } from "node:path"
@@ -17,6 +16,8 @@ import { entries, serverEntries } from "../postgres/private-folder.ts"
 import { messageOf } from "../writer/fitness.ts"
 import { unusable } from "./site.ts"
 import type { Site } from "./site.ts"
+import { runLongTool } from "./tools.ts"
+import type { Patience } from "./waiting.ts"
 
 type Sql = PgClient.PgClient
 
@@ -36,7 +37,11 @@ export const hasEarlierPackage = (): boolean => {
 }
 
 /** @throws DataFolderUnusable with one line */
-export const takeOver = async (site: Site, url: string): Promise<void> => {
+export const takeOver = async (
+  site: Site,
+  url: string,
+  { signal, tell }: Pick<Patience, "signal" | "tell">,
+): Promise<void> => {
   if (!hasEarlierPackage()) {
     throw unusable(
       site,
@@ -46,14 +51,16 @@ export const takeOver = async (site: Site, url: string): Promise<void> => {
   }
   const { embeddedClient } = await import("../postgres/embedded.ts")
   const scratch = join(site.path, serverEntries.takingOver)
+  tell(
+    `the log that an earlier version kept in ${site.earlier} is copied into a database of its own, once, and stays there as ` +
+      `it is until that is complete; a long one takes minutes: du -sh ${site.data} grows meanwhile`,
+  )
   rmSync(scratch, { recursive: true, force: true })
   mkdirSync(scratch, { mode: 0o700 })
   try {
-    execFileSync("cp", ["-a", site.earlier, join(scratch, entries.database)], {
-      stdio: ["ignore", "ignore", "pipe"],
-    })
+    await runLongTool("cp", ["-a", site.earlier, join(scratch, entries.database)], signal)
     chmodSync(join(scratch, entries.database), 0o700)
-    await Effect.runPromise(Effect.scoped(copyAll(embeddedClient(scratch, null), url)))
+    await Effect.runPromise(Effect.scoped(copyAll(embeddedClient(scratch, null), url)), { signal })
   } catch (cause) {
     throw unusable(
       site,

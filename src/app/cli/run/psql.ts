@@ -12,7 +12,7 @@ import type { AdminInput } from "../admin-call.ts"
 import { placeConfig } from "../log-place.ts"
 import type { StoreFlags } from "../store-flags.ts"
 
-/** @param run the folder of the socket */
+/** With the port, which PGPORT would change otherwise. @param run the folder of the socket */
 const lineFor = (run: string): string =>
   `psql ${shellWord(`postgresql://presently@/postgres?host=${encodeURIComponent(run)}&port=5432`)}`
 
@@ -30,7 +30,7 @@ export const printPsql = Effect.fn(function* ({
   const running = config.data === null ? null : socketFolderIn(config.data)
   if (running !== null) return yield* Console.log(lineFor(running))
   // says what is wrong, if anything is
-  const { name } = yield* openStore(config, "psql", false, create)
+  const { name } = yield* openStore(config, "psql", create, create)
   const started = config.data === null ? null : socketFolderIn(config.data)
   if (started === null) {
     return yield* new StoreUnusable({

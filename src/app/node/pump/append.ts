@@ -8,7 +8,7 @@ import { attention } from "../../clock/attention.ts"
 import { placeOf } from "../log-front.ts"
 import { AppendUnanswered } from "../within.ts"
 import { readAgain } from "./inbox.ts"
-import { goDown } from "./outage.ts"
+import { goDown, tellBack } from "./outage.ts"
 import type { Parts } from "./parts.ts"
 import { send } from "./release.ts"
 
@@ -56,7 +56,7 @@ const tryAppend = (pump: Parts, batch: Batch, since: number): void => {
       })
     } else {
       pump.machine.takeAppend("end")
-      goDown(pump, isSilent ? new AppendUnanswered({ millis: options.patienceMillis }) : exit.cause)
+      goDown(pump, isSilent ? new AppendUnanswered({ millis: options.patienceMillis }) : exit.cause, "append")
     }
   })
 }
@@ -75,6 +75,7 @@ const committed = (pump: Parts, conflicts: ReadonlySet<Uri>, position: Position 
   const { release, stored, again } = pump.engine.committed(conflicts)
   for (const stream of conflicts) readAgain(pump, stream)
   if (stored.length > 0) {
+    if (pump.outages.isDoubted) tellBack(pump)
     rememberEvicted(pump, stored)
     listeners.stored(stored)
   }

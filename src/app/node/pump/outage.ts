@@ -15,8 +15,12 @@ const backMillis = 250
 const backMillisMax = 5_000
 const shortMillis = 1_000
 
-/** Gives up what is undecided, and waits for the store. */
-export const goDown = (pump: Parts, cause: unknown): void => {
+/**
+ * Gives up what is undecided, and waits for the store.
+ *
+ * @param what failed: a store may well be read while it stores nothing, as with a full disk
+ */
+export const goDown = (pump: Parts, cause: unknown, what: "append" | "read"): void => {
   const { machine, outages } = pump
   if (machine.isAway) return
   machine.take("storeLost")
@@ -25,7 +29,8 @@ export const goDown = (pump: Parts, cause: unknown): void => {
   pump.counters.outages++
   const failed = pump.engine.failed()
   // before refusing, so that listeners know the reason
-  pump.listeners.outage("down", cause)
+  if (!outages.isTold) pump.listeners.outage("down", cause)
+  outages.isTold = true
   noteDoubtful(pump, failed.doubtful)
   // commands that nobody waits for are kept
   pump.inbox = [...failed.offers.filter(({ ticket }) => ticket === null), ...pump.inbox]
@@ -36,11 +41,13 @@ export const goDown = (pump: Parts, cause: unknown): void => {
     performance.now() - outages.upAt < shortMillis
       ? Math.min(Math.max(2 * outages.pauseMillis, backMillis), backMillisMax)
       : 0
-  pump.run(Effect.andThen(Effect.sleep(outages.pauseMillis), comeBack(pump, failed.streams)))
+  const back = comeBack(pump, failed.streams, what === "append")
+  pump.run(Effect.andThen(Effect.sleep(outages.pauseMillis), back))
   pump.waiting.changed()
 }
 
-const comeBack = (pump: Parts, streams: readonly Uri[]): Effect.Effect<void> => {
+/** @param isDoubted an append failed, and the store has been read at every attempt since: that it can be read says nothing */
+const comeBack = (pump: Parts, streams: readonly Uri[], isDoubted: boolean): Effect.Effect<void> => {
   const { machine, store, claim } = pump
   return Effect.suspend(() =>
     machine.isClosed ? Effect.succeed(nothingLoaded) : loadEach(pump, streams),
@@ -52,23 +59,46 @@ const comeBack = (pump: Parts, streams: readonly Uri[]): Effect.Effect<void> => 
       () => claim.isSure(),
       () => new StoreUnavailable({ cause: claim.taken() ?? unsure }),
     ),
-    Effect.tap((loaded) => Effect.sync(() => isBack(pump, loaded))),
+    Effect.tap((loaded) => Effect.sync(() => isBack(pump, loaded, isDoubted))),
     Effect.catch(() =>
       machine.isClosed
         ? Effect.void
-        : Effect.flatMap(Effect.sleep(backMillis), () => comeBack(pump, streams)),
+        : Effect.flatMap(Effect.sleep(backMillis), () => comeBack(pump, streams, false)),
     ),
     Effect.asVoid,
   )
 }
 
-const isBack = (pump: Parts, loaded: Loaded): void => {
+const isBack = (pump: Parts, loaded: Loaded, isDoubted: boolean): void => {
   const { machine, outages } = pump
   if (machine.isClosed) return
   takeLoaded(pump, loaded)
   outages.upAt = performance.now()
   machine.take("storeBack")
-  pump.listeners.outage("up", null)
+  if (isDoubted) outages.isDoubted = true
+  if (!outages.isDoubted) tellBack(pump)
+  else if (pump.store.proof !== undefined) pump.run(proven(pump, pump.store.proof))
   watchDoubts(pump)
   pump.schedule()
+}
+
+const proofMillis = 1_000
+
+/** Asks a store that can be read whether it would store something, unless an append shows that before. */
+const proven = (pump: Parts, proof: NonNullable<Parts["store"]["proof"]>): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    const { machine, outages } = pump
+    const isOpen = (): boolean => outages.isDoubted && !machine.isAway && !machine.isClosed
+    if (!isOpen()) return Effect.void
+    return within(answerMillis, proof()).pipe(
+      Effect.tap(() => Effect.sync(() => isOpen() && tellBack(pump))),
+      Effect.catch(() => Effect.andThen(Effect.sleep(proofMillis), proven(pump, proof))),
+    )
+  })
+
+/** Requests are accepted again; whether the store is back shows when it has stored something. */
+export const tellBack = ({ outages, listeners }: Parts): void => {
+  outages.isDoubted = false
+  outages.isTold = false
+  listeners.outage("up", null)
 }

@@ -138,6 +138,10 @@ export interface Outages {
   upAt: number
   /** How long to wait before polling next time; grows if the store fails again at once. */
   pauseMillis: number
+  /** The listeners know of the present outage. */
+  isTold: boolean
+  /** The store is read, but nothing has been stored since an append failed: the listeners do not know it as back. */
+  isDoubted: boolean
 }
 
 /** Turns that began with nothing to do, counted while somebody waits for that. */

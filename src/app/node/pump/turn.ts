@@ -106,7 +106,7 @@ const loadMissing = (pump: Parts): void => {
   pump.run(loadEach(pump, streams)).addObserver((exit) => {
     loading.isUnderWay = false
     if (Exit.isSuccess(exit)) takeLoaded(pump, exit.value)
-    else goDown(pump, exit.cause)
+    else goDown(pump, exit.cause, "read")
     const at = pump.now()
     for (const stream of streams) {
       const offers = loading.offers.get(stream) ?? []

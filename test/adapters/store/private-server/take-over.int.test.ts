@@ -73,8 +73,15 @@ describe("a folder of an earlier version", { tags: ["OPS-data"] }, () => {
     const before = await inFolder(folder, contents, { programs: "none" })
     assert.isAbove(before.all["events_default"]!.length + Object.keys(before.all).length, 10)
     assert.lengthOf(before.all["my_watchers"]!, 1)
-    const after = await inFolder(folder, contents)
+    const told: string[] = []
+    const onEvent = (line: string) => Effect.sync(() => void told.push(line))
+    const after = await inFolder(folder, contents, { onEvent })
     assert.deepStrictEqual(after, before)
+    assert.lengthOf(told, 1)
+    assert.match(
+      told[0]!,
+      /^the log that an earlier version kept in .*pg is copied .*: du -sh .*postgres grows meanwhile$/,
+    )
     assert.deepStrictEqual(readdirSync(folder).sort(), ["pg", "pg.before", "postgres", "postgres.log", "run"])
     assert.match(readFileSync(join(folder, "pg"), "utf8"), /is in postgres now; as it was before: pg\.before/)
 
