@@ -1,8 +1,7 @@
 /**
  * Making a database: PostgreSQL's `initdb`, under whichever account there is.
  */
-import { execFileSync, spawn } from "node:child_process"
-import { createHash } from "node:crypto"
+import { spawn } from "node:child_process"
 import {
   chownSync,
   closeSync,
@@ -12,7 +11,6 @@ import {
   mkdtempSync,
   openSync,
   readdirSync,
-  renameSync,
   rmSync,
   writeFileSync,
 } from "node:fs"
@@ -21,6 +19,7 @@ import { join } from "node:path"
 import { text } from "node:stream/consumers"
 import type { Account } from "../postgres/system-accounts.ts"
 import { accountForRoot, canReach, isRoot, mayWrite } from "./account.ts"
+import { copyOf } from "./copies.ts"
 import { disguiseFor } from "./disguise.ts"
 import type { Disguise } from "./disguise.ts"
 import { placeOf, serverEnvironment, spawnOptions } from "./guard.ts"
@@ -28,9 +27,6 @@ import { findPrograms, isMusl, oldestMajor, packageName } from "./programs.ts"
 import type { Programs } from "./programs.ts"
 import { majorOf, unusable } from "./site.ts"
 import type { Site } from "./site.ts"
-
-/** Where copies of programs are that lie where the account of the server cannot go. */
-const copies = "/var/lib/presently/programs"
 
 /** The account under which a server of this process runs; null: this process's own. */
 export const serverAccount = (site: Site, owner: number | null): Account | null => {
@@ -80,28 +76,11 @@ export const installText = (musl: boolean): string =>
 /** The same programs where an account can run them: those of a package in a home of root's are copied. */
 export const reachable = (site: Site, programs: Programs, account: Account | null): Programs => {
   if (account === null || canReach(programs.bin, account)) return programs
-  const { root, bin } = programs
-  const folder = root ?? join(bin, "..")
-  const digest = createHash("sha256").update(folder).digest("hex").slice(0, 16)
-  // a package that was brought up to date is copied again
-  const copy = join(copies, `${programs.release}-${digest}`)
-  if (!existsSync(copy)) {
-    if (root === null) {
-      throw unusable(site, `the account ${account.name} cannot go to ${bin}: chmod o+x the folders above it`)
-    }
-    mkdirSync(copies, { recursive: true, mode: 0o755 })
-    const unfinished = mkdtempSync(join(copies, "unfinished-"))
-    try {
-      execFileSync("cp", ["-a", `${root}/.`, unfinished], { stdio: "ignore" })
-      execFileSync("chmod", ["-R", "go=rX", unfinished], { stdio: "ignore" })
-      renameSync(unfinished, copy)
-    } catch (cause) {
-      // another data folder's start may have been first
-      if (!existsSync(copy)) throw cause
-    } finally {
-      rmSync(unfinished, { recursive: true, force: true })
-    }
+  const { root, bin, release } = programs
+  if (root === null) {
+    throw unusable(site, `the account ${account.name} cannot go to ${bin}: chmod o+x the folders above it`)
   }
+  const copy = copyOf(root, release)
   return { ...programs, bin: join(copy, "bin"), libraries: null, root: copy }
 }
 
