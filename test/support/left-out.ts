@@ -11,7 +11,7 @@ import type { Reporter, TestCase, TestModule, Vitest } from "vitest/node"
 const wants: readonly (readonly [condition: RegExp, sentence: string])[] = [
   [/"psql"/, "psql is not installed"],
   [/"pg_dump"/, "pg_dump is not installed"],
-  [/^cluster === null$|^postgresBinaries\(\) === null$/, "no PostgreSQL 14 or newer is here"],
+  [/^(?:cluster|binaries) === null$|^postgresBinaries\(\) === null$/, "no PostgreSQL 14 or newer is here"],
   [/mariaDb === null/, "MariaDB is not installed"],
   [/noKamailio(?:Proxy)? !== null/, "Kamailio with its presence and SQLite modules is not installed"],
   [/auth_db-create\.sql/, "kamailio-sqlite-modules or sqlite3 is not installed"],
@@ -22,7 +22,7 @@ const wants: readonly (readonly [condition: RegExp, sentence: string])[] = [
   [/!hasScript/, "script (util-linux) is not installed"],
   [/!hasSystemd/, "systemd-analyze is not installed"],
   [/!hasParser/, "python3-prometheus-client is not installed"],
-  [/!canUnshare/, "name spaces cannot be made here (unshare)"],
+  [/!canUnshare|!canConfine/, "name spaces cannot be made here (unshare)"],
   [/!isRoot/, "this is not root"],
   [/platform !== "linux"/, "this is not Linux"],
   [/getuid === undefined/, "the system has no user ids"],

@@ -53,6 +53,8 @@ export interface EmbeddedOptions extends PostgresOptions {
    * at, and left as it is. Absent: the log of the process is told.
    */
   readonly onNarrowed?: ((line: string) => Effect.Effect<void>) | null
+  /** How long its server may take to be ready, its recovery included, milliseconds; absent: ten minutes. */
+  readonly readyMillis?: number
 }
 
 /**
@@ -68,7 +70,7 @@ export const layerEmbedded = (
   if (folder === null) return layerWithin(null, options)
   return Layer.unwrap(
     Effect.gen(function* () {
-      const { onNarrowed = Effect.logWarning, programs = null } = options
+      const { onNarrowed = Effect.logWarning, programs = null, readyMillis = 600_000 } = options
       const path = yield* claim(folder, onNarrowed)
       const site = siteIn(folder, path)
       const isWithin = yield* Effect.tryPromise({
@@ -76,7 +78,12 @@ export const layerEmbedded = (
         catch: (cause) => cause as DataFolderUnusable,
       })
       if (isWithin) return layerWithin(folder, options)
-      const { url } = yield* usePrivateServer(site, { programs, takeOver, onEvent: Effect.logWarning })
+      const { url } = yield* usePrivateServer(site, {
+        programs,
+        takeOver,
+        readyMillis,
+        onEvent: Effect.logWarning,
+      })
       return layerPostgres(url, options)
     }),
   )

@@ -37,7 +37,11 @@ server=$!
   while read -r _ <&4; do :; done
   rm -f "$pipe"
   while read -r _ <&4; do :; done
-  kill -INT "$server"
+  # one that has only been started ignores it until its own handlers are there
+  while kill -INT "$server" 2>/dev/null; do
+    # it may outlive us for this second, and keeps nothing open
+    sleep 1 </dev/null >/dev/null 2>&1 3<&- 4<&- 7<&- 8<&-
+  done
 ) &
 watch=$!
 exec 3<&- 4<&- </dev/null

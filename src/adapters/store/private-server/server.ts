@@ -27,19 +27,13 @@ import {
 } from "../postgres/folder-claim.ts"
 import { entries, serverEntries } from "../postgres/private-folder.ts"
 import type { Account } from "../postgres/system-accounts.ts"
+import { redirect } from "../writer/sockets.ts"
 import { mayWrite } from "./account.ts"
-import {
-  answers,
-  holdPipe,
-  isGuarded,
-  isOurServer,
-  placeOf,
-  postmasterIn,
-  processesIn,
-  startGuard,
-} from "./guard.ts"
+import { answers, holdPipe, isGuarded, placeOf, postmasterIn, startGuard } from "./guard.ts"
 import type { Guard } from "./guard.ts"
+import { clearLeftovers, stopMillis, until } from "./leftovers.ts"
 import { forceFolder, makeCluster, programsFor, reachable, serverAccount } from "./make-cluster.ts"
+import type { Programs } from "./programs.ts"
 import { checkOwner, hasEarlier, majorOf, prepareRun, runFolders, unusable, urlIn } from "./site.ts"
 import type { Site } from "./site.ts"
 
@@ -56,6 +50,14 @@ export interface ServerOptions {
   readonly onEvent: (line: string) => Effect.Effect<void>
   /** Copies what an earlier version kept within the process into the new database. */
   readonly takeOver: (site: Site, url: string) => Promise<void>
+  /** How long a server may take to be ready, its recovery included, milliseconds. */
+  readonly readyMillis: number
+}
+
+/** A wait that ends: when it is not wanted any more, or when it has taken too long. */
+interface Patience {
+  readonly signal: AbortSignal
+  readonly readyMillis: number
 }
 
 /** How a server is held: it runs as long as anybody does. */
@@ -72,8 +74,6 @@ interface Holding {
 const pollMillis = 10
 /** How often a program that uses a server looks whether it is still there. */
 const watchMillis = 500
-/** How long a server may take to stop in order, before it is told to stop at once. */
-const stopMillis = 30_000
 /** How long another process may be starting it. */
 const patienceMillis = 120_000
 
@@ -91,6 +91,14 @@ const register = (run: string): string => {
   return file
 }
 
+const unregister = (holder: string): void => {
+  try {
+    rmSync(holder, { force: true })
+  } catch {
+    // its folder is no folder any more
+  }
+}
+
 /** Whether another living process, or another user of the server in this one, is registered. Killed ones are struck off. */
 const isShared = (run: string): boolean => {
   let count = 0
@@ -105,63 +113,34 @@ const isShared = (run: string): boolean => {
   return count > 0
 }
 
+const notReady = (site: Site, { readyMillis }: Patience): DataFolderUnusable =>
+  unusable(site, `its server is not ready after ${Math.round(readyMillis / 1000)} s; see ${site.log}`)
+
 /** Uses the server that runs already. @returns null: none does */
-const joinServer = async (site: Site): Promise<Holding | null> => {
+const joinServer = async (site: Site, patience: Patience): Promise<Holding | null> => {
+  const end = performance.now() + patience.readyMillis
   for (const run of runFolders(site)) {
     const pipe = holdPipe(run)
     if (pipe === null) continue
     const holder = register(run)
-    for (;;) {
-      const isReady = postmasterIn(site.data)?.isReady === true && !existsSync(site.mark)
-      if (isReady && (await answers(run))) return { run, guard: null, pipe, holder }
-      if (!isGuarded(run)) break
-      await sleep(pollMillis)
+    let isKept = false
+    try {
+      for (;;) {
+        const isReady = postmasterIn(site.data)?.isReady === true && !existsSync(site.mark)
+        isKept = isReady && (await answers(run))
+        if (isKept) return { run, guard: null, pipe, holder }
+        if (!isGuarded(run)) break
+        if (performance.now() > end) throw notReady(site, patience)
+        await sleep(pollMillis, undefined, { signal: patience.signal })
+      }
+    } finally {
+      if (!isKept) {
+        unregister(holder)
+        closeSync(pipe)
+      }
     }
-    rmSync(holder, { force: true })
-    closeSync(pipe)
   }
   return null
-}
-
-const until = async (condition: () => boolean, millis: number): Promise<boolean> => {
-  for (const end = performance.now() + millis; performance.now() < end; await sleep(pollMillis)) {
-    if (condition()) return true
-  }
-  return condition()
-}
-
-const signal = (pid: number, name: NodeJS.Signals): void => {
-  try {
-    process.kill(pid, name)
-  } catch {
-    // it has ended
-  }
-}
-
-/**
- * Ends what is left of an earlier server: one whose guard was killed, or processes of a killed one that have not noticed.
- *
- * Another process may have got the number of a killed server; a server that somebody else started is left alone.
- */
-const clearLeftovers = async ({ folder, data }: Site): Promise<void> => {
-  const found = postmasterIn(data)
-  if (found === null) return
-  const { pid } = found
-  const isThere = (): boolean => isAlive(pid) && (processesIn(data)?.includes(pid) ?? true)
-  if (isThere()) {
-    if (!isOurServer(data, pid)) throw new DataFolderInUse({ folder, pid })
-    signal(pid, "SIGINT")
-    if (!(await until(() => !isThere(), stopMillis))) {
-      signal(pid, "SIGQUIT")
-      if (!(await until(() => !isThere(), stopMillis))) throw new DataFolderInUse({ folder, pid })
-    }
-  }
-  const areGone = (): boolean => (processesIn(data)?.length ?? 0) === 0
-  if (!(await until(areGone, stopMillis / 3))) {
-    for (const left of processesIn(data) ?? []) signal(left, "SIGKILL")
-    await until(areGone, stopMillis)
-  }
-  if (!isAlive(pid) || processesIn(data) !== null) rmSync(join(data, "postmaster.pid"), { force: true })
 }
 
 /** The server's own reason for not starting. */
@@ -185,9 +164,9 @@ const logMax = 1_000_000
 /** Starts the server of a database that is there. @returns null: something of an earlier one is still in the way */
 const launch = async (
   site: Site,
-  program: string,
-  libraries: string | null,
+  { bin, libraries }: Programs,
   account: Account | null,
+  patience: Patience,
 ): Promise<Holding | null> => {
   const run = prepareRun(site, account)
   if (sizeOf(site.log) > logMax) rmSync(site.log, { force: true })
@@ -196,7 +175,7 @@ const launch = async (
   const data = placeOf(site.data, isReached, "data")
   const place = placeOf(run, isReached, "run")
   const guard = startGuard({
-    program,
+    program: join(bin, "postgres"),
     data,
     run: place,
     account,
@@ -207,23 +186,30 @@ const launch = async (
   void guard.ended.then(() => {
     hasEnded = true
   })
-  for (;;) {
-    if (postmasterIn(site.data)?.isReady === true) return { run, guard, pipe: null, holder: register(run) }
-    if (hasEnded) {
-      const why = reasonIn(site.log, from).replaceAll(data.named, data.path).replaceAll(place.named, run)
-      if (isPassing(why)) return null
-      throw unusable(site, `its server does not start: ${why}`)
+  const end = performance.now() + patience.readyMillis
+  try {
+    for (;;) {
+      if (postmasterIn(site.data)?.isReady === true) return { run, guard, pipe: null, holder: register(run) }
+      if (hasEnded) break
+      if (performance.now() > end) throw notReady(site, patience)
+      await sleep(pollMillis, undefined, { signal: patience.signal })
     }
-    await sleep(pollMillis)
+  } catch (cause) {
+    guard.release()
+    throw cause
   }
+  const why = reasonIn(site.log, from).replaceAll(data.named, data.path).replaceAll(place.named, run)
+  if (isPassing(why)) return null
+  throw unusable(site, `its server does not start: ${why}`)
 }
 
 /** With the lock of the folder: makes the database if there is none, and starts its server. */
 const startServer = async (
   site: Site,
   { programs: setting, takeOver }: ServerOptions,
+  patience: Patience,
 ): Promise<Holding | null> => {
-  await clearLeftovers(site)
+  await clearLeftovers(site, patience)
   const earlierOwner = livingOwner(join(site.path, entries.lock))
   if (earlierOwner !== null) throw new DataFolderInUse({ folder: site.folder, pid: earlierOwner })
   const isNew = majorOf(site) === null
@@ -236,7 +222,7 @@ const startServer = async (
       `nothing can be written to ${site.data}: its file system is read-only, or it is another account's`,
     )
   checkOwner(site, account)
-  const holding = await launch(site, join(programs.bin, "postgres"), programs.libraries, account)
+  const holding = await launch(site, programs, account, patience)
   if (holding === null || !isNew) return holding
   try {
     if (hasEarlier(site)) {
@@ -262,9 +248,10 @@ const startServer = async (
 }
 
 /** Uses the server that runs, or starts it. */
-const hold = async (site: Site, options: ServerOptions): Promise<Holding> => {
-  for (const end = performance.now() + patienceMillis; ; await sleep(pollMillis)) {
-    const joined = await joinServer(site)
+const hold = async (site: Site, options: ServerOptions, signal: AbortSignal): Promise<Holding> => {
+  const patience = { signal, readyMillis: options.readyMillis }
+  for (const end = performance.now() + patienceMillis; ; await sleep(pollMillis, undefined, { signal })) {
+    const joined = await joinServer(site, patience)
     if (joined !== null) return joined
     if (!mayWrite(site.path))
       throw unusable(
@@ -274,7 +261,9 @@ const hold = async (site: Site, options: ServerOptions): Promise<Holding> => {
     const unlock = tryLock(site.lock)
     try {
       const started =
-        unlock === null || runFolders(site).some(isGuarded) ? null : await startServer(site, options)
+        unlock === null || runFolders(site).some(isGuarded)
+          ? null
+          : await startServer(site, options, patience)
       if (started !== null) return started
     } finally {
       unlock?.()
@@ -290,7 +279,7 @@ const hold = async (site: Site, options: ServerOptions): Promise<Holding> => {
 
 /** Lets go of the server, and waits for its end if nobody else uses it. */
 const release = async (site: Site, { run, guard, pipe, holder }: Holding): Promise<void> => {
-  rmSync(holder, { force: true })
+  unregister(holder)
   guard?.release()
   if (pipe !== null) closeSync(pipe)
   if (isShared(run)) return
@@ -318,10 +307,25 @@ const fault = ({ folder }: Site, cause: unknown) =>
  * Fails with DataFolderInUse, DataFolderUnusable.
  */
 export const usePrivateServer = Effect.fnUntraced(function* (site: Site, options: ServerOptions) {
-  const held = Effect.tryPromise({ try: () => hold(site, options), catch: (cause) => fault(site, cause) })
-  let holding: Holding = yield* Effect.acquireRelease(held, () =>
-    Effect.promise(() => release(site, holding)),
+  // interrupted, it ends at once, and lets go of what it has got by then
+  const held = Effect.callback<Holding, DataFolderInUse | DataFolderUnusable>((resume) => {
+    const abort = new AbortController()
+    const settled = hold(site, options, abort.signal).then(
+      (got) => (abort.signal.aborted ? release(site, got) : resume(Effect.succeed(got))),
+      (cause: unknown) => resume(Effect.fail(fault(site, cause))),
+    )
+    return Effect.promise(() => {
+      abort.abort()
+      return settled
+    })
+  })
+  let holding: Holding = yield* Effect.acquireRelease(
+    held,
+    () => Effect.promise(() => release(site, holding)),
+    { interruptible: true },
   )
+  const server: PrivateServer = { url: urlIn(holding.run), run: holding.run }
+  redirect(server.url, server.url)
   const isGone = Effect.promise(async () => {
     const { run, guard } = holding
     const ended = guard === null ? new Promise<never>(() => {}) : guard.ended
@@ -332,13 +336,15 @@ export const usePrivateServer = Effect.fnUntraced(function* (site: Site, options
     return false
   })
   let told = ""
-  const again = Effect.uninterruptible(
-    Effect.flatMap(held, (next) =>
+  const again = Effect.uninterruptibleMask((restore) =>
+    Effect.flatMap(restore(held), (next) =>
       Effect.sync(() => {
-        rmSync(holding.holder, { force: true })
+        unregister(holding.holder)
         if (holding.pipe !== null) closeSync(holding.pipe)
         holding.guard?.release()
         holding = next
+        // its socket may be in another folder than before
+        redirect(server.url, urlIn(next.run))
       }),
     ),
   ).pipe(
@@ -359,7 +365,6 @@ export const usePrivateServer = Effect.fnUntraced(function* (site: Site, options
     }
   })
   yield* Effect.forkScoped(watching)
-  const server: PrivateServer = { url: urlIn(holding.run), run: holding.run }
   return server
 })
 

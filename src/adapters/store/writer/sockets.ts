@@ -52,9 +52,18 @@ const databaseAddress = (
   return host.startsWith("/") ? { path: `${host}/.s.PGSQL.${port}` } : { host, port }
 }
 
+/** Databases that have another address by now than when their users were told. */
+const moved = new Map<string, string>()
+
+/** From now on, new connections to an address go to another. @param present the same: they go there themselves again */
+export const redirect = (url: string, present: string): void => {
+  if (url === present) moved.delete(url)
+  else moved.set(url, present)
+}
+
 /** Opens a socket to the database for one program. @param application the program's `application_name` */
 export const socketTo = (url: string, application: string): Socket => {
-  const address = databaseAddress(url)
+  const address = databaseAddress(moved.get(url) ?? url)
   const socket = connect(
     "path" in address
       ? address
