@@ -10,7 +10,10 @@
 export interface Attention {
   /** Monotonic milliseconds, without those in which the process was stopped. */
   readonly clock: () => number
-  /** How long ago, in real time, the stop began after which sockets are still being read; 0: there was none, or everything is read. */
+  /**
+   * How long ago, in real time, the stop began after which sockets are still being read, in whole milliseconds, since instants of
+   * decisions are computed from it; 0: there was none, or everything is read.
+   */
   readonly late: () => number
   /** Calls back once everything that waited in sockets is read; soon when nothing waits. */
   readonly whenRead: (done: () => void) => void
@@ -121,7 +124,7 @@ export const makeAttention = (loop: Loop = realLoop): Attention => {
     clock,
     late: () => {
       clock()
-      return since === null ? 0 : loop.now() - since
+      return since === null ? 0 : Math.ceil(loop.now() - since)
     },
     whenRead,
     heard: () => {

@@ -142,6 +142,18 @@ describe("attention", () => {
     strictEqual(attention.late(), 0)
   })
 
+  it("how long ago a stop began is told in whole milliseconds, by which decisions are dated", () => {
+    fc.assert(
+      fc.property(fc.double({ min: 501, max: 10_000, noNaN: true }), (length) => {
+        const { attention, stop } = begun()
+        stop(length)
+        const late = attention.late()
+        ok(Number.isInteger(late) && Math.abs(late - length) < 2, `${late}`)
+      }),
+      { numRuns: 100 },
+    )
+  })
+
   it("nothing is a stop while nobody looks for any", () => {
     const { loop, stop } = makeLoop()
     const attention = makeAttention(loop)
