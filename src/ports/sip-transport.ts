@@ -108,9 +108,22 @@ export interface SipCounters {
   bigRequestsOverTcp: number
   bigRequestsFellBack: number
   connectionsRefused: number
+  /** Handshakes (TLS, WebSocket) of accepted connections that failed, took too long, or were one too many. */
+  handshakesFailed: number
+  handshakesTimedOut: number
+  handshakesRefused: number
+  /** Requests for a WebSocket that were refused, by reason: `request`, `protocol`, `origin`. */
+  upgradesRefused: Record<string, number>
+  /** WebSockets closed because what arrived was no WebSocket frame, or too long. */
+  webSocketFaults: number
+  /** WebSockets closed because their peer did not answer a ping. */
+  pingsUnanswered: number
+  /** Connections of ours that ended because the certificate of the peer was not that of the host. */
+  tlsPeersUnverified: number
   sendErrors: number
   defects: number
   connections: number
+  handshakes: number
   serverTransactions: number
   clientTransactions: number
   clientOctets: number

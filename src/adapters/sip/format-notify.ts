@@ -189,7 +189,7 @@ const formatCarried = (headers: Notify["headers"]): string => {
 /**
  * Formats one NOTIFY.
  *
- * @param sentBy host and port of the sending socket, as printed in Via
+ * @param sentBy host and port of the sending socket, as printed in Via; @param branch with what follows it there
  */
 export const formatNotify = (
   notify: Notify,

@@ -141,12 +141,18 @@ const overConnection = (
   notifying: Notifying,
   outgoing: OutgoingNotify,
   streams: StreamSockets,
-  { address, port }: Peer,
+  { address, port, name }: Hop,
 ): void =>
-  streams.open(address, port, notifying.limits.connectMs, (connection) => {
-    if (connection === null) endSoon(notifying, outgoing.notify, { _tag: "Unreachable" })
-    else sendOn(notifying, outgoing, connection)
-  })
+  streams.open(
+    address,
+    port,
+    notifying.limits.connectMs,
+    (connection) => {
+      if (connection === null) endSoon(notifying, outgoing.notify, { _tag: "Unreachable" })
+      else sendOn(notifying, outgoing, connection)
+    },
+    name,
+  )
 
 const asDatagram = (
   notifying: Notifying,

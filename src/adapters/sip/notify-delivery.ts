@@ -172,14 +172,15 @@ export interface Draft {
 export const draftFor = (
   notifying: Notifying,
   { notify, prepared }: OutgoingNotify,
-  { transport, host, port }: Flow,
+  { transport, host, port, offersAlias }: Flow,
   address: string | null,
 ): Draft => {
   const branch = mintBranch(notifying)
+  const parameters = offersAlias === true ? `${branch};alias` : branch
   const printed = address === null ? host : notifying.localHost(host, address)
   return {
     branch,
-    bytes: formatNotify(notify, prepared, transport, sentByOf(notifying, printed, port), branch),
+    bytes: formatNotify(notify, prepared, transport, sentByOf(notifying, printed, port), parameters),
   }
 }
 

@@ -68,7 +68,8 @@ const overConnection = (
   hop: Hop,
 ): boolean => {
   const isThere =
-    streams.find(hop.address, hop.port)?.isOpen() === true || streams.isOpening(hop.address, hop.port)
+    streams.find(hop.address, hop.port)?.isOpen() === true ||
+    streams.isOpening(hop.address, hop.port, hop.name)
   if (!isThere && !notifying.allowances.takeAttempt(outgoing.allowed.place)) return false
   const begin = (connection: Connection): boolean => {
     const draft = draftFor(notifying, outgoing, connection, null)
@@ -76,10 +77,11 @@ const overConnection = (
     start(notifying, outgoing, draft, connection, peerOf(connection))
     return true
   }
-  streams.open(hop.address, hop.port, notifying.limits.unprovenConnectMs, (connection) => {
+  const opened = (connection: Connection | null): void => {
     if (connection === null) return endSoon(notifying, outgoing.notify, { _tag: "Unreachable" })
     if (!begin(connection))
       waitFor(notifying, outgoing, () => overConnection(notifying, outgoing, streams, hop))
-  })
+  }
+  streams.open(hop.address, hop.port, notifying.limits.unprovenConnectMs, opened, hop.name)
   return true
 }

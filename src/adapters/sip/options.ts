@@ -6,7 +6,9 @@ import type { Policy } from "./policy.ts"
 import type { KeptOfRequests } from "./request-facts.ts"
 import type { Resolver } from "./resolver.ts"
 import type { TransportName } from "./transports/names.ts"
+import type { TlsIdentity } from "./transports/tls-identity.ts"
 import type { Transport } from "./transports/transport.ts"
+import type { WebSocketOptions } from "./transports/web-socket.ts"
 
 export interface ListenAddress {
   readonly transport: TransportName
@@ -74,6 +76,11 @@ export interface Limits {
   readonly connectionsPerSourceMax: number
   readonly connectionIdleMs: number
   readonly headCompleteMs: number
+  /** Accepted connections of one transport whose handshakes (TLS, WebSocket) are under way. */
+  readonly handshakesMax: number
+  readonly handshakeMs: number
+  /** After how much silence a WebSocket is asked whether its peer is there, and for how long; 0: never. */
+  readonly pingMs: number
   readonly writeQueueBytesMax: number
   readonly connectMs: number
   /** How long connecting may take if it is tried only because the request is too big for a datagram. */
@@ -92,6 +99,7 @@ export type SipLimit =
   | "unproven_targets_max"
   | "unproven_waiting_max"
   | "unproven_waiting_per_target_max"
+  | "handshakes_max"
 
 /** RFC 3261 §17.1.1.1 and table 4; tests use shorter ones. */
 export interface Timers {
@@ -130,7 +138,7 @@ export const inattention: Attention = {
 }
 
 export interface SipOptions {
-  /** The transports the stack may use, first the one for a plain `sip` URI. Default: all. */
+  /** The transports the stack may use, first the one for a plain `sip` URI. Default: UDP, TCP, and those listened on. */
   readonly transports?: readonly Transport[]
   readonly listen: readonly ListenAddress[]
   /** Hosts served; empty: every host. Own addresses, `localhost` and `127.0.0.1` are always served. */
@@ -168,6 +176,9 @@ export interface SipOptions {
   readonly onDefect?: (defect: unknown) => void
   /** Called once for each limit that is reached. */
   readonly onLimit?: (limit: SipLimit) => void
+  /** Certificates, for listeners over TLS and for connections that we open; absent: none. */
+  readonly tls?: TlsIdentity
+  readonly webSocket?: WebSocketOptions
   readonly limits?: Partial<Limits>
   readonly timers?: Partial<Timers>
   /** Monotonic milliseconds. Default: the clock of `attention`. */
@@ -202,6 +213,9 @@ export const limitsDefault: Limits = {
   connectionsPerSourceMax: 128,
   connectionIdleMs: 120_000,
   headCompleteMs: 10_000,
+  handshakesMax: 1_000,
+  handshakeMs: 10_000,
+  pingMs: 30_000,
   writeQueueBytesMax: 1_048_576,
   connectMs: 5_000,
   bigRequestConnectMs: 500,
@@ -244,9 +258,17 @@ export const countersZero = (): SipCounters => ({
   bigRequestsOverTcp: 0,
   bigRequestsFellBack: 0,
   connectionsRefused: 0,
+  handshakesFailed: 0,
+  handshakesTimedOut: 0,
+  handshakesRefused: 0,
+  upgradesRefused: {},
+  webSocketFaults: 0,
+  pingsUnanswered: 0,
+  tlsPeersUnverified: 0,
   sendErrors: 0,
   defects: 0,
   connections: 0,
+  handshakes: 0,
   serverTransactions: 0,
   clientTransactions: 0,
   clientOctets: 0,

@@ -203,7 +203,7 @@ const partsOfObject = (entry: unknown): WrittenPeer | string => {
   const [publishesFor, hosts] = [list("publishes_for"), list("hosts")]
   if (address === undefined || address === null) return "an entry needs its address, for example 10.0.0.1"
   if (identity === null) return "identity: expected pai, from or none"
-  if (transport === null) return "transport: expected udp, tcp or any"
+  if (transport === null) return `transport: expected ${transportNames.join(", ")} or any`
   if (publishesFor === null) return "publishes_for: expected domains and URIs, or *"
   if (hosts === null) return "hosts: expected host names"
   return {

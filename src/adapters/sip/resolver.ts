@@ -16,6 +16,8 @@ export interface Hop {
   /** Numeric, without brackets. */
   readonly address: string
   readonly port: number
+  /** The name that was resolved, which a secure peer has to prove to be (RFC 5922 §7.3); absent: the address. */
+  readonly name?: string
 }
 
 export interface Resolver {
@@ -108,7 +110,10 @@ export const makeResolver = (parts: Partial<ResolverParts> = {}): Resolver => {
         .catch((): readonly Hop[] => [])
         .then((hops) => {
           underWay.delete(key)
-          return remember(key, hops.slice(0, hopsMax))
+          return remember(
+            key,
+            hops.slice(0, hopsMax).map((hop) => (hop.transport.isSecure ? { ...hop, name: host } : hop)),
+          )
         })
       underWay.set(key, started)
       return started

@@ -80,7 +80,7 @@ const basisOf = (options: SipOptions) => {
   const attention = options.attention ?? inattention
   const clock = options.clock ?? attention.clock
   const random = options.random ?? randomBytes
-  const transports = options.transports === undefined ? knownTransports : transportSet(options.transports)
+  const transports = transportSet(options.transports ?? servedTransports(options.listen))
   const local = makeLocalHosts(options.advertisedHost ?? null, clock)
   const sockets = new Map<Transport, Sockets>()
   /** The open ones, in the order in which they were opened. */
@@ -101,6 +101,8 @@ const basisOf = (options: SipOptions) => {
     own: makeOwnAddresses(options, local, listeners),
     isNotifyTarget: hostList(options.notifyTargets ?? []),
     onLimit: onceEach(options.onLimit),
+    tls: options.tls,
+    webSocket: options.webSocket,
     udpMtuBytes: options.udpMtuBytes ?? 1_300,
     onDefect:
       options.onDefect ??
@@ -109,6 +111,15 @@ const basisOf = (options: SipOptions) => {
 }
 
 type Basis = ReturnType<typeof basisOf>
+
+/**
+ * UDP and TCP, which every SIP element has (RFC 3261 §18), and what is listened on. A URI that asks for another
+ * transport is refused where it is read, instead of being promised NOTIFYs.
+ */
+const servedTransports = (listen: readonly ListenAddress[]): readonly Transport[] =>
+  knownTransports.all.filter(
+    ({ name }) => name === "udp" || name === "tcp" || listen.some(({ transport }) => transport === name),
+  )
 
 /** Headers kept besides those that the message reader keeps anyway. */
 const carriedNames = ({ packages, policy, keptOfRequests }: SipOptions): Names => {
@@ -234,7 +245,7 @@ const resolverOf = ({ transports, clock, attention }: Basis) =>
 
 /** The sockets of each transport; nothing is opened yet. */
 const makeSockets = (basis: Basis, carried: Names, client: ClientTransactions, receive: Receive): void => {
-  const { limits, counters, clock, attention } = basis
+  const { limits, counters, clock, attention, onLimit, tls, webSocket } = basis
   const events = {
     heard: attention.heard,
     message: receive,
@@ -243,7 +254,19 @@ const makeSockets = (basis: Basis, carried: Names, client: ClientTransactions, r
     },
   }
   for (const transport of basis.transports.all)
-    basis.sockets.set(transport, transport.makeSockets({ limits, counters, clock, carried, events }))
+    basis.sockets.set(
+      transport,
+      transport.makeSockets({
+        limits,
+        counters,
+        clock,
+        carried,
+        events,
+        onLimit,
+        ...(tls === undefined ? {} : { tls }),
+        ...(webSocket === undefined ? {} : { webSocket }),
+      }),
+    )
 }
 
 /** Runs `tick` until the scope closes. */

@@ -3,8 +3,8 @@
  */
 import type { Option } from "effect"
 import { Argument, Flag } from "effect/cli"
-import { transportNames } from "../../adapters/sip/transports/names.ts"
-import type { TransportName } from "../../adapters/sip/transports/names.ts"
+import { clientTransportNames } from "../../adapters/sip/transports/names.ts"
+import type { ClientTransportName } from "../../adapters/sip/transports/names.ts"
 
 export const toDefault = "127.0.0.1:5060"
 
@@ -16,8 +16,15 @@ export const toFlag = Flag.String("to").pipe(
 
 export const agentFlags = {
   to: toFlag,
-  transport: Flag.Literals("transport", transportNames).pipe(
-    Flag.withDescription("default udp, or what the URI says with ;transport=tcp"),
+  transport: Flag.Literals("transport", clientTransportNames).pipe(
+    Flag.withDescription("default udp, or what the URI says with ;transport=tcp or its scheme sips"),
+    Flag.optional,
+  ),
+  ca: Flag.String("ca").pipe(
+    Flag.withMetavar("FILE"),
+    Flag.withDescription(
+      "PEM file of the authority, or the certificate, that the server proves itself with; default: authorities of Node.js",
+    ),
     Flag.optional,
   ),
   user: Flag.String("user").pipe(
@@ -34,7 +41,8 @@ export const agentFlags = {
 
 export interface AgentInput {
   readonly to: Option.Option<string>
-  readonly transport: Option.Option<TransportName>
+  readonly transport: Option.Option<ClientTransportName>
+  readonly ca: Option.Option<string>
   readonly user: Option.Option<string>
   readonly passwordFile: Option.Option<string>
 }

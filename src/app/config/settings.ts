@@ -7,12 +7,14 @@ import { lifetimes } from "./settings/lifetimes.ts"
 import { opensips } from "./settings/opensips.ts"
 import { packages } from "./settings/packages.ts"
 import { running } from "./settings/running.ts"
+import { secure } from "./settings/secure.ts"
 import { storage } from "./settings/storage.ts"
 import { watching } from "./settings/watching.ts"
 
 /** In the order in which they are shown. */
 export const settingGroups = [
   ["Where and how the server runs", running],
+  ["TLS and WebSocket", secure],
   ["Publications and subscriptions", lifetimes],
   ["Who may watch, and what single requests are granted", watching],
   ["Storage", storage],
@@ -20,6 +22,14 @@ export const settingGroups = [
   ["Other parameters of the OpenSIPS modules", opensips],
 ] as const
 
-export const settings = { ...running, ...lifetimes, ...watching, ...storage, ...packages, ...opensips }
+export const settings = {
+  ...running,
+  ...secure,
+  ...lifetimes,
+  ...watching,
+  ...storage,
+  ...packages,
+  ...opensips,
+}
 
 export type SettingName = keyof typeof settings

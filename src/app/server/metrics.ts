@@ -6,7 +6,7 @@ import { monitorEventLoopDelay } from "node:perf_hooks"
 import type { State } from "../../domain/presentity/state.ts"
 import { entries, size, values } from "../../domain/table.ts"
 import type { Writer, WriterCounters } from "../../ports/claim.ts"
-import type { WebhookView } from "../../ports/operations.ts"
+import type { CertificateView, WebhookView } from "../../ports/operations.ts"
 import type { SipCounters } from "../../ports/sip-transport.ts"
 import type { SourceHealth } from "../node/documents/source.ts"
 import type { PumpCounters } from "../node/pump.ts"
@@ -35,6 +35,7 @@ export interface MetricsSource {
   readonly sources: () => readonly SourceHealth[]
   readonly rulesQueue: () => RulesQueue
   readonly reloads: Readonly<ReloadCounters>
+  readonly certificates: () => readonly CertificateView[]
   readonly timekeeping: { readonly families: () => readonly Family[] }
   /** Null: the log is not ours yet, or no other program can have it. */
   readonly writer?: () => Writer | null
@@ -90,6 +91,7 @@ export const makeMetrics = (carried: CarriedMetrics = nothingCarried().metrics):
       source.reloads.lastOk,
       "seconds",
     ),
+    ...certificateFamilies(source.certificates()),
     ...source.timekeeping.families(),
     ...processFamilies(startedAt),
     gauge(
@@ -165,14 +167,50 @@ const wireFamilies = (wire: Readonly<SipCounters>): readonly Family[] => [
     { labels: { reason: "connection" }, value: wire.connectionsRefused },
     { labels: { reason: "send" }, value: wire.sendErrors },
   ]),
+  ...secureFamilies(wire),
   ...notifyFamilies(wire),
   counter("presently_defects", "Faults of this software while a message was handled.", wire.defects),
-  gauge("presently_sip_connections", "Open TCP connections.", wire.connections),
+  gauge("presently_sip_connections", "Open connections over TCP, TLS and WebSocket.", wire.connections),
   gauge("presently_sip_transactions", "Transactions under way.", [
     { labels: { side: "server" }, value: wire.serverTransactions },
     { labels: { side: "client" }, value: wire.clientTransactions },
   ]),
 ]
+
+const secureFamilies = (wire: Readonly<SipCounters>): readonly Family[] => [
+  gauge("presently_sip_handshakes", "Handshakes (TLS, WebSocket) under way.", wire.handshakes),
+  counter("presently_sip_handshakes_failed", "Handshakes (TLS, WebSocket) that came to nothing.", [
+    { labels: { reason: "failed" }, value: wire.handshakesFailed },
+    { labels: { reason: "time" }, value: wire.handshakesTimedOut },
+    { labels: { reason: "limit" }, value: wire.handshakesRefused },
+  ]),
+  counter(
+    "presently_sip_websockets_refused",
+    "Requests for a WebSocket that were refused.",
+    Object.entries(wire.upgradesRefused).map(([reason, value]) => ({ labels: { reason }, value })),
+  ),
+  counter("presently_sip_websockets_closed", "WebSockets closed by this side.", [
+    { labels: { reason: "fault" }, value: wire.webSocketFaults },
+    { labels: { reason: "silent" }, value: wire.pingsUnanswered },
+  ]),
+  counter(
+    "presently_sip_tls_peers_unverified",
+    "Connections over TLS given up because the certificate of the peer was not that of the host.",
+    wire.tlsPeersUnverified,
+  ),
+]
+
+const certificateFamilies = (certificates: readonly CertificateView[]): readonly Family[] =>
+  certificates.length === 0
+    ? []
+    : [
+        gauge(
+          "presently_certificate_expiry_seconds",
+          "When a certificate of this server expires, in seconds since 1970.",
+          certificates.map(({ file, until }) => ({ labels: { file }, value: until / 1_000 })),
+          "seconds",
+        ),
+      ]
 
 const notifyFamilies = (wire: Readonly<SipCounters>): readonly Family[] => [
   counter("presently_notify_sent", "NOTIFY requests begun.", wire.notifySent),

@@ -10,7 +10,8 @@ import { layerSip } from "../../adapters/sip/stack.ts"
 import type { SipTransport } from "../../ports/sip-transport.ts"
 import { attention } from "../clock/attention.ts"
 import type { Config } from "../config/config.ts"
-import { digestAlgorithms, realmOf } from "../config/limits.ts"
+import { digestAlgorithms, isAuthenticated, realmOf } from "../config/limits.ts"
+import { originAllowed } from "../config/tls-settings.ts"
 import type { Users } from "../config/users.ts"
 import { Reload } from "./reload.ts"
 import { ServerSettings, defectLine } from "./settings.ts"
@@ -19,11 +20,13 @@ import { ServerSettings, defectLine } from "./settings.ts"
 export const layerServerSip: Layer.Layer<SipTransport, never, ServerSettings | Reload> = Layer.unwrap(
   Effect.gen(function* () {
     const { config, packages, policy, say } = yield* ServerSettings
-    const { users } = yield* Reload
+    const { users, certificates } = yield* Reload
     return layerSip({
       ...addressingOf(config),
       packages,
       auth: authOf(config, users),
+      tls: certificates.identity,
+      webSocket: { isOriginAllowed: originAllowed(config, !isAuthenticated(config)) },
       policy,
       attention,
       onDefect: (defect) => say(defectLine("SIP", "a message", defect)),
@@ -53,6 +56,9 @@ const addressingOf = (config: Config) => ({
     unprovenTargetsMax: config.unproven_targets_max,
     unprovenWaitingMax: config.unproven_waiting_max,
     unprovenWaitingPerTargetMax: config.unproven_waiting_per_target_max,
+    handshakesMax: config.handshakes_max,
+    handshakeMs: config.handshake_timeout * 1_000,
+    pingMs: config.websocket_ping * 1_000,
   },
 })
 
@@ -80,5 +86,7 @@ const limitInWords = (limit: SipLimit, value: number): string => {
       return `unproven_waiting_max = ${value} is reached: further NOTIFYs to addresses that never answered are put off`
     case "unproven_waiting_per_target_max":
       return `unproven_waiting_per_target_max = ${value} is reached: further NOTIFYs to the same address that never answered are put off`
+    case "handshakes_max":
+      return `handshakes_max = ${value} is reached: further connections over TLS and WebSocket are closed until handshakes end`
   }
 }

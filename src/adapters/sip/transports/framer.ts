@@ -14,6 +14,8 @@ export interface FrameSink {
   readonly message: (message: RawMessage) => void
   /** A double CRLF between messages, which is a keep-alive ping (RFC 5626 §3.5.1). */
   readonly ping: () => void
+  /** What arrived is no message, and the next one can be read all the same. */
+  readonly unreadable: () => void
 }
 
 export interface Framer {

@@ -2,11 +2,20 @@
 import { transportNames } from "./names.ts"
 import type { TransportName } from "./names.ts"
 import { tcp } from "./tcp.ts"
+import { tls } from "./tls.ts"
 import type { Transport } from "./transport.ts"
 import { transportSet } from "./transport.ts"
 import { udp } from "./udp.ts"
+import { ws } from "./ws.ts"
+import { wss } from "./wss.ts"
 
-const byName: { readonly [Name in TransportName]: Transport<Name> } = { udp, tcp }
+const byName: { readonly [Name in TransportName]: Transport<Name> } = {
+  udp,
+  tcp,
+  tls,
+  ws,
+  wss,
+}
 
 /** All transports: the default for a stack, and for looking up their properties. */
 export const transports = transportSet(transportNames.map((name) => byName[name]))

@@ -3,8 +3,12 @@
  */
 import { readFileSync } from "node:fs"
 import { Effect, Option } from "effect"
-import { isTransportName, presumedName, transportNames } from "../../../adapters/sip/transports/names.ts"
-import type { TransportName } from "../../../adapters/sip/transports/names.ts"
+import {
+  clientTransportNames,
+  isClientTransportName,
+  presumedName,
+} from "../../../adapters/sip/transports/names.ts"
+import type { ClientTransportName } from "../../../adapters/sip/transports/names.ts"
 import { parseUri } from "../../../adapters/sip/uri.ts"
 import { addressOfRecord } from "../../../domain/uris.ts"
 import type { Credentials } from "../../client/credentials.ts"
@@ -24,7 +28,7 @@ export interface Presentity {
   /** In canonical form. */
   readonly presentity: string
   readonly host: string
-  readonly transport: TransportName | null
+  readonly transport: ClientTransportName | null
 }
 
 /** `sip:alice@example.com`, or the same without its scheme. */
@@ -36,11 +40,13 @@ export const readPresentity = (text: string): Effect.Effect<Presentity, UsageInv
       new UsageInvalid({ why: `${text} is not the URI of anybody: expected one like sip:alice@example.com` }),
     )
   }
-  const transport = uri.parameters.get("transport")?.toLowerCase() ?? null
-  if (transport !== null && !isTransportName(transport)) {
+  const parameter = uri.parameters.get("transport")?.toLowerCase() ?? null
+  // RFC 3261 §26.2.2: over TCP means over TLS there
+  const transport = uri.scheme === "sips" && (parameter ?? "tcp") === "tcp" ? "tls" : parameter
+  if (transport !== null && !isClientTransportName(transport)) {
     return Effect.fail(
       new UsageInvalid({
-        why: `transport=${transport} is not offered: expected ${transportNames.join(" or ")}`,
+        why: `transport=${transport} is not offered: expected ${clientTransportNames.join(" or ")}`,
       }),
     )
   }
@@ -49,7 +55,7 @@ export const readPresentity = (text: string): Effect.Effect<Presentity, UsageInv
 
 export const readTarget = (
   to: Option.Option<string>,
-  transport: TransportName,
+  transport: ClientTransportName,
 ): Effect.Effect<Target, UsageInvalid> => {
   const text = Option.getOrElse(to, () => toDefault)
   const hostPort = parseHostPort(text)
@@ -61,13 +67,23 @@ export const readTarget = (
 /** The options of a user agent, from the flags; reads the password file. */
 export const agentOptions = Effect.fnUntraced(function* (
   input: AgentInput,
-  uriTransport: TransportName | null,
+  uriTransport: ClientTransportName | null,
 ): Effect.fn.Return<UserAgentOptions, UsageInvalid | LocalFailure> {
   const transport = Option.getOrElse(input.transport, () => uriTransport ?? presumedName)
-  const target = yield* readTarget(input.to, transport)
+  const authorities = yield* readAuthorities(input.ca)
+  const read = yield* readTarget(input.to, transport)
+  const target = authorities === null ? read : { ...read, authorities }
   const credentials = yield* readCredentials(input)
   return { target, credentials, timers: { transactionMs: answerMillis } }
 })
+
+const readAuthorities = (file: Option.Option<string>): Effect.Effect<string | null, LocalFailure> =>
+  Option.isNone(file)
+    ? Effect.succeed(null)
+    : Effect.try({
+        try: () => readFileSync(file.value, "utf8"),
+        catch: (cause) => new LocalFailure({ what: "the file of --ca cannot be read", cause }),
+      })
 
 const readCredentials = Effect.fnUntraced(function* (
   input: AgentInput,

@@ -4,7 +4,10 @@
 import { choice, flag, int, list, peers, secret, text } from "../setting-kinds.ts"
 
 export const running = {
-  listen: list(["udp:127.0.0.1:5060", "tcp:127.0.0.1:5060"], "sockets, each udp:HOST:PORT or tcp:HOST:PORT"),
+  listen: list(
+    ["udp:127.0.0.1:5060", "tcp:127.0.0.1:5060"],
+    "sockets, each TRANSPORT:HOST:PORT with udp, tcp, tls, ws or wss as the transport",
+  ),
   admin: text(
     "127.0.0.1:5080",
     "HOST:PORT of the management port, `off` for none; if that port is taken, any free one",
@@ -64,7 +67,7 @@ export const running = {
   realm: text(null, "digest realm; default: the first domain"),
   trusted_peers: peers(
     "proxies, PBXs and other servers that have already authenticated the sender of a request, and for whom each speaks: " +
-      "ADDRESS[/PREFIX][;identity=pai|from|none][;publishes_for=DOMAIN-OR-URI|…][;transport=udp|tcp|any][;hosts=NAME|…]",
+      "ADDRESS[/PREFIX][;identity=pai|from|none][;publishes_for=DOMAIN-OR-URI|…][;transport=udp|tcp|tls|ws|wss|any][;hosts=NAME|…]",
   ),
   digest_md5: flag(false, "also offer MD5, for phones that support nothing better"),
   digest_md5_only: flag(false, "offer MD5 alone, for phones that give up at SHA-256; dev --lan: 1"),
