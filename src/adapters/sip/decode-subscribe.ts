@@ -24,6 +24,7 @@ import { shared } from "./remembered-lines.ts"
 import { factsOf } from "./request-facts.ts"
 import type { RequestRules } from "./request-rules.ts"
 import { headOctetsIn, headOctetsOf, isAt, isProven, roomOf } from "./room.ts"
+import { contactTowards, hopFault } from "./secure-dialog.ts"
 import { bracketed, ownAddressOf, parseUri } from "./uri.ts"
 import type { SipUri, TelUri } from "./uri.ts"
 
@@ -158,8 +159,15 @@ const wasGivenToOf = (identity: Named): ((place: string) => boolean) | null =>
   identity._tag === "Known" ? (identity.wasGivenTo ?? null) : null
 
 /** A SUBSCRIBE within a dialog: a refresh or an unsubscribe. */
-const renew = (subscribing: Subscribing, arrival: ReceivedOn, rules: RequestRules): Accepted => {
+const renew = (subscribing: Subscribing, arrival: ReceivedOn, rules: RequestRules): Accepted | Refused => {
   const { message, from, to, identity, contact, common, isPrivate } = subscribing
+  const hop = contact === null ? null : nextHopOf(contact.uri, rules.transports)
+  // behind a proxy the next hop is that of the route set, which the core knows
+  const fault =
+    hop === null || message.headers.has("record-route")
+      ? null
+      : hopFault(message, hop, arrival, rules.transports.presumed)
+  if (fault !== null) return refuse(400, fault)
   const command: { -readonly [Key in keyof Resubscribe]: Resubscribe[Key] } = {
     _tag: "Resubscribe",
     ...common,
@@ -194,12 +202,14 @@ const begin = (subscribing: Subscribing, arrival: ReceivedOn, rules: RequestRule
     remoteTarget: contact.text,
     routeSet,
     remoteCseq: message.cseq,
-    localContact: arrival.contact,
+    localContact: contactTowards(message, arrival),
     flow: arrival.flow,
     source: flattened(`${bracketed(arrival.sourceAddress)}:${arrival.sourcePort}`),
   }
   const prepared = rules.prepareDialog(start)
   const { hop } = prepared
+  const fault = hop === null ? null : hopFault(message, hop, arrival, rules.transports.presumed)
+  if (fault !== null) return refuse(400, fault)
   const isFromPeer = identity._tag === "Asserted"
   if (!rules.allowAnyContact && !isFromPeer && (hop === null || !isAt(hop, arrival.sourceAddress)))
     return refuse(403, routeSet.length > 0 ? "Record-Route Is Not The Source" : "Contact Is Not The Source")

@@ -45,7 +45,8 @@ export const readContact = (
   if (!isPossibleTarget(uri, rules)) return refuse(400, "Contact Is Not An Address To Send To")
   // outside a dialog this is checked on the next hop, once the route set is known
   if (!rules.allowAnyContact && !hasRoute && looksTagged(message.to)) {
-    const isFromPeer = rules.peers.find(arrival.sourceAddress, arrival.transport.name) !== null
+    const isFromPeer =
+      rules.peers.find(arrival.sourceAddress, arrival.transport.name, arrival.certificate) !== null
     const hop = nextHopOf(uri, rules.transports)
     if (!isFromPeer && (hop === null || !isAt(hop, arrival.sourceAddress)))
       return refuse(403, "Contact Is Not The Source")

@@ -2,10 +2,11 @@
  * Who sent a request, and what a trusted peer may assert about that.
  *
  * A request from a trusted peer (`peers.ts`) comes from the user whom the peer asserts, and from nobody known
- * if it asserts none: anyone can write a From. Everyone else is authenticated by digest if there are users,
- * refused if there are only peers, and believed by From if there is neither.
+ * if it asserts none: anyone can write a From. A user whom a certificate names is known by it. Everyone else is
+ * authenticated by digest if there are users, refused if there are only peers or certificates, and believed by From
+ * if there is none of these.
  *
- * @source RFC 3325 §5, §9.1; RFC 3261 §22; RFC 3323 §4.2
+ * @source RFC 3325 §5, §9.1; RFC 3261 §22, §26.3.1; RFC 3323 §4.2; RFC 5922 §7.1
  */
 import { isAnonymous } from "../../domain/privacy.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
@@ -20,6 +21,7 @@ import { copyText, isToken } from "./message-reader.ts"
 import type { Limits } from "./options.ts"
 import type { Peers, TrustedPeer } from "./peers.ts"
 import { placeOfAnswer } from "./room.ts"
+import type { PeerCertificate } from "./transports/certificate-names.ts"
 import { ownAddressOf, parseUri } from "./uri.ts"
 
 export type Identity =
@@ -58,6 +60,8 @@ export interface IdentityRules {
   readonly authenticate: ((message: RawMessage, place: string) => DigestCheck) | null
   readonly mayPublishFor: (user: string, presentity: string) => boolean
   readonly peers: Peers
+  /** Whether clients are asked for certificates, so that who shows none is not known. */
+  readonly asksCertificates?: boolean
   /** Called for each such request; `peer` is the entry in the settings, or the address of a stranger. */
   readonly peerEvent: (what: PeerEvent, peer: string) => void
 }
@@ -78,15 +82,18 @@ export const identify = (
   from: Address,
   isBegin: boolean,
 ): Identity => {
-  const peer = rules.peers.find(arrival.sourceAddress, arrival.transport.name)
+  const peer = rules.peers.find(arrival.sourceAddress, arrival.transport.name, arrival.certificate)
   if (peer !== null) {
     if (arrival.transport.isReliable || !isBegin || leadsTo(peer, message, arrival.sourceAddress))
       return namedBy(peer, message, from, rules)
     rules.peerEvent("doubted", peer.text)
     if (rules.authenticate === null) return refuse(403, "Record-Route Or Contact Is Not The Peer's")
   }
+  const holder = holderOf(arrival.certificate, from)
+  if (holder !== null) return { _tag: "Known", user: holder, uri: holder }
   if (rules.authenticate === null) {
-    if (rules.peers.size === 0) return unasked
+    if (rules.peers.size === 0 && rules.asksCertificates !== true) return unasked
+    if (rules.peers.size === 0) return refuse(403, "No Certificate Of A User")
     rules.peerEvent("stranger", arrival.sourceAddress)
     return refuse(403, "Not A Trusted Peer")
   }
@@ -102,6 +109,19 @@ export const identify = (
       decoded: { _tag: "Reply", reply: reply(401, check.headers), isStateless: true },
     }
   return refuse(400, check.why)
+}
+
+/**
+ * The user whom the certificate of the sender names: of several the one in From, else the first.
+ *
+ * @returns null if there is no certificate, or it names no user
+ */
+const holderOf = (certificate: PeerCertificate | null | undefined, from: Address): Uri | null => {
+  const [first] = certificate?.users ?? []
+  if (first === undefined) return null
+  const uri = parseUri(from.uri)
+  const address = uri === null ? null : ownAddressOf(uri)
+  return address !== null && certificate!.users.includes(address) ? address : first
 }
 
 /**

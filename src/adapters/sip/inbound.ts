@@ -22,6 +22,7 @@ import type { RawMessage } from "./message-reader.ts"
 import type { PolicyDecision } from "./policy.ts"
 import type { RequestRules } from "./request-rules.ts"
 import { formatResponse, looksTagged } from "./responses.ts"
+import { contactTowards } from "./secure-dialog.ts"
 import { transactionKey } from "./server-transactions.ts"
 import type { ServerTransaction, ServerTransactions } from "./server-transactions.ts"
 import type { Flow } from "./transports/transport.ts"
@@ -282,7 +283,7 @@ const answered = (parts: InboundParts, accepted: Accepted, opened: Opened, answe
   const { command } = accepted
   const recordRoutes =
     command._tag === "Publish" ? noRoutes : (opened.inbound.message.headers.get("record-route") ?? noRoutes)
-  const { contact } = opened.arrival
+  const contact = contactTowards(opened.inbound.message, opened.arrival)
   complete(
     parts,
     transaction,

@@ -161,7 +161,10 @@ const resolveHost = async (
   if (port !== null) return atAddresses(names, host, port, presumed)
   const services = transport === null ? await naptrServices(directory, host) : []
   // without NAPTR records only insecure transports are tried for a plain `sip` URI (RFC 3263 §4.1)
-  const tried = transport === null ? transports.all.filter(({ isSecure }) => !isSecure) : [transport]
+  const tried =
+    transport === null
+      ? transports.all.filter(({ isSecure, isDialed }) => !isSecure && isDialed)
+      : [transport]
   const candidates =
     services.length > 0
       ? services
@@ -179,7 +182,9 @@ const naptrServices = async ({ names, transports }: Directory, host: string): Pr
   return records
     .toSorted((a, b) => a.order - b.order || a.preference - b.preference)
     .flatMap(({ service, replacement }) => {
-      const transport = transports.all.find(({ naptrService }) => naptrService === service.toUpperCase())
+      const transport = transports.all.find(
+        ({ naptrService, isDialed }) => isDialed && naptrService === service.toUpperCase(),
+      )
       return replacement === "" || transport === undefined ? [] : [{ transport, srv: replacement }]
     })
 }

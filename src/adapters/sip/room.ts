@@ -58,7 +58,7 @@ export const isProven = (
   rules: ProofRules,
 ): boolean => {
   if (rules.isNotifyTarget(hop.host)) return true
-  const peer = rules.peers.find(arrival.sourceAddress, arrival.transport.name)
+  const peer = rules.peers.find(arrival.sourceAddress, arrival.transport.name, arrival.certificate)
   if (peer?.isHost(hop.host, arrival.sourceAddress) === true) return true
   if (!isAt(hop, arrival.sourceAddress)) return false
   const place = placeOfHop({ ...hop, host: arrival.sourceAddress }, arrival.transport)

@@ -48,6 +48,12 @@ export const readTls = (config: Config): ReadTls => {
       `tls_client_certificates = ${tls_client_certificates} (${sources.tls_client_certificates}): ` +
         "whose certificates are good has to be said: give tls_ca = FILE with the authority of your clients",
     )
+  for (const entry of config.trusted_peers)
+    if (/^certificate:/i.test(entry) && tls_client_certificates === "off")
+      faults.push(
+        `trusted_peers = ${entry} (${sources.trusted_peers}): nobody is asked for a certificate: ` +
+          "give tls_client_certificates = optional",
+      )
   const options: TlsOptions = {
     credentials,
     authorities: authorities !== null && "text" in authorities ? authorities.text : null,

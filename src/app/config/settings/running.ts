@@ -67,7 +67,7 @@ export const running = {
   realm: text(null, "digest realm; default: the first domain"),
   trusted_peers: peers(
     "proxies, PBXs and other servers that have already authenticated the sender of a request, and for whom each speaks: " +
-      "ADDRESS[/PREFIX][;identity=pai|from|none][;publishes_for=DOMAIN-OR-URI|…][;transport=udp|tcp|tls|ws|wss|any][;hosts=NAME|…]",
+      "ADDRESS[/PREFIX] or certificate:NAME, then [;identity=pai|from|none][;publishes_for=DOMAIN-OR-URI|…][;transport=udp|tcp|tls|ws|wss|any][;hosts=NAME|…]",
   ),
   digest_md5: flag(false, "also offer MD5, for phones that support nothing better"),
   digest_md5_only: flag(false, "offer MD5 alone, for phones that give up at SHA-256; dev --lan: 1"),

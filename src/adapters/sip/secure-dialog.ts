@@ -1,0 +1,50 @@
+/**
+ * SIPS: a request to a `sips` URI, and everything within the dialog that it begins, goes over TLS.
+ *
+ * A server that is not reached over TLS at all takes `sips` for another spelling of `sip`: somebody else has ended TLS
+ * in front of it.
+ *
+ * @source RFC 3261 §8.1.1.8, §12.1.1, §26.2.2; RFC 5630 §5.3
+ */
+import type { ReceivedOn } from "./decode-result.ts"
+import type { NextHop } from "./format-notify.ts"
+import type { RawMessage } from "./message-reader.ts"
+import type { Transport } from "./transports/transport.ts"
+
+const isSips = /^[^<]*(?:<[ \t]*|^[ \t]*)sips:/i
+
+/** Whether our Contact has to be a `sips` URI: for the Request-URI, the top Record-Route, or a Contact without one. */
+export const isSecured = ({ uri, headers }: RawMessage): boolean => {
+  if (uri.length > 4 && uri.slice(0, 5).toLowerCase() === "sips:") return true
+  const line = headers.first("record-route") ?? headers.first("contact")
+  return line !== undefined && isSips.test(line)
+}
+
+/** Our Contact towards the sender of a request. */
+export const contactTowards = (message: RawMessage, arrival: ReceivedOn): string =>
+  isSecured(message) ? (arrival.secureContact?.() ?? arrival.contact) : arrival.contact
+
+/** The transport that requests to a hop will take. */
+const transportTo = ({ transport }: NextHop, arrival: ReceivedOn, presumed: Transport): Transport =>
+  transport ?? (arrival.transport.isReliable ? arrival.transport : presumed)
+
+/**
+ * Why NOTIFYs cannot go to that hop as the SUBSCRIBE has them; null: they can.
+ *
+ * @returns a reason phrase
+ */
+export const hopFault = (
+  message: RawMessage,
+  hop: NextHop,
+  arrival: ReceivedOn,
+  presumed: Transport,
+): string | null => {
+  const { transport } = hop
+  // RFC 7118 §5: only its own connection leads to a phone in a browser
+  if (transport !== null && !transport.isDialed && arrival.transport.isDialed)
+    return "Contact Or Record-Route Is Not Reachable From Here"
+  if (!isSecured(message) || (arrival.secureContact?.() ?? null) === null) return null
+  return transportTo(hop, arrival, presumed).isSecure
+    ? null
+    : "Contact Or Record-Route Of A SIPS Request Is Not SIPS"
+}
