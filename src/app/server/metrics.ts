@@ -162,12 +162,28 @@ const wireFamilies = (wire: Readonly<SipCounters>): readonly Family[] => [
     { labels: { reason: "malformed" }, value: wire.malformed },
     { labels: { reason: "merged" }, value: wire.merged },
     { labels: { reason: "overload" }, value: wire.refusedOverload },
-    { labels: { reason: "connection" }, value: wire.connectionsRefused },
+    { labels: { reason: "connection" }, value: wire.connectionsRefused + wire.connectionsRefusedOfSource },
     { labels: { reason: "send" }, value: wire.sendErrors },
   ]),
   ...notifyFamilies(wire),
   counter("presently_defects", "Faults of this software while a message was handled.", wire.defects),
   gauge("presently_sip_connections", "Open TCP connections.", wire.connections),
+  counter("presently_sip_connections_limited", "Connections refused or closed by a limit.", [
+    { labels: { limit: "connections_max" }, value: wire.connectionsRefused },
+    { labels: { limit: "connections_per_source_max" }, value: wire.connectionsRefusedOfSource },
+    { labels: { limit: "connection_idle" }, value: wire.connectionsIdle },
+    { labels: { limit: "connection_octets_max" }, value: wire.connectionsUnread },
+    { labels: { limit: "message_timeout" }, value: wire.connectionsSlow },
+    { labels: { limit: "silent" }, value: wire.connectionsSilent },
+  ]),
+  counter(
+    "presently_sip_keep_alives",
+    "Keep-alives of phones that were answered, and those sent to phones.",
+    [
+      { labels: { what: "answered" }, value: wire.keepAlivesAnswered },
+      { labels: { what: "sent" }, value: wire.keepAlivesSent },
+    ],
+  ),
   gauge("presently_sip_transactions", "Transactions under way.", [
     { labels: { side: "server" }, value: wire.serverTransactions },
     { labels: { side: "client" }, value: wire.clientTransactions },
@@ -184,6 +200,7 @@ const notifyFamilies = (wire: Readonly<SipCounters>): readonly Family[] => [
     { labels: { outcome: "unreachable" }, value: wire.notifyUnreachable },
     { labels: { outcome: "unproven" }, value: wire.notifyUnproven },
     { labels: { outcome: "unrepeated" }, value: wire.notifyUnrepeated },
+    { labels: { outcome: "flow_lost" }, value: wire.notifyFlowLost },
   ]),
   counter(
     "presently_notify_targets_kept",

@@ -24,6 +24,8 @@ interface LiveConnection extends Connection {
   readonly framer: Framer
   readonly isInbound: boolean
   activeAt: number
+  /** By dialog, until when it depends on the connection; null: none ever did. */
+  dialogs: Map<string, number> | null
   /** When the incomplete message began; null between messages. */
   insideSince: number | null
 }
@@ -79,7 +81,10 @@ export const openStreams = (
           return { transport, host: address.host, port: streams.listeningPort }
         },
       ),
-    find: (address, port) => streams.live.get(keyOf(address, port)) ?? null,
+    find: (address, port) => {
+      const connection = streams.live.get(keyOf(address, port))
+      return connection?.isOpen() === true ? connection : null
+    },
     isOpening: (address, port) => streams.opening.has(keyOf(address, port)),
     open: (address, port, withinMs, done) => {
       const key = keyOf(address, port)
@@ -127,13 +132,26 @@ const adopt = (streams: Streams, socket: Socket, isInbound: boolean, port: numbe
     branches: new Set(),
     activeAt: streams.clock(),
     insideSince: null,
+    dialogs: null,
     isOpen: () => isOpen,
+    keepFor: (dialog, millis) => {
+      if (millis > 0) (connection.dialogs ??= new Map()).set(dialog, streams.clock() + millis)
+      else connection.dialogs?.delete(dialog)
+    },
+    close: () => {
+      // what is sent from now on takes another way
+      isOpen = false
+      socket.destroy()
+    },
     send: (bytes) => {
       if (!isOpen) return
       counters.sent++
       socket.write(bytes)
       // do not buffer without limit for a peer that does not read
-      if (socket.writableLength > limits.writeQueueBytesMax) socket.destroy()
+      if (socket.writableLength <= limits.writeQueueBytesMax) return
+      counters.connectionsUnread++
+      streams.onLimit("connection_octets_max", remoteAddress)
+      socket.destroy()
     },
   }
   if (!live.has(key)) counters.connections++
@@ -155,14 +173,17 @@ const adopt = (streams: Streams, socket: Socket, isInbound: boolean, port: numbe
   return connection
 }
 
-const sinkOf = ({ events }: Streams, connection: LiveConnection): FrameSink => {
+const sinkOf = ({ events, counters }: Streams, connection: LiveConnection): FrameSink => {
   const { remoteAddress, remotePort } = connection
   return {
     message: (message) => {
       connection.insideSince = null
       events.message(message, connection, remoteAddress, remotePort)
     },
-    ping: () => connection.send(pong, remoteAddress, remotePort),
+    ping: () => {
+      counters.keepAlivesAnswered++
+      connection.send(pong, remoteAddress, remotePort)
+    },
   }
 }
 
@@ -194,8 +215,12 @@ const accept = (streams: Streams, socket: Socket, port: number): void => {
   const { counters, limits, perSource } = streams
   const source = plainAddress(socket.remoteAddress ?? "")
   const held = perSource.get(source) ?? 0
-  if (source === "" || streams.live.size >= limits.connectionsMax || held >= limits.connectionsPerSourceMax) {
-    counters.connectionsRefused++
+  const isFull = streams.live.size >= limits.connectionsMax
+  const isSourceFull = limits.connectionsPerSourceMax > 0 && held >= limits.connectionsPerSourceMax
+  if (source === "" || isFull || isSourceFull) {
+    if (isFull || source === "") counters.connectionsRefused++
+    else counters.connectionsRefusedOfSource++
+    if (source !== "") streams.onLimit(isFull ? "connections_max" : "connections_per_source_max", source)
     socket.on("error", () => {})
     socket.destroy()
     return
@@ -214,14 +239,32 @@ const settle = ({ opening }: Streams, key: string, connection: Connection | null
 
 /** Closes connections that are idle, slow to complete a message, or slow to open. */
 const closeIdle = (streams: Streams): void => {
-  const { limits } = streams
+  const { limits, counters, onLimit } = streams
   const now = streams.clock()
   for (const [key, { giveUpAt }] of streams.opening) if (giveUpAt <= now) settle(streams, key, null)
-  for (const { socket, activeAt, branches, insideSince } of streams.live.values()) {
+  for (const connection of streams.live.values()) {
+    const { activeAt, branches, insideSince, remoteAddress } = connection
     const isIdle = now - activeAt > limits.connectionIdleMs && branches.size === 0
     const isSlow = insideSince !== null && now - insideSince > limits.headCompleteMs
-    if (isIdle || isSlow) socket.destroy()
+    if (isSlow) {
+      counters.connectionsSlow++
+      onLimit("message_timeout", remoteAddress)
+    } else if (isIdle && !isNeeded(connection, now)) {
+      counters.connectionsIdle++
+      onLimit("connection_idle", remoteAddress)
+    } else continue
+    connection.close()
   }
+}
+
+/** Whether a subscription depends on it: RFC 3261 §18 recommends keeping it as long as messages may be expected. */
+const isNeeded = ({ dialogs }: LiveConnection, now: number): boolean => {
+  if (dialogs === null) return false
+  for (const [dialog, until] of dialogs) {
+    if (until > now) return true
+    dialogs.delete(dialog)
+  }
+  return false
 }
 
 const portOf = (server: Server, presumed: number): number => {

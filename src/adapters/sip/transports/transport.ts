@@ -8,7 +8,7 @@ import type { Socket } from "node:net"
 import type { Effect, Scope } from "effect"
 import type { BindFailed, SipCounters } from "../../../ports/sip-transport.ts"
 import type { Names, RawMessage } from "../message-reader.ts"
-import type { Limits } from "../options.ts"
+import type { Limits, SipLimit } from "../options.ts"
 
 export interface Transport<Name extends string = string> {
   /** As in settings, flows, places and the log: `udp`. */
@@ -62,6 +62,12 @@ export interface Connection extends Flow {
   readonly isOpen: () => boolean
   /** Branches of our outstanding requests on this connection. */
   readonly branches: Set<string>
+  /** When something was last received on it, in monotonic milliseconds. */
+  readonly activeAt: number
+  /** A dialog depends on it for so long, during which it is not closed for being idle; 0: no more. */
+  readonly keepFor: (dialog: string, millis: number) => void
+  /** Gives it up: nobody is there. */
+  readonly close: () => void
 }
 
 export interface BindAddress {
@@ -114,6 +120,7 @@ export interface SocketParts {
   /** Names of headers to keep besides those that the message reader keeps anyway, in lower case. */
   readonly carried: Names
   readonly events: SocketEvents
+  readonly onLimit: (limit: SipLimit, address?: string) => void
 }
 
 export interface SocketEvents {
