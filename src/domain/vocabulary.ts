@@ -64,7 +64,8 @@ export const isHeaderValue = (text: string): boolean =>
  * - `source`: the operator's setting says so
  * - `silence`: the Contact has not answered, and never did
  *
- * `contact`: the operator's setting says that NOTIFYs go to the Contact in any case.
+ * `contact`: the operator's setting says that NOTIFYs go to the Contact, except over the connection of the newest
+ * SUBSCRIBE while it is open.
  */
 export type Reach = "ob" | "invalid" | "private" | "nat" | "alias" | "source" | "silence" | "contact"
 

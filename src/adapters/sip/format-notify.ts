@@ -46,7 +46,10 @@ export interface PreparedDialog {
   readonly reach: Reach | null
   /** The hop is the far end of a connection that only the peer can open. */
   readonly isBound: boolean
-  /** The watcher last spoke over a connection: when that is gone it comes back by another one. */
+  /**
+   * The watcher last spoke over a connection: when that is gone it comes back by another one, unless the operator says
+   * that it is always at its Contact.
+   */
   readonly hasFlow: boolean
   /** Request line up to the Via's transport; the lines from Via to the CSeq number; our Contact line. */
   readonly start: string
@@ -186,14 +189,12 @@ const hopOfDialog = (
   return { hop, reach: null }
 }
 
-/** By the operator's setting, a Contact is gone to without regard to where its phone was heard from. */
 const connectedTo = (
   dialog: DialogStart,
   hop: NextHop | null,
   reach: Reach | null,
   arrivedOver: Transport | null,
 ): PreparedDialog["connected"] => {
-  if (dialog.reach === "contact") return null
   if (reach === "alias" && hop !== null && hop.port !== null) {
     const transport = hop.transport ?? arrivedOver
     return transport?.isReliable === true ? { transport, host: hop.host, port: hop.port } : null

@@ -397,8 +397,7 @@ const roomAfter = (dialog: Dialog, { room }: Resubscribe, after: Dialog): number
   if (!isSameHop(dialog, after)) return room === undefined && proof === undefined ? undefined : (room ?? null)
   if (proof?._tag === "Connection") {
     // the connection of the newest request is the one that is proven; a datagram proves nothing of the kind
-    const { flow, reach } = arrivalOf(after)
-    return isStream({ flow }) && reach !== "contact" ? undefined : (room ?? null)
+    return isStream(arrivalOf(after)) ? undefined : (room ?? null)
   }
   if (proof?._tag !== "Unproven") return undefined
   // a request extends what may be sent; its source address says nothing about where a route leads

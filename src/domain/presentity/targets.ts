@@ -112,7 +112,7 @@ export const isStream = ({ flow }: Pick<Arrival, "flow">): boolean => !flow.star
 
 /** The proof of a target to which the SIP adapter allows `room` octets. */
 const unproven = (arrival: Arrival, room: number, since: number): Proof =>
-  isStream(arrival) && arrival.source !== "" && arrival.reach !== "contact"
+  isStream(arrival) && arrival.source !== ""
     ? { _tag: "Connection", room }
     : { _tag: "Unproven", room, since }
 

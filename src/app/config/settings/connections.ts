@@ -6,7 +6,7 @@ import { int, list } from "../setting-kinds.ts"
 export const connections = {
   notify_to: list(
     ["auto"],
-    "where NOTIFYs go, each auto, contact or source, or NETWORK=auto|contact|source for SUBSCRIBEs from there, of which the first that fits counts; contact: to the Contact; source: to where the last SUBSCRIBE came from; auto: to the Contact unless it cannot be reached, or says otherwise",
+    "where NOTIFYs go, each auto, contact or source, or NETWORK=auto|contact|source for SUBSCRIBEs from there, of which the first that fits counts; contact: to the Contact; source: to where the last SUBSCRIBE came from; auto: to the Contact unless it cannot be reached, or says otherwise; whichever, over the connection of the last SUBSCRIBE while that is open",
   ),
   keep_alive: int<number>(
     25,
