@@ -114,7 +114,7 @@ export const failureInWords = ({
         : outcome === "unrepeated"
           ? "got no answer for 8 s and was too large to be sent again to where nobody had answered yet: one without the document asks"
           : outcome === "flow-lost"
-            ? "was not delivered, since the connection of its phone is closed: the subscription goes on, and the phone is told when it is heard of again"
+            ? "was not delivered, the connection of its phone being closed"
             : "could not be sent"
 
 const texts: EventTexts = {

@@ -155,7 +155,7 @@ const outcomes = {
   unreachable: "could not be sent",
   unproven: "was not sent, its address being unproven",
   unrepeated: "had no answer, and could not be repeated",
-  "flow-lost": "was not sent, its connection being closed",
+  "flow-lost": "was not delivered, its connection being closed",
 } as const
 
 /** The request behind a decision with its response, or a note about what the server did by itself. */

@@ -825,21 +825,24 @@ describe("TCP", () => {
     "a refused connection, or one lost before the answer, is a flow that is lost, or unreachable where Contacts count alone",
     { tags: ["3261-8.1.3.1-a"] },
     async () => {
-     for (const [notifyTo, outcome] of [["auto", "FlowLost"], ["contact", "Unreachable"]] as const) {
-      await server.close()
-      server = await startServer({ notifyTo: [notifyTo] })
-      const tcp = await tcpPeer(server.port)
-      tcp.send(subscribeOver(9))
-      await eventually(() => tcp.text().includes("SIP/2.0 200"))
-      const command = server.requests[0]!.command as Subscribe
-      server.sip.notify([notifyIn(command)])
-      await eventually(() => tcp.text().includes("NOTIFY sip:bob"))
-      tcp.close()
-      await eventually(() => server.outcomes.length === 1)
-      server.sip.notify([notifyIn(command)])
-      await eventually(() => server.outcomes.length === 2)
-      assert.deepStrictEqual(outcomeTags(), [outcome, outcome])
-     }
+      for (const [notifyTo, outcome] of [
+        ["auto", "FlowLost"],
+        ["contact", "Unreachable"],
+      ] as const) {
+        await server.close()
+        server = await startServer({ notifyTo: [notifyTo] })
+        const tcp = await tcpPeer(server.port)
+        tcp.send(subscribeOver(9))
+        await eventually(() => tcp.text().includes("SIP/2.0 200"))
+        const command = server.requests[0]!.command as Subscribe
+        server.sip.notify([notifyIn(command)])
+        await eventually(() => tcp.text().includes("NOTIFY sip:bob"))
+        tcp.close()
+        await eventually(() => server.outcomes.length === 1)
+        server.sip.notify([notifyIn(command)])
+        await eventually(() => server.outcomes.length === 2)
+        assert.deepStrictEqual(outcomeTags(), [outcome, outcome])
+      }
     },
   )
 
