@@ -17,9 +17,12 @@ import type { DigestCheck } from "./digest.ts"
 import { hopHostOf } from "./format-notify.ts"
 import type { RawMessage } from "./message-reader.ts"
 import { copyText, isToken } from "./message-reader.ts"
+import type { NotifyToOf } from "./notify-to.ts"
 import type { Limits } from "./options.ts"
 import type { Peers, TrustedPeer } from "./peers.ts"
+import { aliasOf } from "./received-address.ts"
 import { placeOfAnswer } from "./room.ts"
+import type { Transports } from "./transports/transport.ts"
 import { ownAddressOf, parseUri } from "./uri.ts"
 
 export type Identity =
@@ -58,6 +61,9 @@ export interface IdentityRules {
   readonly authenticate: ((message: RawMessage, place: string) => DigestCheck) | null
   readonly mayPublishFor: (user: string, presentity: string) => boolean
   readonly peers: Peers
+  readonly transports: Transports
+  /** Where NOTIFYs go, by the source of the SUBSCRIBE; null: nothing is set. */
+  readonly notifyTo: NotifyToOf | null
   /** Called for each such request; `peer` is the entry in the settings, or the address of a stranger. */
   readonly peerEvent: (what: PeerEvent, peer: string) => void
 }
@@ -80,7 +86,7 @@ export const identify = (
 ): Identity => {
   const peer = rules.peers.find(arrival.sourceAddress, arrival.transport.name)
   if (peer !== null) {
-    if (arrival.transport.isReliable || !isBegin || leadsTo(peer, message, arrival.sourceAddress))
+    if (arrival.transport.isReliable || !isBegin || leadsTo(peer, message, arrival.sourceAddress, rules))
       return namedBy(peer, message, from, rules)
     rules.peerEvent("doubted", peer.text)
     if (rules.authenticate === null) return refuse(403, "Record-Route Or Contact Is Not The Peer's")
@@ -108,15 +114,25 @@ export const identify = (
  * Whether the dialog that a SUBSCRIBE would create sends its requests to the peer first. The source of a
  * datagram is easily forged, but a forger gains nothing if all that follows goes to the peer.
  */
-const leadsTo = (peer: TrustedPeer, message: RawMessage, source: string): boolean => {
-  const line = message.headers.first("record-route") ?? message.headers.first("contact")
+const leadsTo = (
+  peer: TrustedPeer,
+  message: RawMessage,
+  source: string,
+  { transports, notifyTo }: IdentityRules,
+): boolean => {
+  const route = message.headers.first("record-route")
+  const line = route ?? message.headers.first("contact")
   // a SUBSCRIBE without Contact is refused for that reason later
   if (line === undefined) return true
   const first = parseAddresses(line)?.[0]
   const uri = first === undefined ? null : parseUri(first.uri)
   if (uri === null || uri.scheme === "tel") return false
   const host = hopHostOf(uri)
-  return host !== null && peer.isHost(host, source)
+  const isThere = host !== null && peer.isHost(host, source)
+  const alias = route === undefined ? aliasOf(uri, transports) : null
+  if (alias === null) return isThere
+  // what a peer writes beside the host of a Contact is believed, so it has to lead there as well
+  return peer.isHost(alias.host, source) && (isThere || notifyTo?.(source) !== "contact")
 }
 
 const namedBy = (peer: TrustedPeer, message: RawMessage, from: Address, rules: IdentityRules): Identity => {

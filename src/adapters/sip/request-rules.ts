@@ -6,13 +6,10 @@ import type { PrepareDialog } from "./format-notify.ts"
 import type { ParameterizedName } from "./headers.ts"
 import type { IdentityRules } from "./identity.ts"
 import type { RawMessage } from "./message-reader.ts"
-import type { NotifyToOf } from "./notify-to.ts"
 import type { Policy } from "./policy.ts"
 import type { KeptOfRequests } from "./request-facts.ts"
-import type { Transports } from "./transports/transport.ts"
 
 export interface RequestRules extends IdentityRules {
-  readonly transports: Transports
   readonly prepareDialog: PrepareDialog
   readonly serves: (host: string) => boolean
   readonly isOwnAddress: (host: string, port: number) => boolean
@@ -36,8 +33,6 @@ export interface RequestRules extends IdentityRules {
   readonly keptOfRequests: KeptOfRequests
   /** Whether the operator allows NOTIFYs to a host that has not answered any. */
   readonly isNotifyTarget: (host: string) => boolean
-  /** Where NOTIFYs go, by the source of the SUBSCRIBE; null: nothing is set. */
-  readonly notifyTo: NotifyToOf | null
   readonly udpMtuBytes: number
   readonly mintTag: () => string
   /** The operator's policy for single requests; null: none. */
