@@ -95,6 +95,7 @@ const words = [
   "unreachable",
   "unproven",
   "unrepeated",
+  "flow-lost",
 ]
 
 /** By field: what is written as a place in a list. */

@@ -19,7 +19,7 @@ import { retentionStream } from "../../src/domain/presentity/retention.ts"
 import { sharingTagsStream } from "../../src/domain/presentity/sharing-tags.ts"
 import { anonymous } from "../../src/domain/privacy.ts"
 import { get, values } from "../../src/domain/table.ts"
-import type { EntityTag, Millis, Uri } from "../../src/domain/vocabulary.ts"
+import type { Arrival, EntityTag, Millis, Uri } from "../../src/domain/vocabulary.ts"
 import { worldOf } from "../../src/explain/case/world.ts"
 import type { CaseWorld } from "../../src/explain/case/world.ts"
 import type { RecordedDecision } from "../../src/ports/event-store.ts"
@@ -484,6 +484,46 @@ export const playScenario = (): Played => {
   answered()
   isUnread = false
   ask(somebody, { _tag: "RefreshWatchers", packageName: "presence", kind: "rules" })
+  answered()
+  // a phone behind a NAT whose Contact is silent, and which comes back from another port, by a connection, and by another
+  const natted = "sip:ned@example.com" as Uri
+  const wanders = { packageName: "presence", watcher: bob, expires: 3600 }
+  const inside = { remoteTarget: "sip:bob@192.0.2.77", room: 40 }
+  ask(natted, publish({ packageName: "presence", body: pidf("t1=open"), expires: 3600 }))
+  const heard = numberOf(natted)
+  ask(natted, subscribe({ ...wanders, dialog: dialogOf(70, inside) }))
+  for (const { no, cseq } of flying.splice(0))
+    ask(natted, { _tag: "ReportDelivery", no, cseq, outcome: { _tag: "TimedOut" } })
+  answered()
+  const from = (source: string, over: Partial<Arrival> = {}): Arrival => {
+    const { localContact, flow } = dialogOf(70)
+    return { localContact, flow, source, ...over }
+  }
+  ask(
+    null,
+    resubscribe(70, {
+      ...wanders,
+      cseq: 2,
+      remoteTarget: inside.remoteTarget,
+      arrival: from("192.0.2.20:40001"),
+    }),
+  )
+  answered()
+  const stream = { localContact: "sip:192.0.2.10;transport=tcp", flow: "tcp:192.0.2.10:5060" }
+  const connection = from("192.0.2.20:40002", { ...stream, reach: "private" })
+  ask(null, resubscribe(70, { ...wanders, cseq: 3, remoteTarget: "sip:bob@10.0.0.7", arrival: connection }))
+  answered(heard, { _tag: "FlowLost" })
+  answered()
+  ask(
+    null,
+    resubscribe(70, {
+      ...wanders,
+      packageName: "dialog",
+      cseq: 4,
+      remoteTarget: "sip:bob@10.0.0.7",
+      arrival: from("192.0.2.20:40003", { ...stream, reach: "ob" }),
+    }),
+  )
   answered()
   // and somebody who is still there at the end
   const last = "sip:zoe@example.com" as Uri

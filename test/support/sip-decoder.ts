@@ -40,6 +40,7 @@ export const requestRules: RequestRules = {
   peerEvent: () => {},
   allowAnyContact: true,
   isNotifyTarget: () => false,
+  notifyTo: null,
   udpMtuBytes: 1_300,
   carriedHeaders: new Map([["lines", ["Call-Info", "X-State"]]]),
   presentityOf: () => undefined,

@@ -7,7 +7,7 @@ import type { PresentityFound } from "../../domain/packages/event-package.ts"
 import type { Rejection, Resubscribe, Subscribe } from "../../domain/presentity/commands.ts"
 import { anonymous, isAnonymous } from "../../domain/privacy.ts"
 import { dialogKey } from "../../domain/vocabulary.ts"
-import type { DialogStart, Uri } from "../../domain/vocabulary.ts"
+import type { Arrival, DialogStart, Reach, Uri } from "../../domain/vocabulary.ts"
 import { onOneLine } from "../../encoding/sip-replies.ts"
 import { policyQuestion, whoIn } from "./apply-policy.ts"
 import { refuse } from "./decode-result.ts"
@@ -15,11 +15,13 @@ import type { Accepted, CheckedRequest, DecodeResult, ReceivedOn, Refused } from
 import { readContact, readRouteSet } from "./decode-targets.ts"
 import type { Contact } from "./decode-targets.ts"
 import { nextHopOf } from "./format-notify.ts"
+import type { NextHop } from "./format-notify.ts"
 import { parseAccept, parseExpires, readEvent, splitParameters } from "./headers.ts"
 import { identify, userOf, wantsPrivacy } from "./identity.ts"
 import type { Identity } from "./identity.ts"
 import type { RawMessage } from "./message-reader.ts"
 import { copyText, flattened, isToken } from "./message-reader.ts"
+import { aliasOf } from "./received-address.ts"
 import { shared } from "./remembered-lines.ts"
 import { factsOf } from "./request-facts.ts"
 import type { RequestRules } from "./request-rules.ts"
@@ -174,6 +176,7 @@ const renew = (subscribing: Subscribing, arrival: ReceivedOn, rules: RequestRule
     dialog: flattened(dialogKey(message.callId, to.tag ?? "", from.tag ?? "")),
     cseq: message.cseq,
     remoteTarget: contact === null ? null : contact.text,
+    arrival: arrivalIn(arrival, contact?.reach),
   }
   const room = roomInDialog(subscribing, arrival, rules)
   if (room !== null) command.room = room
@@ -182,6 +185,15 @@ const renew = (subscribing: Subscribing, arrival: ReceivedOn, rules: RequestRule
   if (identity._tag === "Asserted" && identity.uri === null && !identity.isUnreadable)
     command.through = bracketed(arrival.sourceAddress)
   return { _tag: "Submit", presentity: null, command }
+}
+
+const sourceIn = ({ sourceAddress, sourcePort }: ReceivedOn): string =>
+  flattened(`${bracketed(sourceAddress)}:${sourcePort}`)
+
+const arrivalIn = (arrival: ReceivedOn, reach: Reach | undefined): Arrival => {
+  const { contact: localContact, flow } = arrival
+  const source = sourceIn(arrival)
+  return reach === undefined ? { localContact, flow, source } : { localContact, flow, source, reach }
 }
 
 /** A SUBSCRIBE outside a dialog. */
@@ -204,7 +216,8 @@ const begin = (subscribing: Subscribing, arrival: ReceivedOn, rules: RequestRule
     remoteCseq: message.cseq,
     localContact: contactTowards(message, arrival),
     flow: arrival.flow,
-    source: flattened(`${bracketed(arrival.sourceAddress)}:${arrival.sourcePort}`),
+    source: sourceIn(arrival),
+    ...(contact.reach === undefined ? {} : { reach: contact.reach }),
   }
   const prepared = rules.prepareDialog(start)
   const { hop } = prepared
@@ -275,10 +288,22 @@ const roomInDialog = (
   arrival: ReceivedOn,
   rules: RequestRules,
 ): number | null => {
-  const hop = contact === null ? null : nextHopOf(contact.uri, rules.transports)
+  const hop = contact === null ? null : hopTo(contact, arrival, rules)
   if (hop !== null && isProven(hop, arrival, wasGivenToOf(identity), rules)) return null
   const head = headOctetsIn(message, contact === null ? "" : contact.text, packageName ?? "", arrival)
   return roomOf(head, message.octets, rules.udpMtuBytes)
+}
+
+/** The next hop of NOTIFYs, without regard to a route set. */
+const hopTo = (
+  { uri, reach }: Contact,
+  arrival: ReceivedOn,
+  { transports }: RequestRules,
+): NextHop | null => {
+  if (reach === undefined || reach === "contact") return nextHopOf(uri, transports)
+  if (reach === "alias") return aliasOf(uri, transports)
+  const { transport, sourceAddress: host, sourcePort: port } = arrival
+  return { host, isNumeric: true, port, transport }
 }
 
 /** Null: the authenticated user is not the user in From. */

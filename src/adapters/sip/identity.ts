@@ -18,10 +18,13 @@ import type { DigestCheck } from "./digest.ts"
 import { hopHostOf } from "./format-notify.ts"
 import type { RawMessage } from "./message-reader.ts"
 import { copyText, isToken } from "./message-reader.ts"
+import type { NotifyToOf } from "./notify-to.ts"
 import type { Limits } from "./options.ts"
 import type { Peers, TrustedPeer } from "./peers.ts"
+import { aliasOf } from "./received-address.ts"
 import { placeOfAnswer } from "./room.ts"
 import type { PeerCertificate } from "./transports/certificate-names.ts"
+import type { Transports } from "./transports/transport.ts"
 import { ownAddressOf, parseUri } from "./uri.ts"
 
 export type Identity =
@@ -62,6 +65,9 @@ export interface IdentityRules {
   readonly peers: Peers
   /** Whether clients are asked for certificates, so that who shows none is not known. */
   readonly asksCertificates?: boolean
+  readonly transports: Transports
+  /** Where NOTIFYs go, by the source of the SUBSCRIBE; null: nothing is set. */
+  readonly notifyTo: NotifyToOf | null
   /** Called for each such request; `peer` is the entry in the settings, or the address of a stranger. */
   readonly peerEvent: (what: PeerEvent, peer: string) => void
 }
@@ -84,7 +90,7 @@ export const identify = (
 ): Identity => {
   const peer = rules.peers.find(arrival.sourceAddress, arrival.transport.name, arrival.certificate)
   if (peer !== null) {
-    if (arrival.transport.isReliable || !isBegin || leadsTo(peer, message, arrival.sourceAddress))
+    if (arrival.transport.isReliable || !isBegin || leadsTo(peer, message, arrival.sourceAddress, rules))
       return namedBy(peer, message, from, rules)
     rules.peerEvent("doubted", peer.text)
     if (rules.authenticate === null) return refuse(403, "Record-Route Or Contact Is Not The Peer's")
@@ -128,15 +134,25 @@ const holderOf = (certificate: PeerCertificate | null | undefined, from: Address
  * Whether the dialog that a SUBSCRIBE would create sends its requests to the peer first. The source of a
  * datagram is easily forged, but a forger gains nothing if all that follows goes to the peer.
  */
-const leadsTo = (peer: TrustedPeer, message: RawMessage, source: string): boolean => {
-  const line = message.headers.first("record-route") ?? message.headers.first("contact")
+const leadsTo = (
+  peer: TrustedPeer,
+  message: RawMessage,
+  source: string,
+  { transports, notifyTo }: IdentityRules,
+): boolean => {
+  const route = message.headers.first("record-route")
+  const line = route ?? message.headers.first("contact")
   // a SUBSCRIBE without Contact is refused for that reason later
   if (line === undefined) return true
   const first = parseAddresses(line)?.[0]
   const uri = first === undefined ? null : parseUri(first.uri)
   if (uri === null || uri.scheme === "tel") return false
   const host = hopHostOf(uri)
-  return host !== null && peer.isHost(host, source)
+  const isThere = host !== null && peer.isHost(host, source)
+  const alias = route === undefined ? aliasOf(uri, transports) : null
+  if (alias === null) return isThere
+  // what a peer writes beside the host of a Contact is believed, so it has to lead there as well
+  return peer.isHost(alias.host, source) && (isThere || notifyTo?.(source) !== "contact")
 }
 
 const namedBy = (peer: TrustedPeer, message: RawMessage, from: Address, rules: IdentityRules): Identity => {

@@ -25,7 +25,7 @@ import { formatResponse, looksTagged } from "./responses.ts"
 import { contactTowards } from "./secure-dialog.ts"
 import { transactionKey } from "./server-transactions.ts"
 import type { ServerTransaction, ServerTransactions } from "./server-transactions.ts"
-import type { Flow } from "./transports/transport.ts"
+import type { Connection, Flow } from "./transports/transport.ts"
 import { bracketed } from "./uri.ts"
 import { parseVia, responseTarget, stampVia } from "./via.ts"
 import type { Target, Via } from "./via.ts"
@@ -281,6 +281,7 @@ const answered = (parts: InboundParts, accepted: Accepted, opened: Opened, answe
   // its NOTIFY follows the response at once, and the same limits apply
   if (isFetched(answer) && isFull(parts, accepted, transaction)) return
   const { command } = accepted
+  if (opened.arrival.transport.isReliable) keepConnection(opened, command, answer)
   const recordRoutes =
     command._tag === "Publish" ? noRoutes : (opened.inbound.message.headers.get("record-route") ?? noRoutes)
   const contact = contactTowards(opened.inbound.message, opened.arrival)
@@ -292,6 +293,22 @@ const answered = (parts: InboundParts, accepted: Accepted, opened: Opened, answe
 }
 
 const noRoutes: readonly string[] = []
+
+/** How much longer than its subscription a connection is kept, in milliseconds: a refresh may be late. */
+const keptLonger = 60_000
+
+/** A connection by which a subscription was made or renewed is not closed for being idle while it lives. */
+const keepConnection = (
+  { inbound: { flow } }: Opened,
+  command: Accepted["command"],
+  answer: Answer,
+): void => {
+  if (!("keepFor" in flow) || command._tag === "Publish") return
+  if (answer._tag !== "Accepted" || answer.reply._tag !== "Subscribed") return
+  const { expires } = answer.reply
+  const dialog = command._tag === "Subscribe" ? command.dialog.localTag : command.dialog
+  ;(flow as Connection).keepFor(dialog, expires === 0 ? 0 : expires * 1_000 + keptLonger)
+}
 
 /**
  * Answers 503 if the NOTIFY of a fetch could not be sent: there is only one, which is not sent later, so the

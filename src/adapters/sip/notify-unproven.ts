@@ -2,7 +2,7 @@
 import type { Notify } from "../../domain/presentity/intents.ts"
 import { allowanceKey } from "./allowances.ts"
 import type { PreparedDialog } from "./format-notify.ts"
-import { draftFor, endSoon, listenerFor, peerOf, putOff, start } from "./notify-delivery.ts"
+import { draftFor, endSoon, listenerFor, peerOf, putOff, start, unreachable } from "./notify-delivery.ts"
 import type { Notifying, OutgoingNotify } from "./notify-delivery.ts"
 import type { Hop } from "./resolver.ts"
 import { placeOf } from "./room.ts"
@@ -78,7 +78,7 @@ const overConnection = (
     return true
   }
   const opened = (connection: Connection | null): void => {
-    if (connection === null) return endSoon(notifying, outgoing.notify, { _tag: "Unreachable" })
+    if (connection === null) return endSoon(notifying, outgoing.notify, unreachable(outgoing.prepared))
     if (!begin(connection))
       waitFor(notifying, outgoing, () => overConnection(notifying, outgoing, streams, hop))
   }

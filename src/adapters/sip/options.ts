@@ -72,17 +72,24 @@ export interface Limits {
   readonly unprovenWaitingPerTargetMax: number
   /** How long connecting to an unproven target may take: three SYNs. */
   readonly unprovenConnectMs: number
+  /** Connections of each stream transport; further ones are closed at once. */
   readonly connectionsMax: number
+  /** Those of them that one address may have opened; 0: any number. */
   readonly connectionsPerSourceMax: number
+  /** How long a connection stays open without anything received, unless a subscription depends on it. */
   readonly connectionIdleMs: number
+  /** How long a message on a stream may take to arrive. */
   readonly headCompleteMs: number
   /** Accepted connections of one transport whose handshakes (TLS, WebSocket) are under way. */
   readonly handshakesMax: number
   readonly handshakeMs: number
   /** After how much silence a WebSocket is asked whether its peer is there, and for how long; 0: never. */
   readonly pingMs: number
+  /** Octets waiting to be sent on one connection; beyond that, it is closed. */
   readonly writeQueueBytesMax: number
   readonly connectMs: number
+  /** How often a phone behind a NAT is sent a keep-alive; 0: never. */
+  readonly keepAliveMs: number
   /** How long connecting may take if it is tried only because the request is too big for a datagram. */
   readonly bigRequestConnectMs: number
   /** How long a failed attempt of that kind is remembered. */
@@ -100,6 +107,11 @@ export type SipLimit =
   | "unproven_waiting_max"
   | "unproven_waiting_per_target_max"
   | "handshakes_max"
+  | "connections_max"
+  | "connections_per_source_max"
+  | "connection_idle"
+  | "message_timeout"
+  | "connection_octets_max"
 
 /** RFC 3261 §17.1.1.1 and table 4; tests use shorter ones. */
 export interface Timers {
@@ -164,6 +176,8 @@ export interface SipOptions {
   readonly onPeer?: (line: string) => void
   /** Where NOTIFYs may be sent without proof: addresses, networks, names (`hosts.ts`). */
   readonly notifyTargets?: readonly string[]
+  /** Where NOTIFYs go, entries `auto`, `contact`, `source`, or `NETWORK=` one of them (`reach.ts`). Default: auto. */
+  readonly notifyTo?: readonly string[]
   /** Whether the Sender header of a PUBLISH is believed. */
   readonly trustSenderHeader?: boolean
   /** What the log keeps of who sent a request; absent: account, asserted identity and From. */
@@ -174,8 +188,8 @@ export interface SipOptions {
   readonly policy?: Policy | null
   /** Called with an exception thrown while handling a message. Default: a process warning. */
   readonly onDefect?: (defect: unknown) => void
-  /** Called once for each limit that is reached. */
-  readonly onLimit?: (limit: SipLimit) => void
+  /** Called once for each limit that is reached. @param address of the peer that reached it, if it is one */
+  readonly onLimit?: (limit: SipLimit, address?: string) => void
   /** Certificates, for listeners over TLS and for connections that we open; absent: none. */
   readonly tls?: TlsIdentity
   readonly webSocket?: WebSocketOptions
@@ -210,7 +224,7 @@ export const limitsDefault: Limits = {
   unprovenWaitingPerTargetMax: 1_000,
   unprovenConnectMs: 2_500,
   connectionsMax: 4_096,
-  connectionsPerSourceMax: 128,
+  connectionsPerSourceMax: 1_000,
   connectionIdleMs: 120_000,
   headCompleteMs: 10_000,
   handshakesMax: 1_000,
@@ -218,6 +232,7 @@ export const limitsDefault: Limits = {
   pingMs: 30_000,
   writeQueueBytesMax: 1_048_576,
   connectMs: 5_000,
+  keepAliveMs: 25_000,
   bigRequestConnectMs: 500,
   streamRefusedMs: 600_000,
   bindingsMax: 20_000,
@@ -246,6 +261,7 @@ export const countersZero = (): SipCounters => ({
   notifyRefused: 0,
   notifyTimedOut: 0,
   notifyUnreachable: 0,
+  notifyFlowLost: 0,
   notifyUnproven: 0,
   notifyUnrepeated: 0,
   notifyTooManyOctets: 0,
@@ -265,6 +281,13 @@ export const countersZero = (): SipCounters => ({
   webSocketFaults: 0,
   pingsUnanswered: 0,
   tlsPeersUnverified: 0,
+  connectionsRefusedOfSource: 0,
+  connectionsIdle: 0,
+  connectionsSlow: 0,
+  connectionsUnread: 0,
+  connectionsSilent: 0,
+  keepAlivesAnswered: 0,
+  keepAlivesSent: 0,
   sendErrors: 0,
   defects: 0,
   connections: 0,

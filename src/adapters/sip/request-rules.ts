@@ -8,10 +8,8 @@ import type { IdentityRules } from "./identity.ts"
 import type { RawMessage } from "./message-reader.ts"
 import type { Policy } from "./policy.ts"
 import type { KeptOfRequests } from "./request-facts.ts"
-import type { Transports } from "./transports/transport.ts"
 
 export interface RequestRules extends IdentityRules {
-  readonly transports: Transports
   readonly prepareDialog: PrepareDialog
   readonly serves: (host: string) => boolean
   readonly isOwnAddress: (host: string, port: number) => boolean

@@ -19,9 +19,11 @@ import { parameterizedNames } from "./headers.ts"
 import { hostList } from "./hosts.ts"
 import { makeInbound } from "./inbound.ts"
 import type { Receive } from "./inbound.ts"
+import { makeKeepAlive } from "./keep-alive.ts"
 import type { Names } from "./message-reader.ts"
 import { makeNotifier } from "./notifier.ts"
 import type { Notifier } from "./notifier.ts"
+import { readNotifyTo } from "./notify-to.ts"
 import { countersZero, inattention, limitsDefault, timersDefault } from "./options.ts"
 import type { Attention, ListenAddress, SipLimit, SipOptions } from "./options.ts"
 import { makeOwnAddresses } from "./own-addresses.ts"
@@ -66,12 +68,12 @@ const makeTagMint = (random: (bytes: number) => Uint8Array): (() => string) => {
 }
 
 /** Reports each limit once. */
-const onceEach = (onLimit: SipOptions["onLimit"]): ((limit: SipLimit) => void) => {
+const onceEach = (onLimit: SipOptions["onLimit"]): ((limit: SipLimit, address?: string) => void) => {
   const limitsMet = new Set<SipLimit>()
-  return (limit) => {
+  return (limit, address) => {
     if (limitsMet.has(limit)) return
     limitsMet.add(limit)
-    onLimit?.(limit)
+    onLimit?.(limit, address)
   }
 }
 
@@ -100,6 +102,7 @@ const basisOf = (options: SipOptions) => {
     listeners,
     own: makeOwnAddresses(options, local, listeners),
     isNotifyTarget: hostList(options.notifyTargets ?? []),
+    notifyTo: readNotifyTo(options.notifyTo ?? []),
     onLimit: onceEach(options.onLimit),
     tls: options.tls,
     webSocket: options.webSocket,
@@ -170,6 +173,7 @@ const rulesOf = (options: SipOptions, basis: Basis): RequestRules => {
     allowAnyContact: options.allowAnyContact ?? true,
     keptOfRequests: options.keptOfRequests ?? "identity",
     isNotifyTarget: basis.isNotifyTarget,
+    notifyTo: basis.notifyTo,
     udpMtuBytes: basis.udpMtuBytes,
     mintTag: basis.mintTag,
     policy: options.policy ?? null,
@@ -185,6 +189,7 @@ export const make = (options: SipOptions): Sip => {
   const server = makeServerTransactions(limits, timers, counters, clock)
   const client = makeClientTransactions(timers, counters, clock, limits.unansweredOctetsMax, maySend)
   const allowances = makeAllowances(limits, timers, counters, clock, basis.onLimit)
+  const keepAlive = makeKeepAlive(limits, counters, clock)
   const notifier = makeNotifier({
     ...basis,
     allowances,
@@ -194,6 +199,7 @@ export const make = (options: SipOptions): Sip => {
     localHost: basis.local.towards,
     delivered: (presentity, id, cseq, outcome) => handler?.delivered(presentity, id, cseq, outcome),
     isOwnAddress: basis.own.isOwnAddress,
+    keepAlive,
   })
   const receive = makeInbound({
     ...basis,
@@ -215,6 +221,7 @@ export const make = (options: SipOptions): Sip => {
     for (const { tick: tickSockets } of sockets.values()) tickSockets()
     server.tick()
     allowances.tick()
+    keepAlive.tick()
   }
   return {
     counters,

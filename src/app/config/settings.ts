@@ -3,6 +3,7 @@
  *
  * Parameters of the OpenSIPS presence modules keep their names, defaults and ranges. Each group has a file in `settings/`.
  */
+import { connections } from "./settings/connections.ts"
 import { lifetimes } from "./settings/lifetimes.ts"
 import { opensips } from "./settings/opensips.ts"
 import { packages } from "./settings/packages.ts"
@@ -15,6 +16,7 @@ import { watching } from "./settings/watching.ts"
 export const settingGroups = [
   ["Where and how the server runs", running],
   ["TLS and WebSocket", secure],
+  ["Connections, and phones behind a NAT", connections],
   ["Publications and subscriptions", lifetimes],
   ["Who may watch, and what single requests are granted", watching],
   ["Storage", storage],
@@ -25,6 +27,7 @@ export const settingGroups = [
 export const settings = {
   ...running,
   ...secure,
+  ...connections,
   ...lifetimes,
   ...watching,
   ...storage,

@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs"
 import { secureNames } from "../../adapters/sip/transports/names.ts"
 import { credentialFault, factsOfCertificate } from "../../adapters/sip/transports/tls-identity.ts"
 import type { Credential, TlsOptions } from "../../adapters/sip/transports/tls-identity.ts"
-import type { CertificateView } from "../../ports/operations.ts"
+import type { CertificateView } from "../../ports/certificate-view.ts"
 import type { Config } from "./config.ts"
 import { fileWords } from "./file-words.ts"
 

@@ -8,6 +8,8 @@ import type { ActiveWatcherRow, PresentityRow, WatcherRow, XcapRow } from "../..
 import { parseAddress, parseAddresses } from "../../adapters/sip/address-headers.ts"
 import { prepareDialog } from "../../adapters/sip/format-notify.ts"
 import { isToken } from "../../adapters/sip/message-reader.ts"
+import { aliasOf } from "../../adapters/sip/received-address.ts"
+import { transports } from "../../adapters/sip/transports/transports.ts"
 import { parseUri } from "../../adapters/sip/uri.ts"
 import type { Packages } from "../../domain/packages/event-package.ts"
 import type { Command } from "../../domain/presentity/commands.ts"
@@ -204,6 +206,9 @@ const dialogOf = (row: ActiveWatcherRow): DialogStart | string => {
   const routes = route === "" ? [] : parseAddresses(route)
   if (routes === null || routes.some(({ uri }) => parseUri(uri) === null))
     return "record_route cannot be read"
+  // what its proxy wrote into the Contact there is as good as what one that is trusted here writes
+  const target = parseUri(remoteTarget)
+  const isAliased = target !== null && target.scheme !== "tel" && aliasOf(target, transports) !== null
   const dialog: DialogStart = {
     callId: row.callId,
     localTag: row.toTag,
@@ -218,6 +223,7 @@ const dialogOf = (row: ActiveWatcherRow): DialogStart | string => {
     localContact,
     flow: row.socketInfo,
     source: "",
+    ...(isAliased ? { reach: "alias" as const } : {}),
   }
   return prepareDialog(dialog).hop === null
     ? "its contact or first route is not to be reached over UDP or TCP"

@@ -3,7 +3,7 @@
  */
 import { makeTlsIdentity } from "../../adapters/sip/transports/tls-identity.ts"
 import type { TlsIdentity } from "../../adapters/sip/transports/tls-identity.ts"
-import type { CertificateView } from "../../ports/operations.ts"
+import type { CertificateView } from "../../ports/certificate-view.ts"
 import { certificateViews } from "../config/tls-settings.ts"
 import type { ReadTls } from "../config/tls-settings.ts"
 

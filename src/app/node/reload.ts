@@ -52,6 +52,8 @@ export interface ReloadParts {
   readonly poll: Effect.Effect<void>
 }
 
+const secondsNow = Effect.map(Clock.currentTimeMillis, (millis) => Math.floor(millis / 1000))
+
 export const makeReloader = Effect.fnUntraced(function* (parts: ReloadParts) {
   const { config: started, levels, reread, poll } = parts
   let users = parts.users
@@ -61,7 +63,7 @@ export const makeReloader = Effect.fnUntraced(function* (parts: ReloadParts) {
   const counters: ReloadCounters = {
     ok: 0,
     failed: 0,
-    lastOk: Math.floor((yield* Clock.currentTimeMillis) / 1000),
+    lastOk: yield* secondsNow,
   }
   const alone = yield* Semaphore.make(1)
 
@@ -111,11 +113,10 @@ export const makeReloader = Effect.fnUntraced(function* (parts: ReloadParts) {
     }
     yield* poll
     counters.ok++
-    counters.lastOk = Math.floor((yield* Clock.currentTimeMillis) / 1000)
+    counters.lastOk = yield* secondsNow
     const done: Reloaded = { changes, restart: [...new Set(restart)].sort() }
     for (const advice of next.advice) yield* Effect.logWarning(adviceText(advice))
-    yield* report(done)
-    return done
+    return yield* report(done)
   }).pipe(
     Effect.catchDefect((defect) =>
       Effect.fail(new ConfigInvalid({ faults: [defect instanceof Error ? defect.message : String(defect)] })),
@@ -156,6 +157,7 @@ const report = Effect.fnUntraced(function* ({ changes, restart }: Reloaded) {
   else if (restart.length === 0) yield* Effect.logInfo("reloaded: nothing has changed")
   if (restart.length > 0)
     yield* Effect.logWarning(`changed, and in force after a restart only: ${restart.join(", ")}`)
+  return { changes, restart }
 })
 
 /** A missing folder must not count as an empty one: watchers whom its rules admit would be shut out. */

@@ -5,8 +5,9 @@
 import { monitorEventLoopDelay } from "node:perf_hooks"
 import type { State } from "../../domain/presentity/state.ts"
 import { entries, size, values } from "../../domain/table.ts"
+import type { CertificateView } from "../../ports/certificate-view.ts"
 import type { Writer, WriterCounters } from "../../ports/claim.ts"
-import type { CertificateView, WebhookView } from "../../ports/operations.ts"
+import type { WebhookView } from "../../ports/operations.ts"
 import type { SipCounters } from "../../ports/sip-transport.ts"
 import type { SourceHealth } from "../node/documents/source.ts"
 import type { PumpCounters } from "../node/pump.ts"
@@ -164,13 +165,29 @@ const wireFamilies = (wire: Readonly<SipCounters>): readonly Family[] => [
     { labels: { reason: "malformed" }, value: wire.malformed },
     { labels: { reason: "merged" }, value: wire.merged },
     { labels: { reason: "overload" }, value: wire.refusedOverload },
-    { labels: { reason: "connection" }, value: wire.connectionsRefused },
+    { labels: { reason: "connection" }, value: wire.connectionsRefused + wire.connectionsRefusedOfSource },
     { labels: { reason: "send" }, value: wire.sendErrors },
   ]),
   ...secureFamilies(wire),
   ...notifyFamilies(wire),
   counter("presently_defects", "Faults of this software while a message was handled.", wire.defects),
   gauge("presently_sip_connections", "Open connections over TCP, TLS and WebSocket.", wire.connections),
+  counter("presently_sip_connections_limited", "Connections refused or closed by a limit.", [
+    { labels: { limit: "connections_max" }, value: wire.connectionsRefused },
+    { labels: { limit: "connections_per_source_max" }, value: wire.connectionsRefusedOfSource },
+    { labels: { limit: "connection_idle" }, value: wire.connectionsIdle },
+    { labels: { limit: "connection_octets_max" }, value: wire.connectionsUnread },
+    { labels: { limit: "message_timeout" }, value: wire.connectionsSlow },
+    { labels: { limit: "silent" }, value: wire.connectionsSilent },
+  ]),
+  counter(
+    "presently_sip_keep_alives",
+    "Keep-alives of phones that were answered, and those sent to phones.",
+    [
+      { labels: { what: "answered" }, value: wire.keepAlivesAnswered },
+      { labels: { what: "sent" }, value: wire.keepAlivesSent },
+    ],
+  ),
   gauge("presently_sip_transactions", "Transactions under way.", [
     { labels: { side: "server" }, value: wire.serverTransactions },
     { labels: { side: "client" }, value: wire.clientTransactions },
@@ -222,6 +239,7 @@ const notifyFamilies = (wire: Readonly<SipCounters>): readonly Family[] => [
     { labels: { outcome: "unreachable" }, value: wire.notifyUnreachable },
     { labels: { outcome: "unproven" }, value: wire.notifyUnproven },
     { labels: { outcome: "unrepeated" }, value: wire.notifyUnrepeated },
+    { labels: { outcome: "flow_lost" }, value: wire.notifyFlowLost },
   ]),
   counter(
     "presently_notify_targets_kept",

@@ -31,9 +31,9 @@ export const layerServerSip: Layer.Layer<SipTransport, never, ServerSettings | R
       attention,
       onDefect: (defect) => say(defectLine("SIP", "a message", defect)),
       onPeer: (line) => say(Effect.logWarning(line)),
-      onLimit: (limit) => {
+      onLimit: (limit, address) => {
         const value = config[limit === "unanswered_octets_share" ? "unanswered_octets_max" : limit]
-        say(Effect.logWarning(limitInWords(limit, value)))
+        say(Effect.logWarning(limitInWords(limit, value, address)))
       },
     })
   }),
@@ -51,6 +51,7 @@ const addressingOf = (config: Config) => ({
   trustedPeers: readPeers(config.trusted_peers).peers,
   allowAnyContact: !config.contact_must_be_source,
   notifyTargets: config.notify_targets,
+  notifyTo: config.notify_to,
   limits: {
     unansweredOctetsMax: config.unanswered_octets_max,
     unprovenTargetsMax: config.unproven_targets_max,
@@ -59,6 +60,13 @@ const addressingOf = (config: Config) => ({
     handshakesMax: config.handshakes_max,
     handshakeMs: config.handshake_timeout * 1_000,
     pingMs: config.websocket_ping * 1_000,
+    connectionsMax: config.connections_max,
+    connectionsPerSourceMax: config.connections_per_source_max,
+    connectionIdleMs: config.connection_idle * 1_000,
+    writeQueueBytesMax: config.connection_octets_max,
+    headCompleteMs: config.message_timeout * 1_000,
+    connectMs: config.connect_timeout * 1_000,
+    keepAliveMs: config.keep_alive * 1_000,
   },
 })
 
@@ -74,7 +82,7 @@ const authOf = (config: Config, users: Users | null): NonNullable<SipOptions["au
       }
 
 /** Logged once; from then on the counters tell. */
-const limitInWords = (limit: SipLimit, value: number): string => {
+const limitInWords = (limit: SipLimit, value: number, address = ""): string => {
   switch (limit) {
     case "unanswered_octets_max":
       return `unanswered_octets_max = ${value} is reached: NOTIFYs are put off until earlier ones are answered`
@@ -88,5 +96,15 @@ const limitInWords = (limit: SipLimit, value: number): string => {
       return `unproven_waiting_per_target_max = ${value} is reached: further NOTIFYs to the same address that never answered are put off`
     case "handshakes_max":
       return `handshakes_max = ${value} is reached: further connections over TLS and WebSocket are closed until handshakes end`
+    case "connections_max":
+      return `connections_max = ${value} is reached: further connections are closed at once, first one from ${address}`
+    case "connections_per_source_max":
+      return `connections_per_source_max = ${value} is reached by ${address}: further connections from there are closed at once`
+    case "connection_idle":
+      return `connection_idle = ${value}: a connection of ${address} was closed, on which nothing was received for so many seconds and no subscription depends; others are closed without being named`
+    case "connection_octets_max":
+      return `connection_octets_max = ${value}: a connection of ${address} was closed, which does not read what is sent to it`
+    case "message_timeout":
+      return `message_timeout = ${value}: a connection of ${address} was closed, on which a message began and was not completed in so many seconds`
   }
 }

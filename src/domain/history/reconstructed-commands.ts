@@ -267,6 +267,7 @@ const failures = (
   if (outcome === "unrepeated") return [{ ...report, outcome: { _tag: "Unproven", room: 0 } }]
   if (outcome === "timed-out") return [{ ...report, outcome: { _tag: "TimedOut" } }]
   if (outcome === "unreachable") return [{ ...report, outcome: { _tag: "Unreachable" } }]
+  if (outcome === "flow-lost") return [{ ...report, outcome: { _tag: "FlowLost" } }]
   // the deferral shows the value of Retry-After
   const until = events.find((event) => event._tag === "NotificationsDeferred" && event.undelivered)
   const wait =

@@ -6,6 +6,7 @@
  * section.
  */
 import type {
+  Arrival,
   Body,
   DialogKey,
   DialogStart,
@@ -120,6 +121,11 @@ export interface Resubscribe {
    * may be sent. Absent: the target is proven.
    */
   readonly room?: number
+  /**
+   * Where it arrived, and where NOTIFYs go because of that; without a Contact, `reach` says nothing. Absent: as the
+   * SUBSCRIBE before.
+   */
+  readonly arrival?: Arrival
   readonly suppressIfMatch?: string
   readonly rates?: Rates
   readonly argument?: string
@@ -335,6 +341,11 @@ export type DeliveryOutcome =
   | { readonly _tag: "TimedOut" }
   /** It could not be sent at all. */
   | { readonly _tag: "Unreachable" }
+  /**
+   * The connection by which the watcher last spoke is gone, and there is no other way to it: it is notified when it is
+   * heard of again.
+   */
+  | { readonly _tag: "FlowLost" }
 
 export type Reply =
   /** 200 to PUBLISH: SIP-ETag and Expires (RFC 3903 §6 step 6). */

@@ -27,7 +27,7 @@ import type {
   PublicationRemoved,
 } from "./publication-events.ts"
 import type { DocumentsDropped, LogDropped, PersonErased } from "./retention-events.ts"
-import type { RemoteTargetChanged, TargetDoubted, TargetProven } from "./target-events.ts"
+import type { ArrivalChange, RemoteTargetChanged, TargetDoubted, TargetProven } from "./target-events.ts"
 
 /** A fact about a presentity, kept in the log for ever. */
 export type Event =
@@ -151,6 +151,8 @@ export interface SubscriptionRefreshed {
   readonly accept?: readonly string[] | null
   /** Whether the identity of the watcher is withheld from others from now on. Absent: unchanged. */
   readonly private?: boolean
+  /** It arrived by another way than the one before. Absent: by the same. */
+  readonly arrival?: ArrivalChange
 }
 
 /** A watcher is treated differently from now on (RFC 3857 §4.7.1, RFC 5025 §3.2.1). */
@@ -295,9 +297,10 @@ export interface NotificationFailed {
   readonly cseq: number
   /**
    * `unproven`: it was not sent, because its target is unproven. `unrepeated`: it was sent to an unproven target with
-   * its document, had no response for 16·T1, and was too large to be sent again.
+   * its document, had no response for 16·T1, and was too large to be sent again. `flow-lost`: the connection by which
+   * the watcher last spoke is gone, which does not count against its subscription.
    */
-  readonly outcome: "refused" | "timed-out" | "unreachable" | "unproven" | "unrepeated"
+  readonly outcome: "refused" | "timed-out" | "unreachable" | "unproven" | "unrepeated" | "flow-lost"
   /** The status of the final response. Absent: there was none. */
   readonly status?: number
 }

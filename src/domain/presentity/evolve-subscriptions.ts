@@ -103,7 +103,7 @@ export const refreshSubscription = (state: State, event: SubscriptionRefreshed, 
   const dialog = get(state.dialogs, subscription.dialog)
   if (!isKnown(state, dialog, "a subscription has a dialog")) return state
   const refreshed = { ...dialog, remoteCseq: event.remoteCseq }
-  const next = withDialog(state, withTarget(refreshed, event.remoteTarget, event.room))
+  const next = withDialog(state, withTarget(refreshed, event.remoteTarget, event.room, event.arrival))
   const taken = taking(subscription, event.accept)
   const renewed: Writable<Subscription> = {
     ...(event.private === undefined ? taken : named(taken, event.private, state.version + 1)),

@@ -138,9 +138,11 @@ export const evolve = (state: State, event: Event, at: Millis): State => {
     case "SharingTagSwitched":
       return switchSharingTag(state, event)
     case "RemoteTargetChanged":
-      return changeDialog(state, event.dialog, (dialog) => withTarget(dialog, event.remoteTarget, event.room))
+      return changeDialog(state, event.dialog, (dialog) =>
+        withTarget(dialog, event.remoteTarget, event.room, event.arrival),
+      )
     case "TargetDoubted":
-      return changeDialog(state, event.dialog, (dialog) => withDoubt(dialog, event.room))
+      return changeDialog(state, event.dialog, (dialog) => withDoubt(dialog, event.room, event.reach))
     case "TargetProven":
       return changeDialog(state, event.dialog, (dialog) => withAddress(dialog, event.address))
     case "NotificationsIssued":

@@ -9,6 +9,7 @@ import { each, emptyTable, get, size } from "../table.ts"
 import type { Table } from "../table.ts"
 import { invariant } from "../vocabulary.ts"
 import type {
+  Arrival,
   Body,
   DialogNo,
   DialogStart,
@@ -185,7 +186,7 @@ export interface SharingTag {
 
 export interface Dialog {
   readonly no: DialogNo
-  /** As created; `remoteTarget` and `remoteCseq` below supersede those in it, the route set never changes. */
+  /** As created; `remoteTarget`, `remoteCseq` and `arrival` below supersede what it has of them, the route set never changes. */
   readonly start: DialogStart
   readonly remoteTarget: string
   readonly remoteCseq: number
@@ -195,6 +196,8 @@ export interface Dialog {
   readonly usages: number
   /** What is known of where its NOTIFYs go; absent: all of it is proven. */
   readonly proof?: Proof
+  /** Where its newest SUBSCRIBE arrived; absent: as in `start`. */
+  readonly arrival?: Arrival
 }
 
 export const initial = (presentity: Uri): State => ({

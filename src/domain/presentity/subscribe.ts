@@ -9,7 +9,7 @@ import type { EventPackage } from "../packages/event-package.ts"
 import { privacyOf } from "../privacy.ts"
 import { get, size, values } from "../table.ts"
 import { invariant } from "../vocabulary.ts"
-import type { Seconds, Uri } from "../vocabulary.ts"
+import type { Arrival, Reach, Seconds, Uri } from "../vocabulary.ts"
 import { authorizeWatcher, blocked, decidedBy, statusOf } from "./authorize.ts"
 import type { Authorization } from "./authorize.ts"
 import type { Answer, Rejection, Resubscribe, Subscribe } from "./commands.ts"
@@ -25,7 +25,8 @@ import { verdictKey } from "./state.ts"
 import type { Dialog, State, Subscription } from "./state.ts"
 import { byOwnAddress, isDormant, refusalOf, validate, withWatcher } from "./subscribe-request.ts"
 import type { SubscribeTerms } from "./subscribe-request.ts"
-import { isSameHop } from "./targets.ts"
+import type { ArrivalChange } from "./target-events.ts"
+import { arrivalChange, arrivalOf, isSameHop, isSourceReached, isStream, withTarget } from "./targets.ts"
 import { add, addAll, append, begin } from "./transition.ts"
 import type { Draft } from "./transition.ts"
 import { giveUpAt, mayWait, supersededBy, supersededWaiting, timedOut } from "./waiting.ts"
@@ -89,11 +90,10 @@ export const resubscribe = (draft: Draft, request: Resubscribe, context: Context
   const refused = furtherRefusal(terms, authorization, isNamed, context)
   if (refused !== null) return rejected(refused)
   if (isFull(state, terms, context)) return rejected(tooMany("watchers", context))
-  const moved = movedTarget(dialog, command)
-  const proof = roomAfter(dialog, command, moved)
-  if (moved !== null || proof.room !== undefined) {
+  const { remoteTarget: moved, ...way } = wayAfter(dialog, command)
+  if (moved !== null || way.room !== undefined || way.arrival !== undefined) {
     const remoteTarget = moved ?? dialog.remoteTarget
-    add(draft, { _tag: "RemoteTargetChanged", dialog: dialog.no, remoteTarget, ...proof })
+    add(draft, { _tag: "RemoteTargetChanged", dialog: dialog.no, remoteTarget, ...way })
   }
   return create(draft, terms, authorization, context, {
     eventId: command.eventId,
@@ -288,17 +288,17 @@ const changeStatus = (draft: Draft, { subscription, authorization }: Refresh, co
 /** Adds what the request changes in the subscription and its dialog, if either remains. */
 const renew = (draft: Draft, { command, terms, dialog, subscription }: Refresh, context: Context): void => {
   const isEnd = terms.granted === 0
-  const remoteTarget = movedTarget(dialog, command)
-  const proof = isEnd && remoteTarget === null ? {} : roomAfter(dialog, command, remoteTarget)
+  const { remoteTarget, room, arrival } = wayAfter(dialog, command)
+  const isMoved = remoteTarget !== null || arrival !== undefined
   const isOtherAccept = !sameRanges(terms.accept, subscription.accept)
-  if (isEnd && remoteTarget === null && dialog.usages <= 1 && !isOtherAccept) return
+  if (isEnd && !isMoved && dialog.usages <= 1 && !isOtherAccept) return
   add(draft, {
     _tag: "SubscriptionRefreshed",
     no: subscription.no,
     expiresAt: isEnd ? context.now : deadline(terms.granted, context),
     remoteCseq: command.cseq,
     remoteTarget,
-    ...proof,
+    ...(room === undefined || (isEnd && !isMoved) ? {} : { room }),
     ...(isEnd || sameRates(terms.rates, subscription.rates) ? {} : { rates: terms.rates }),
     ...(isEnd || isDormant(terms) === subscription.dormant ? {} : { dormant: isDormant(terms) }),
     ...(isEnd || terms.argument === null || terms.argument === subscription.argument
@@ -308,6 +308,7 @@ const renew = (draft: Draft, { command, terms, dialog, subscription }: Refresh, 
     ...(isEnd || command.private === undefined || command.private === (subscription.private === true)
       ? {}
       : { private: command.private }),
+    ...(arrival === undefined ? {} : { arrival }),
   })
 }
 
@@ -353,19 +354,57 @@ const deadline = (granted: Seconds, context: Context): number =>
 const movedTarget = (dialog: Dialog, command: Resubscribe): string | null =>
   command.remoteTarget === null || command.remoteTarget === dialog.remoteTarget ? null : command.remoteTarget
 
-/** What the request changes in where NOTIFYs of its dialog are sent; empty: nothing. */
-const roomAfter = (
-  dialog: Dialog,
-  { room }: Resubscribe,
-  moved: string | null,
-): { readonly room?: number | null } => {
-  if (moved !== null && !isSameHop(dialog, moved)) {
-    return room === undefined && dialog.proof === undefined ? {} : { room: room ?? null }
+/** What a request changes in where NOTIFYs of its dialog are sent. */
+interface Way {
+  /** Null: the target is as before. */
+  readonly remoteTarget: string | null
+  readonly room?: number | null
+  readonly arrival?: ArrivalChange
+}
+
+const wayAfter = (dialog: Dialog, command: Resubscribe): Way => {
+  const remoteTarget = movedTarget(dialog, command)
+  const arrival = arrivalAfter(dialog, command, remoteTarget)
+  const after = withTarget(dialog, remoteTarget, undefined, arrival)
+  const room = roomAfter(dialog, command, after)
+  return {
+    remoteTarget,
+    ...(room === undefined ? {} : { room }),
+    ...(arrival === undefined ? {} : { arrival }),
   }
-  if (dialog.proof?._tag !== "Unproven") return {}
+}
+
+/** What differs in where the request arrived; undefined: nothing. */
+const arrivalAfter = (
+  dialog: Dialog,
+  { arrival, remoteTarget }: Resubscribe,
+  moved: string | null,
+): ArrivalChange | undefined => {
+  if (arrival === undefined) return undefined
+  const before = arrivalOf(dialog)
+  // without a Contact nothing is known anew; one that was silent is not asked again until it is another
+  const isKept =
+    remoteTarget === null || (moved === null && before.reach === "silence" && arrival.reach === undefined)
+  return arrivalChange(before, isKept ? withReach(arrival, before.reach) : arrival)
+}
+
+const withReach = ({ localContact, flow, source }: Arrival, reach: Reach | undefined): Arrival =>
+  reach === undefined ? { localContact, flow, source } : { localContact, flow, source, reach }
+
+/** What the request changes in what may be sent to the target; undefined: nothing. */
+const roomAfter = (dialog: Dialog, { room }: Resubscribe, after: Dialog): number | null | undefined => {
+  const { proof } = dialog
+  if (!isSameHop(dialog, after)) return room === undefined && proof === undefined ? undefined : (room ?? null)
+  if (proof?._tag === "Connection") {
+    // the connection of the newest request is the one that is proven; a datagram proves nothing of the kind
+    return isStream(arrivalOf(after)) ? undefined : (room ?? null)
+  }
+  if (proof?._tag !== "Unproven") return undefined
   // a request extends what may be sent; its source address says nothing about where a route leads
-  if (room !== undefined) return { room }
-  return dialog.start.routeSet.length > 0 ? {} : { room: null }
+  if (room !== undefined) return room
+  const isRouted =
+    dialog.start.routeSet.length > 0 && !isSourceReached(arrivalOf(after).reach, dialog.start.routeSet)
+  return isRouted ? undefined : null
 }
 
 /** The subscriptions of a dialog. O(subscriptions of the presentity), but only if the dialog is shared. */

@@ -24,6 +24,7 @@ export interface WhyContext extends DecisionContext {
 
 export const policyOf = ({ finding, sent, life }: Case, context: WhyContext): readonly string[] => {
   const { limits } = context
+  if (sent?.failed?.how.outcome === "flow-lost") return []
   if (sent?.failed != null) return [failurePolicy(limits)]
   switch (finding._tag) {
     case "Paced":

@@ -7,76 +7,18 @@ import { createServer } from "node:net"
 import type { Server, Socket } from "node:net"
 import { Effect } from "effect"
 import { BindFailed } from "../../../ports/sip-transport.ts"
-import type { Names, RawMessage } from "../message-reader.ts"
-import type { Limits } from "../options.ts"
+import type { RawMessage } from "../message-reader.ts"
 import { bracketed } from "../uri.ts"
-import { covers } from "./certificate-names.ts"
 import { aliasPort } from "./connection-alias.ts"
 import { makeFramer } from "./framer.ts"
-import type { Framer, FrameSink } from "./framer.ts"
+import type { FrameSink } from "./framer.ts"
 import { plainAddress } from "./local-address.ts"
-import type { BindAddress, Connection, SocketParts, StreamSockets, Transport } from "./transport.ts"
+import { attemptOf, openConnection, settle } from "./opening.ts"
+import { connectionAt, keyOf } from "./stream-state.ts"
+import type { LiveConnection, StreamOpener, Streams } from "./stream-state.ts"
+import type { BindAddress, SocketParts, StreamSockets, Transport } from "./transport.ts"
 import { socketWire } from "./wire.ts"
 import type { Wire } from "./wire.ts"
-
-/** What differs between stream transports: handshakes, how a connection is opened, and how messages are delimited. */
-export interface StreamOpener {
-  /**
-   * Takes an accepted connection through its handshakes; absent: there are none.
-   *
-   * @param done called once; null if they failed
-   */
-  readonly greet?: (socket: Socket, done: (wire: Wire | null) => void) => void
-  /**
-   * Opens a connection; a failure is an `error` of the socket. Null: only peers open them.
-   *
-   * @param name the host that the peer has to prove to be; null: the address
-   */
-  readonly connect:
-    | ((address: string, port: number, name: string | null, connected: (wire: Wire) => void) => Socket)
-    | null
-  /** Absent: messages follow each other in a stream of bytes. */
-  readonly makeFramer?: (limits: Limits, carried: Names) => Framer
-}
-
-interface LiveConnection extends Connection {
-  readonly wire: Wire
-  readonly framer: Framer
-  readonly isInbound: boolean
-  /** The name that the peer has proved, for a secure connection that we opened. */
-  readonly name: string | null
-  activeAt: number
-  /** When the incomplete message began; null between messages. */
-  insideSince: number | null
-  /** When it was asked whether the peer is there, and nothing came since; null: not asked. */
-  pingedAt: number | null
-  /** Under which other key it is found (RFC 5923); null: none. */
-  alias: string | null
-}
-
-interface OpeningConnection {
-  readonly socket: Socket
-  readonly waiting: ((connection: Connection | null) => void)[]
-  readonly giveUpAt: number
-}
-
-/** The connections of one transport of one stack. */
-interface Streams extends SocketParts {
-  readonly transport: Transport
-  readonly opener: StreamOpener
-  readonly live: Map<string, LiveConnection>
-  /** By address and port under which the peer asks to be reached over it. */
-  readonly aliases: Map<string, LiveConnection>
-  /** Accepted sockets whose handshakes are under way, and when they are given up. */
-  readonly greeting: Map<Socket, number>
-  readonly opening: Map<string, OpeningConnection>
-  /** Connections opened to us, by address. */
-  readonly perSource: Map<string, number>
-  /** The port of the newest listening socket, which our own connections print in Via; 0 if there is none. */
-  listeningPort: number
-}
-
-const keyOf = (address: string, port: number): string => `${address} ${port}`
 
 /** How long pending data may take to be sent before a connection that lost framing is destroyed. */
 const lingerMs = 1_000
@@ -113,9 +55,15 @@ export const openStreams = (
           return { transport, host: address.host, port: streams.listeningPort }
         },
       ),
-    find: (address, port) => connectionAt(streams, keyOf(address, port)),
+    find: (address, port) => {
+      const connection = connectionAt(streams, keyOf(address, port))
+      return connection?.isOpen() === true ? connection : null
+    },
     isOpening: (address, port, name) => streams.opening.has(attemptOf(streams, address, port, name)),
-    open: (address, port, withinMs, done, name) => open(streams, { address, port, name }, withinMs, done),
+    open: (address, port, withinMs, done, name) =>
+      openConnection(streams, { address, port, name }, withinMs, done, (wire, own, proved) =>
+        adopt(streams, wire, own, proved),
+      ),
     tick: () => closeIdle(streams),
     closeAll: () => {
       for (const [key, { socket }] of streams.opening) settle(streams, key, socket, null)
@@ -127,59 +75,6 @@ export const openStreams = (
 const endAll = (streams: Streams): void => {
   for (const socket of streams.greeting.keys()) socket.destroy()
   for (const { wire } of streams.live.values()) wire.destroy()
-}
-
-const connectionAt = ({ live, aliases }: Streams, key: string): LiveConnection | null =>
-  live.get(key) ?? aliases.get(key) ?? null
-
-/** The name only matters where it is proved. */
-const attemptOf = (
-  { transport }: Streams,
-  address: string,
-  port: number,
-  name: string | null = null,
-): string => (transport.isSecure && name !== null ? `${keyOf(address, port)} ${name}` : keyOf(address, port))
-
-/**
- * Whether the peer of an open connection is known to be that host. Without TLS nothing is known of anyone; over TLS
- * somebody else behind the same address must not get what is for that host (RFC 5922 §7.3, RFC 5923 §8.2).
- */
-const isOf = ({ transport }: Streams, { wire, name: proved }: LiveConnection, name: string): boolean =>
-  !transport.isSecure || proved === name || (wire.certificate !== null && covers(wire.certificate, name))
-
-interface Destination {
-  readonly address: string
-  readonly port: number
-  readonly name: string | null | undefined
-}
-
-const open = (
-  streams: Streams,
-  { address, port, name = null }: Destination,
-  withinMs: number,
-  done: (connection: Connection | null) => void,
-): void => {
-  const { opener, transport, limits, live, opening } = streams
-  const connection = connectionAt(streams, keyOf(address, port))
-  if (connection?.isOpen() === true && (name === null || isOf(streams, connection, name)))
-    return done(connection)
-  const key = attemptOf(streams, address, port, name)
-  const attempt = opening.get(key)
-  if (attempt !== undefined) {
-    attempt.waiting.push(done)
-    return
-  }
-  if (opener.connect === null || live.size + opening.size >= limits.connectionsMax) return done(null)
-  const socket = opener.connect(address, port, name, (wire) => {
-    // peers connect to our listening port, if there is one
-    const ownPort = streams.listeningPort === 0 ? wire.localPort : streams.listeningPort
-    const isKept = opening.get(key)?.socket === socket
-    if (!isKept) return wire.destroy()
-    const proved = transport.isSecure ? (name ?? address) : null
-    settle(streams, key, socket, adopt(streams, wire, ownPort, proved))
-  })
-  opening.set(key, { socket, waiting: [done], giveUpAt: streams.clock() + withinMs })
-  socket.on("error", () => settle(streams, key, socket, null))
 }
 
 /**
@@ -211,13 +106,26 @@ const adopt = (streams: Streams, wire: Wire, port: number, proved?: string | nul
     insideSince: null,
     pingedAt: null,
     alias: null,
+    dialogs: null,
     isOpen: () => isOpen,
+    keepFor: (dialog, millis) => {
+      if (millis > 0) (connection.dialogs ??= new Map()).set(dialog, streams.clock() + millis)
+      else connection.dialogs?.delete(dialog)
+    },
+    close: () => {
+      // what is sent from now on takes another way
+      isOpen = false
+      wire.destroy()
+    },
     send: (bytes) => {
       if (!isOpen) return
       counters.sent++
       wire.write(bytes)
       // do not buffer without limit for a peer that does not read
-      if (wire.queued() > limits.writeQueueBytesMax) wire.destroy()
+      if (wire.queued() <= limits.writeQueueBytesMax) return
+      counters.connectionsUnread++
+      streams.onLimit("connection_octets_max", remoteAddress)
+      wire.destroy()
     },
   }
   if (!live.has(key)) counters.connections++
@@ -254,7 +162,10 @@ const sinkOf = (streams: Streams, connection: LiveConnection): FrameSink => {
     unreadable: () => {
       counters.dropped++
     },
-    ping: () => connection.send(pong, remoteAddress, remotePort),
+    ping: () => {
+      counters.keepAlivesAnswered++
+      connection.send(pong, remoteAddress, remotePort)
+    },
   }
 }
 
@@ -297,17 +208,18 @@ const accept = (streams: Streams, socket: Socket, port: number): void => {
   const { counters, limits, perSource, greeting, opener } = streams
   const source = plainAddress(socket.remoteAddress ?? "")
   const held = perSource.get(source) ?? 0
-  const isFull =
-    source === "" ||
-    streams.live.size + greeting.size >= limits.connectionsMax ||
-    held >= limits.connectionsPerSourceMax
+  const isFull = streams.live.size + greeting.size >= limits.connectionsMax
+  const isSourceFull = limits.connectionsPerSourceMax > 0 && held >= limits.connectionsPerSourceMax
   const areTooManyBegun = opener.greet !== undefined && greeting.size >= limits.handshakesMax
-  if (isFull || areTooManyBegun) {
-    if (isFull) counters.connectionsRefused++
-    else {
-      counters.handshakesRefused++
-      streams.onLimit?.("handshakes_max")
-    }
+  if (source === "" || isFull || isSourceFull || areTooManyBegun) {
+    if (isFull || source === "") counters.connectionsRefused++
+    else if (isSourceFull) counters.connectionsRefusedOfSource++
+    else counters.handshakesRefused++
+    if (source !== "")
+      streams.onLimit(
+        isFull ? "connections_max" : isSourceFull ? "connections_per_source_max" : "handshakes_max",
+        source,
+      )
     socket.on("error", () => {})
     socket.destroy()
     return
@@ -334,36 +246,42 @@ const accept = (streams: Streams, socket: Socket, port: number): void => {
   })
 }
 
-const settle = ({ opening }: Streams, key: string, socket: Socket, connection: Connection | null): void => {
-  const attempt = opening.get(key)
-  if (attempt?.socket !== socket) return
-  opening.delete(key)
-  if (connection === null) socket.destroy()
-  for (const done of attempt.waiting) done(connection)
-}
-
 /** Closes connections that are idle, slow to complete a message, or slow to open, and asks silent ones. */
 const closeIdle = (streams: Streams): void => {
-  const { limits, counters } = streams
+  const { limits, counters, onLimit } = streams
   const now = streams.clock()
   for (const [key, { giveUpAt, socket }] of streams.opening)
     if (giveUpAt <= now) settle(streams, key, socket, null)
   for (const [socket, giveUpAt] of streams.greeting) if (giveUpAt <= now) giveUp(streams, socket)
   for (const connection of streams.live.values()) {
-    const { wire, activeAt, branches, insideSince, pingedAt } = connection
+    const { activeAt, branches, insideSince, remoteAddress } = connection
     const isIdle = now - activeAt > limits.connectionIdleMs && branches.size === 0
     const isSlow = insideSince !== null && now - insideSince > limits.headCompleteMs
-    if (isIdle || isSlow) wire.destroy()
-    else if (wire.ping === null || limits.pingMs === 0) continue
-    else if (pingedAt === null) {
-      if (now - activeAt < limits.pingMs) continue
-      connection.pingedAt = now
-      wire.ping()
-    } else if (now - pingedAt > limits.pingMs) {
-      counters.pingsUnanswered++
-      wire.destroy()
-    }
+    if (isSlow) {
+      counters.connectionsSlow++
+      onLimit("message_timeout", remoteAddress)
+    } else if (isIdle && !isNeeded(connection, now)) {
+      counters.connectionsIdle++
+      onLimit("connection_idle", remoteAddress)
+    } else if (isThere(streams, connection, now)) continue
+    connection.close()
   }
+}
+
+/** Asks a silent peer, if its transport can. @returns false if it was asked, and does not answer */
+const isThere = ({ limits, counters }: Streams, connection: LiveConnection, now: number): boolean => {
+  const { wire, activeAt, pingedAt } = connection
+  if (wire.ping === null || limits.pingMs === 0) return true
+  if (pingedAt !== null) {
+    if (now - pingedAt <= limits.pingMs) return true
+    counters.pingsUnanswered++
+    return false
+  }
+  if (now - activeAt >= limits.pingMs) {
+    connection.pingedAt = now
+    wire.ping()
+  }
+  return true
 }
 
 const giveUp = (streams: Streams, socket: Socket): void => {
@@ -372,6 +290,16 @@ const giveUp = (streams: Streams, socket: Socket): void => {
   streams.counters.handshakesTimedOut++
   releaseSource(streams, plainAddress(socket.remoteAddress ?? ""))
   socket.destroy()
+}
+
+/** Whether a subscription depends on it: RFC 3261 §18 recommends keeping it as long as messages may be expected. */
+const isNeeded = ({ dialogs }: LiveConnection, now: number): boolean => {
+  if (dialogs === null) return false
+  for (const [dialog, until] of dialogs) {
+    if (until > now) return true
+    dialogs.delete(dialog)
+  }
+  return false
 }
 
 const portOf = (server: Server, presumed: number): number => {

@@ -5,7 +5,7 @@ import { createServer as createTlsServer, connect as connectTls } from "node:tls
 import type { TLSSocket, Server as TlsServer } from "node:tls"
 import { covers, namesOf } from "./certificate-names.ts"
 import type { PeerCertificate } from "./certificate-names.ts"
-import type { StreamOpener } from "./streams.ts"
+import type { StreamOpener } from "./stream-state.ts"
 import { tlsDefault, makeTlsIdentity } from "./tls-identity.ts"
 import type { TlsIdentity } from "./tls-identity.ts"
 import type { SocketParts } from "./transport.ts"

@@ -86,6 +86,12 @@ export interface Connection extends Flow {
   readonly isOpen: () => boolean
   /** Branches of our outstanding requests on this connection. */
   readonly branches: Set<string>
+  /** When something was last received on it, in monotonic milliseconds. */
+  readonly activeAt: number
+  /** A dialog depends on it for so long, during which it is not closed for being idle; 0: no more. */
+  readonly keepFor: (dialog: string, millis: number) => void
+  /** Gives it up: nobody is there. */
+  readonly close: () => void
 }
 
 export interface BindAddress {
@@ -144,8 +150,7 @@ export interface SocketParts {
   /** Certificates; absent: none, so that nothing listens over TLS, and connections of ours show none. */
   readonly tls?: TlsIdentity
   readonly webSocket?: WebSocketOptions
-  /** Called whenever the limit is met. */
-  readonly onLimit?: (limit: SipLimit) => void
+  readonly onLimit: (limit: SipLimit, address?: string) => void
 }
 
 export interface SocketEvents {

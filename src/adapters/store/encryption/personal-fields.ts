@@ -5,6 +5,7 @@
 import type { Event } from "../../../domain/presentity/events.ts"
 import type { Snapshot } from "../../../domain/presentity/snapshot.ts"
 import type { Publication } from "../../../domain/presentity/state.ts"
+import type { ArrivalChange } from "../../../domain/presentity/target-events.ts"
 import type { Body, DialogStart, Header, Uri } from "../../../domain/vocabulary.ts"
 
 /** Where a personal string stands: it is bound to that when it is encrypted. The same in events and in saved states. */
@@ -78,9 +79,14 @@ export const mapPersonalFields = (event: Event, map: PersonalFieldMapper): Event
         remoteTarget:
           event.remoteTarget === null ? null : map.address(event.remoteTarget, null, "remoteTarget"),
         ...(event.argument === undefined ? {} : { argument: map.theirs(event.argument, null, "argument") }),
+        ...arrivalOf(event.arrival, null, map),
       }
     case "RemoteTargetChanged":
-      return { ...event, remoteTarget: map.address(event.remoteTarget, null, "remoteTarget") }
+      return {
+        ...event,
+        remoteTarget: map.address(event.remoteTarget, null, "remoteTarget"),
+        ...arrivalOf(event.arrival, null, map),
+      }
     case "TargetProven":
       return { ...event, address: map.theirs(event.address, null, "address") }
     case "WatcherRemembered":
@@ -106,6 +112,18 @@ const startOf = (start: DialogStart, watcher: Uri, map: PersonalFieldMapper): Di
   routeSet: start.routeSet.map((one) => map.address(one, watcher, "routeSet")),
   source: map.theirs(start.source, watcher, "source"),
 })
+
+/** Only the source is the watcher's: sockets and Contact are ours. */
+const arrivalOf = <A extends ArrivalChange>(
+  arrival: A | undefined,
+  watcher: Uri | null,
+  map: PersonalFieldMapper,
+): { readonly arrival?: A } =>
+  arrival === undefined
+    ? {}
+    : arrival.source === undefined || arrival.source === ""
+      ? { arrival }
+      : { arrival: { ...arrival, source: map.theirs(arrival.source, watcher, "source") } }
 
 /** What is no person: facts about the log and the server. */
 export const isPerson = (stream: Uri): boolean => !stream.startsWith("presently:")
@@ -185,6 +203,7 @@ export const mapPersonalFieldsOfSnapshot = (
         ...one,
         start: isOwn ? startOf(start, person, owned) : start,
         remoteTarget: theirs ? map.address(one.remoteTarget, person, "remoteTarget") : one.remoteTarget,
+        ...(theirs ? arrivalOf(one.arrival, person, map) : {}),
         ...(theirs && one.proof?._tag === "Addresses"
           ? {
               proof: {

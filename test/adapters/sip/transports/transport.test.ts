@@ -15,6 +15,7 @@ const parts = {
   clock: () => 0,
   carried: new Set<string>(),
   events: { heard: () => {}, message: () => {}, closed: () => {} },
+  onLimit: () => {},
 }
 
 /** Only its facts count: nothing is opened. */

@@ -300,7 +300,7 @@ describe("handshakes of WebSocket", () => {
     await phone()
     await phone()
     await refusal("")
-    assert.strictEqual(server.sip.counters.connectionsRefused, 1)
+    assert.strictEqual(server.sip.counters.connectionsRefusedOfSource, 1)
   })
 })
 
