@@ -55,7 +55,7 @@ export const makeAuthority = async (name = "Test Authority"): Promise<Authority>
     extensions: [new BasicConstraintsExtension(true, undefined, true)],
   })
   return {
-    certificate: own.toString("pem"),
+    certificate: `${own.toString("pem")}\n`,
     key: await pemOfKey(keys.privateKey),
     sign: async (wanted) => {
       const subject = await webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"])
@@ -70,7 +70,7 @@ export const makeAuthority = async (name = "Test Authority"): Promise<Authority>
         notAfter: wanted.until ?? new Date(Date.now() + 30 * day),
         extensions: names.length === 0 ? [] : [new SubjectAlternativeNameExtension(names)],
       })
-      return { certificate: made.toString("pem"), key: await pemOfKey(subject.privateKey) }
+      return { certificate: `${made.toString("pem")}\n`, key: await pemOfKey(subject.privateKey) }
     },
   }
 }

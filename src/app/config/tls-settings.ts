@@ -6,6 +6,7 @@ import { secureNames } from "../../adapters/sip/transports/names.ts"
 import { credentialFault, factsOfCertificate } from "../../adapters/sip/transports/tls-identity.ts"
 import type { Credential, TlsOptions } from "../../adapters/sip/transports/tls-identity.ts"
 import type { CertificateView } from "../../ports/certificate-view.ts"
+import type { Advice } from "./advice.ts"
 import type { Config } from "./config.ts"
 import { fileWords } from "./file-words.ts"
 
@@ -104,6 +105,43 @@ export const certificateViews = (credentials: readonly NamedCredential[]): reado
     const { names, from, until } = factsOfCertificate(certificate)
     return { file, names: [...names.domains, ...names.addresses], from, until }
   })
+
+const dayMillis = 86_400_000
+/** Long enough for somebody to be back from a holiday. */
+const soonDays = 30
+
+/** How a certificate stands. `soon`: it ends to be valid within a month. */
+export const certificateState = (
+  { from, until }: Pick<CertificateView, "from" | "until">,
+  now: number,
+): "early" | "good" | "soon" | "over" =>
+  now < from ? "early" : now >= until ? "over" : until - now < soonDays * dayMillis ? "soon" : "good"
+
+const dayOf = (millis: number): string => new Date(millis).toISOString().slice(0, 10)
+
+/** `expires on 2027-01-31, in 12 days` */
+export const certificateWords = (view: CertificateView, now: number): string => {
+  const { from, until } = view
+  switch (certificateState(view, now)) {
+    case "early":
+      return `is valid from ${dayOf(from)} on only: clients refuse it until then`
+    case "over":
+      return `expired on ${dayOf(until)}: clients refuse it`
+    default: {
+      const days = Math.floor((until - now) / dayMillis)
+      return `expires on ${dayOf(until)}, in ${days} ${days === 1 ? "day" : "days"}`
+    }
+  }
+}
+
+/** What an operator has to do about certificates, and soon. */
+export const certificateAdvice = (credentials: readonly NamedCredential[], now: number): readonly Advice[] =>
+  certificateViews(credentials)
+    .filter((view) => certificateState(view, now) !== "good")
+    .map((view) => ({
+      what: `tls_certificate ${view.file} ${certificateWords(view, now)}`,
+      fix: "put a new one in its place, then presently reload",
+    }))
 
 const originSyntax = /^(?:\*|null|[a-z][a-z0-9+.-]*:\/\/(?:\*\.)?[^/\s]+)$/i
 
