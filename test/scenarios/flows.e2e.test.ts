@@ -19,8 +19,14 @@ const unreachable: Headers = { Contact: nowhere(), Expires: "600" }
 
 const open = async (server: PresenceServer, transport: Transport, own?: string): Promise<Phone> => {
   const phone = await openPhone(server, transport, own === undefined ? {} : { own })
-  onTestFinished(() => phone.close())
-  return phone
+  const end = phone.close
+  let isOpen = true
+  const close = (): void => {
+    if (isOpen) end()
+    isOpen = false
+  }
+  onTestFinished(close)
+  return Object.assign(phone, { close })
 }
 
 /** The next NOTIFY of the call shows that state. */
