@@ -306,7 +306,7 @@ const keepConnection = (
   if (!("keepFor" in flow) || command._tag === "Publish") return
   if (answer._tag !== "Accepted" || answer.reply._tag !== "Subscribed") return
   const { expires } = answer.reply
-  const dialog = command._tag === "Subscribe" ? command.dialog.localTag : command.dialog
+  const dialog = command._tag === "Subscribe" ? command.dialog.localTag : command.dialog.split("\n")[1]!
   ;(flow as Connection).keepFor(dialog, expires === 0 ? 0 : expires * 1_000 + keptLonger)
 }
 

@@ -2,7 +2,6 @@
  * The address of a phone as a proxy saw it, which proxies write into its Contact: `;alias=192.0.2.7~40001~1` (Kamailio's
  * `add_contact_alias`), or `;received=192.0.2.7:40001`, the port also in `rport`.
  */
-import { withPlainEscapes } from "../../domain/uris.ts"
 import type { Transport, Transports } from "./transports/transport.ts"
 import { numericHost, readHostPort } from "./uri.ts"
 import type { SipUri } from "./uri.ts"
@@ -31,11 +30,20 @@ export const aliasOf = (
 ): ReceivedAddress | null => {
   if (parameters.size === 0) return null
   const alias = parameters.get("alias")
-  if (typeof alias === "string") return fromAlias(withPlainEscapes(alias), transports)
+  if (typeof alias === "string") return fromAlias(unescaped(alias), transports)
   const received = parameters.get("received")
   return typeof received === "string"
-    ? fromReceived(withPlainEscapes(received), parameters.get("rport") ?? null, transports)
+    ? fromReceived(unescaped(received), parameters.get("rport") ?? null, transports)
     : null
+}
+
+/** Separators of URIs stand escaped in a parameter; what is escaped wrongly is no address. */
+const unescaped = (text: string): string => {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return ""
+  }
 }
 
 const fromAlias = (text: string, transports: Transports): ReceivedAddress | null => {

@@ -14,6 +14,7 @@ import { bodiless, notifyOne, viewFor } from "./notify.ts"
 import { allowedAt } from "./pace.ts"
 import { byNo, isServedHere } from "./state.ts"
 import type { Dialog, State, Subscription } from "./state.ts"
+import type { TargetDoubted } from "./target-events.ts"
 import { isSourceElsewhere, isUnproven, withheldDigest } from "./targets.ts"
 import { nothing } from "./view.ts"
 
@@ -138,11 +139,11 @@ const consequences = (
   // the watcher has sent a SUBSCRIBE since, so it is reachable; newer NOTIFYs will show the outcome
   if (cseq <= subscription.heardAt) return catchUp(state, subscription, context)
   const dialog = get(state.dialogs, subscription.dialog)
-  if (dialog !== undefined && mayReachSource(dialog, cseq, outcome))
-    return [
-      { _tag: "TargetDoubted", dialog: dialog.no, room: 0, reach: "silence" },
-      ...atSource(state, subscription, context),
-    ]
+  const elsewhere = dialog === undefined ? null : otherTarget(dialog, cseq, outcome)
+  if (elsewhere !== null) {
+    const eventPackage = context.packages.find(subscription.packageName)
+    return [elsewhere, ...(eventPackage === null ? [] : anew(state, subscription, eventPackage, context))]
+  }
   switch (consequence(outcome, context.limits)) {
     case "ends-dialog":
       return [...values(state.subscriptions)]
@@ -157,18 +158,19 @@ const consequences = (
 }
 
 /**
- * Whether a Contact that never answered is given up for the address that the SUBSCRIBE came from: the watcher is behind
- * a NAT that its Contact does not show.
+ * Where the watcher may be reached instead; null: nowhere.
+ *
+ * A Contact that never answered is given up for the address that the SUBSCRIBE came from: the watcher is behind a NAT
+ * that its Contact does not show. A connection that was lost leaves the Contact.
  */
-const mayReachSource = (dialog: Dialog, cseq: number, { _tag }: Failure): boolean =>
-  (_tag === "TimedOut" || _tag === "Unreachable") &&
-  dialog.proof?._tag === "Unproven" &&
-  cseq > dialog.proof.since &&
-  isSourceElsewhere(dialog)
-
-const atSource = (state: State, subscription: Subscription, context: Context): readonly Event[] => {
-  const eventPackage = context.packages.find(subscription.packageName)
-  return eventPackage === null ? [] : anew(state, subscription, eventPackage, context)
+const otherTarget = (dialog: Dialog, cseq: number, { _tag }: Failure): TargetDoubted | null => {
+  const { no, proof } = dialog
+  if (_tag === "FlowLost")
+    return proof?._tag === "Connection" ? { _tag: "TargetDoubted", dialog: no, room: proof.room } : null
+  const isSilent = _tag === "TimedOut" || _tag === "Unreachable"
+  return isSilent && proof?._tag === "Unproven" && cseq > proof.since && isSourceElsewhere(dialog)
+    ? { _tag: "TargetDoubted", dialog: no, room: 0, reach: "silence" }
+    : null
 }
 
 /** The newest state for a watcher that could not be notified earlier; no event if it already has that state. */
