@@ -36,7 +36,7 @@ import { makeServerTransactions } from "./server-transactions.ts"
 import { makeLocalHosts } from "./transports/local-address.ts"
 import { transportSet } from "./transports/transport.ts"
 import type { Listener, Sockets, Transport, Transports } from "./transports/transport.ts"
-import { transports as knownTransports } from "./transports/transports.ts"
+import { servedTransports } from "./transports/transports.ts"
 import { bracketed, canonicalAddress } from "./uri.ts"
 
 export type { DigestAlgorithm, Secret, SipOptions } from "./options.ts"
@@ -82,7 +82,10 @@ const basisOf = (options: SipOptions) => {
   const attention = options.attention ?? inattention
   const clock = options.clock ?? attention.clock
   const random = options.random ?? randomBytes
-  const transports = transportSet(options.transports ?? servedTransports(options.listen))
+  const transports =
+    options.transports === undefined
+      ? servedTransports(options.listen.map(({ transport }) => transport))
+      : transportSet(options.transports)
   const local = makeLocalHosts(options.advertisedHost ?? null, clock)
   const sockets = new Map<Transport, Sockets>()
   /** The open ones, in the order in which they were opened. */
@@ -114,15 +117,6 @@ const basisOf = (options: SipOptions) => {
 }
 
 type Basis = ReturnType<typeof basisOf>
-
-/**
- * UDP and TCP, which every SIP element has (RFC 3261 §18), and what is listened on. A URI that asks for another
- * transport is refused where it is read, instead of being promised NOTIFYs.
- */
-const servedTransports = (listen: readonly ListenAddress[]): readonly Transport[] =>
-  knownTransports.all.filter(
-    ({ name }) => name === "udp" || name === "tcp" || listen.some(({ transport }) => transport === name),
-  )
 
 /** Headers kept besides those that the message reader keeps anyway. */
 const carriedNames = ({ packages, policy, keptOfRequests }: SipOptions): Names => {

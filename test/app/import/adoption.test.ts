@@ -211,6 +211,12 @@ describe("active_watchers", () => {
     assert.equal(skipped({ status: 3 }), "terminated: its watcher was refused there")
     assert.equal(skipped({ status: 9 }), "status 9 is not known")
     assert.match(skipped({ contact: "sips:bob@192.0.2.20" }), /not to be reached/)
+    assert.match(skipped({ contact: "sip:bob@192.0.2.20;transport=tls" }), /not to be reached/)
+    const overTls = { ...rules, listened: ["tls", "ws"] as const }
+    for (const contact of ["sips:bob@192.0.2.20", "sip:bob@192.0.2.20;transport=tls"])
+      assert.equal(why(adoptActiveWatcherRow(subscription({ contact }), overTls)), "taken")
+    const inBrowser = subscription({ contact: "sip:bob@192.0.2.20;transport=ws" })
+    assert.match(why(adoptActiveWatcherRow(inBrowser, overTls)), /not to be reached/)
     assert.equal(
       skipped({ contact: "sip:bob@192.0.2.20;transport=tls", recordRoute: "<sip:192.0.2.1;lr>" }),
       "taken",
