@@ -84,7 +84,7 @@ export const startPhone = () => {
       })
       await subscriber.subscribe()
     }
-    agent
+    void agent
       .start()
       .then(() => {
         const registerer = new Registerer(agent, { expires: 300 })

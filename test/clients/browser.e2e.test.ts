@@ -120,7 +120,7 @@ const openPage = async (query: Record<string, string>): Promise<Page> => {
 }
 
 describe.skipIf(chromium === undefined)(
-  chromium === undefined ? installBrowser : "phones in a browser",
+  `phones in a browser${chromium === undefined ? `: ${installBrowser}` : ""}`,
   () => {
     it(
       "register, publish, subscribe, see a lamp, and see it again after a reload and a restart of the server",

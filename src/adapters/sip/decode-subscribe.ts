@@ -221,7 +221,7 @@ const begin = (subscribing: Subscribing, arrival: ReceivedOn, rules: RequestRule
   }
   const prepared = rules.prepareDialog(start)
   const { hop } = prepared
-  const fault = hop === null ? null : hopFault(message, hop, arrival, rules.transports.presumed)
+  const fault = hopFault(message, hop, arrival, rules.transports.presumed)
   if (fault !== null) return refuse(400, fault)
   const isFromPeer = identity._tag === "Asserted"
   if (!rules.allowAnyContact && !isFromPeer && (hop === null || !isAt(hop, arrival.sourceAddress)))

@@ -156,7 +156,7 @@ const prepare = (dialog: DialogStart, transports: Transports): PreparedDialog =>
     arrivedPort: Number(dialog.flow.slice(colon + 1)),
     connected: connectedTo(dialog, hop, reach, arrivedOver),
     reach,
-    isBound: isReliable,
+    isBound: isReliable || hop?.transport?.isDialed === false,
     hasFlow: arrivedOver?.isReliable === true && dialog.reach !== "contact",
     start: flattened(`NOTIFY ${requestUri} SIP/2.0\r\nVia: SIP/2.0/`),
     middle: flattened(middle),

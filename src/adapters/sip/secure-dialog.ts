@@ -14,7 +14,7 @@ import type { Transport } from "./transports/transport.ts"
 const isSips = /^[^<]*(?:<[ \t]*|^[ \t]*)sips:/i
 
 /** Whether our Contact has to be a `sips` URI: for the Request-URI, the top Record-Route, or a Contact without one. */
-export const isSecured = ({ uri, headers }: RawMessage): boolean => {
+const isSecured = ({ uri, headers }: RawMessage): boolean => {
   if (uri.length > 4 && uri.slice(0, 5).toLowerCase() === "sips:") return true
   const line = headers.first("record-route") ?? headers.first("contact")
   return line !== undefined && isSips.test(line)
@@ -28,21 +28,24 @@ export const contactTowards = (message: RawMessage, arrival: ReceivedOn): string
 const transportTo = ({ transport }: NextHop, arrival: ReceivedOn, presumed: Transport): Transport =>
   transport ?? (arrival.transport.isReliable ? arrival.transport : presumed)
 
+const unreachable = "Contact Or Record-Route Is Not Reachable From Here"
+
 /**
  * Why NOTIFYs cannot go to that hop as the SUBSCRIBE has them; null: they can.
  *
- * @returns a reason phrase
+ * @param hop null: none of our transports leads there @returns a reason phrase
  */
 export const hopFault = (
   message: RawMessage,
-  hop: NextHop,
+  hop: NextHop | null,
   arrival: ReceivedOn,
   presumed: Transport,
 ): string | null => {
-  const { transport } = hop
-  // RFC 7118 §5: only its own connection leads to a phone in a browser
-  if (transport !== null && !transport.isDialed && arrival.transport.isDialed)
-    return "Contact Or Record-Route Is Not Reachable From Here"
+  // RFC 6665 §4.2.1.2: who accepts a SUBSCRIBE has to send a NOTIFY; RFC 7118 §5: none of ours leads to a browser
+  const isReached = hop !== null && hop.transport?.isDialed !== false
+  // the connection of the request leads back to its sender, whatever the Contact says
+  if (!isReached && !arrival.transport.isReliable) return unreachable
+  if (hop === null) return null
   if (!isSecured(message) || (arrival.secureContact?.() ?? null) === null) return null
   return transportTo(hop, arrival, presumed).isSecure
     ? null

@@ -272,23 +272,53 @@ describe("sips", () => {
     assert.strictEqual(statusOf(await peer.next()), 200)
   })
 
-  it(
-    "a Contact that only its own connection leads to is refused from elsewhere",
-    { tags: ["7118-5-b"] },
-    async () => {
-      await start(
-        { listen: [...listen("udp", "tls"), { transport: "ws", host: "127.0.0.1", port: 0 }] },
-        "off",
-      )
-      const peer = await peerOf(null)
-      for (const headers of [
-        { Contact: "<sip:bob@198.51.100.1;transport=ws>" },
-        { "Record-Route": "<sip:198.51.100.1;transport=ws;lr>" },
-      ])
+  describe("a Contact or route over a transport that does not lead there", () => {
+    const elsewhere = [
+      { Contact: "<sip:bob@198.51.100.1;transport=ws>" },
+      { Contact: "<sip:bob@198.51.100.1;transport=wss>" },
+      { Contact: "<sip:bob@198.51.100.1;transport=sctp>" },
+      { "Record-Route": "<sip:198.51.100.1;transport=ws;lr>" },
+      { "Record-Route": "<sip:198.51.100.1;transport=tls;lr>" },
+    ]
+    const served: SipOptions["listen"] = [
+      ...listen("udp", "tcp"),
+      { transport: "ws", host: "127.0.0.1", port: 0 },
+    ]
+
+    it("is refused in a datagram", { tags: ["7118-5-b", "6665-4.2.1.2-a"] }, async () => {
+      await start({ listen: served }, "off")
+      const peer = track(await udpPeer(portOf("udp")))
+      for (const headers of elsewhere) {
+        const Via = `SIP/2.0/UDP 127.0.0.1:${peer.port};branch=z9hG4bK-w${++serial}`
+        peer.send(requestText({ method: "SUBSCRIBE", headers: { Via, ...headers } }))
         assert.match(
-          await ask(peer, { method: "SUBSCRIBE", headers }),
+          await peer.next(),
           /^SIP\/2\.0 400 Contact Or Record-Route Is Not Reachable From Here/,
+          JSON.stringify(headers),
         )
-    },
-  )
+      }
+      assert.strictEqual(server.requests.length, 0)
+    })
+
+    it("has its NOTIFYs on the connection of the SUBSCRIBE, if that is one", async () => {
+      await start({ listen: served }, "off")
+      for (const headers of elsewhere) {
+        const peer = track(await tcpPeer(portOf("tcp")))
+        const Via = `SIP/2.0/TCP 127.0.0.1:${peer.localPort};branch=z9hG4bK-w${++serial}`
+        peer.send(requestText({ method: "SUBSCRIBE", headers: { Via, ...headers } }))
+        await eventually(() => peer.text().startsWith("SIP/2.0 200 "))
+        const command = server.requests.at(-1)!.command as Subscribe
+        assert.isUndefined(command.dialog.room)
+        server.sip.notify([notifyIn(server, command)])
+        await eventually(() => peer.text().includes("NOTIFY sip:"))
+        // and nowhere else once that is gone
+        peer.close()
+        await eventually(() => server.sip.counters.connections === 0)
+        const before = server.outcomes.length
+        server.sip.notify([notifyIn(server, command)])
+        await eventually(() => server.outcomes.length > before)
+        assert.notInclude(["Accepted", "TimedOut"], server.outcomes.at(-1)!.outcome._tag)
+      }
+    })
+  })
 })
