@@ -48,9 +48,16 @@ export const makeArrivals = (
   local: LocalHosts,
   listeners: readonly Listener[] = [],
 ): ((flow: Flow, address: string, port: number, answeredTo: Target) => ReceivedOn) => {
-  // one that can be connected to: a phone in a browser knows no other than its own connection
-  const secure = (): Listener | null =>
-    listeners.find(({ transport: { isSecure, isDialed } }) => isSecure && isDialed) ?? null
+  /** One that can be connected to: a phone in a browser knows no other than its own connection. */
+  let secureListener: Listener | null = null
+  let looked = 0
+  const secure = (): Listener | null => {
+    // they are opened one after the other
+    if (looked !== listeners.length)
+      secureListener = listeners.find(({ transport: { isSecure, isDialed } }) => isSecure && isDialed) ?? null
+    looked = listeners.length
+    return secureListener
+  }
   /** One entry for each address of our own. */
   const known = new Map<string, Own>()
   let last: Own | null = null

@@ -11,18 +11,21 @@ import type { NextHop } from "./format-notify.ts"
 import type { RawMessage } from "./message-reader.ts"
 import type { Transport } from "./transports/transport.ts"
 
+const isSipsScheme = /^sips:/i
 const isSips = /^[^<]*(?:<[ \t]*|^[ \t]*)sips:/i
 
 /** Whether our Contact has to be a `sips` URI: for the Request-URI, the top Record-Route, or a Contact without one. */
 const isSecured = ({ uri, headers }: RawMessage): boolean => {
-  if (uri.length > 4 && uri.slice(0, 5).toLowerCase() === "sips:") return true
+  if (isSipsScheme.test(uri)) return true
   const line = headers.first("record-route") ?? headers.first("contact")
   return line !== undefined && isSips.test(line)
 }
 
-/** Our Contact towards the sender of a request. */
-export const contactTowards = (message: RawMessage, arrival: ReceivedOn): string =>
-  isSecured(message) ? (arrival.secureContact?.() ?? arrival.contact) : arrival.contact
+/** Our Contact towards the sender of a request. A server without TLS does not look at the scheme. */
+export const contactTowards = (message: RawMessage, arrival: ReceivedOn): string => {
+  const secureContact = arrival.secureContact?.() ?? null
+  return secureContact !== null && isSecured(message) ? secureContact : arrival.contact
+}
 
 /** The transport that requests to a hop will take. */
 const transportTo = ({ transport }: NextHop, arrival: ReceivedOn, presumed: Transport): Transport =>
@@ -46,7 +49,7 @@ export const hopFault = (
   // the connection of the request leads back to its sender, whatever the Contact says
   if (!isReached && !arrival.transport.isReliable) return unreachable
   if (hop === null) return null
-  if (!isSecured(message) || (arrival.secureContact?.() ?? null) === null) return null
+  if ((arrival.secureContact?.() ?? null) === null || !isSecured(message)) return null
   return transportTo(hop, arrival, presumed).isSecure
     ? null
     : "Contact Or Record-Route Of A SIPS Request Is Not SIPS"

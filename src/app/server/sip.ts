@@ -95,7 +95,7 @@ const limitInWords = (limit: SipLimit, value: number, address = ""): string => {
     case "unproven_waiting_per_target_max":
       return `unproven_waiting_per_target_max = ${value} is reached: further NOTIFYs to the same address that never answered are put off`
     case "handshakes_max":
-      return `handshakes_max = ${value} is reached: further connections over TLS and WebSocket are closed until handshakes end`
+      return `handshakes_max = ${value} is reached: the oldest handshake over TLS or WebSocket is given up for each new one, first for one from ${address}`
     case "connections_max":
       return `connections_max = ${value} is reached: further connections are closed at once, first one from ${address}`
     case "connections_per_source_max":

@@ -56,8 +56,8 @@ export interface Streams extends SocketParts {
   readonly live: Map<string, LiveConnection>
   /** By address and port under which the peer asks to be reached over it. */
   readonly aliases: Map<string, LiveConnection>
-  /** Accepted sockets whose handshakes are under way, and when they are given up. */
-  readonly greeting: Map<Socket, number>
+  /** Accepted sockets whose handshakes are under way, the oldest first. */
+  readonly greeting: Map<Socket, { readonly source: string; readonly giveUpAt: number }>
   readonly opening: Map<string, OpeningConnection>
   /** Connections opened to us, by address. */
   readonly perSource: Map<string, number>

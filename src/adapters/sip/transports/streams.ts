@@ -210,16 +210,10 @@ const accept = (streams: Streams, socket: Socket, port: number): void => {
   const held = perSource.get(source) ?? 0
   const isFull = streams.live.size + greeting.size >= limits.connectionsMax
   const isSourceFull = limits.connectionsPerSourceMax > 0 && held >= limits.connectionsPerSourceMax
-  const areTooManyBegun = opener.greet !== undefined && greeting.size >= limits.handshakesMax
-  if (source === "" || isFull || isSourceFull || areTooManyBegun) {
+  if (source === "" || isFull || isSourceFull) {
     if (isFull || source === "") counters.connectionsRefused++
-    else if (isSourceFull) counters.connectionsRefusedOfSource++
-    else counters.handshakesRefused++
-    if (source !== "")
-      streams.onLimit(
-        isFull ? "connections_max" : isSourceFull ? "connections_per_source_max" : "handshakes_max",
-        source,
-      )
+    else counters.connectionsRefusedOfSource++
+    if (source !== "") streams.onLimit(isFull ? "connections_max" : "connections_per_source_max", source)
     socket.on("error", () => {})
     socket.destroy()
     return
@@ -229,7 +223,8 @@ const accept = (streams: Streams, socket: Socket, port: number): void => {
     adopt(streams, socketWire(socket), port)
     return
   }
-  greeting.set(socket, streams.clock() + limits.handshakeMs)
+  if (greeting.size >= limits.handshakesMax) giveUpOldest(streams, source)
+  greeting.set(socket, { source, giveUpAt: streams.clock() + limits.handshakeMs })
   counters.handshakes++
   socket.on("error", () => {})
   opener.greet(socket, (wire) => {
@@ -252,7 +247,12 @@ const closeIdle = (streams: Streams): void => {
   const now = streams.clock()
   for (const [key, { giveUpAt, socket }] of streams.opening)
     if (giveUpAt <= now) settle(streams, key, socket, null)
-  for (const [socket, giveUpAt] of streams.greeting) if (giveUpAt <= now) giveUp(streams, socket)
+  for (const [socket, { giveUpAt }] of streams.greeting) {
+    // the first is the oldest
+    if (giveUpAt > now) break
+    counters.handshakesTimedOut++
+    giveUp(streams, socket)
+  }
   for (const connection of streams.live.values()) {
     const { activeAt, branches, insideSince, remoteAddress } = connection
     const isIdle = now - activeAt > limits.connectionIdleMs && branches.size === 0
@@ -285,11 +285,20 @@ const isThere = ({ limits, counters }: Streams, connection: LiveConnection, now:
 }
 
 const giveUp = (streams: Streams, socket: Socket): void => {
+  const begun = streams.greeting.get(socket)
+  if (begun === undefined) return
   streams.greeting.delete(socket)
   streams.counters.handshakes--
-  streams.counters.handshakesTimedOut++
-  releaseSource(streams, plainAddress(socket.remoteAddress ?? ""))
+  releaseSource(streams, begun.source)
   socket.destroy()
+}
+
+/** A handshake that is meant takes milliseconds: those that have taken longest are the ones that hold places. */
+const giveUpOldest = (streams: Streams, source: string): void => {
+  const [oldest] = streams.greeting.keys()
+  streams.counters.handshakesRefused++
+  streams.onLimit("handshakes_max", source)
+  if (oldest !== undefined) giveUp(streams, oldest)
 }
 
 /** Whether a subscription depends on it: RFC 3261 §18 recommends keeping it as long as messages may be expected. */

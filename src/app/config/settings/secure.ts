@@ -23,7 +23,7 @@ export const secure = {
     1_000,
     1,
     100_000,
-    "connections of one transport whose handshake (TLS, WebSocket) is under way; further ones are closed",
+    "connections of one transport whose handshake (TLS, WebSocket) is under way; for a further one the oldest of these is closed",
   ),
   handshake_timeout: int<number>(10, 1, 600, "seconds that the handshakes of a connection may take"),
   websocket_origins: list(

@@ -293,9 +293,11 @@ describe("handshakes of WebSocket", () => {
     await again({ limits: { handshakesMax: 2, connectionsPerSourceMax: 3 } })
     const held = [await tried(""), await tried("GET /")]
     await eventually(() => server.sip.counters.handshakes === 2)
-    await refusal("")
+    held.push(await tried("GET"))
+    await eventually(() => held[0]!.isClosed())
     assert.strictEqual(server.sip.counters.handshakesRefused, 1)
-    held[0]!.close()
+    assert.strictEqual(server.sip.counters.handshakes, 2)
+    held[1]!.close()
     await eventually(() => server.sip.counters.handshakes === 1)
     await phone()
     await phone()
