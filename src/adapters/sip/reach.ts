@@ -14,7 +14,7 @@ import type { NextHop } from "./format-notify.ts"
 import type { RawMessage } from "./message-reader.ts"
 import { aliasOf } from "./received-address.ts"
 import type { RequestRules } from "./request-rules.ts"
-import { isAt, placeOf, placeOfHop } from "./room.ts"
+import { isAt } from "./room.ts"
 import { isNobody, numericHost, plainHost } from "./uri.ts"
 import type { SipUri } from "./uri.ts"
 import { parseVia } from "./via.ts"
@@ -61,8 +61,7 @@ export const reachOf = (
   const hop = nextHopOf(uri, rules.transports)
   const isSameHost = hop !== null && isAt(hop, sourceAddress)
   // where both are the same place there is nothing to choose
-  if (isSameHost && placeOfHop(hop, transport) === placeOf(transport, sourceAddress, sourcePort))
-    return undefined
+  if (isSameHost && isPort(hop, arrival)) return undefined
   // a zone of a link-local address cannot be named in a header; and nothing is sent to ourselves
   if (sourceAddress.includes("%") || rules.isOwnAddress(sourceAddress, sourcePort)) return undefined
   if (mode === "source") return "source"
@@ -84,7 +83,16 @@ const isAliased = (
 ): boolean => {
   const alias = aliasOf(uri, rules.transports)
   if (alias === null || isNobody(alias.host) || rules.isOwnAddress(alias.host, alias.port)) return false
-  return isFromPeer || placeOfHop(alias, transport) === placeOf(transport, sourceAddress, sourcePort)
+  return isFromPeer || (isAt(alias, sourceAddress) && isPort(alias, { transport, sourcePort }))
+}
+
+/** Whether a hop at the source of a request is where that came from: transport and port are the same. */
+const isPort = (
+  hop: NextHop,
+  { transport, sourcePort }: Pick<ReceivedOn, "transport" | "sourcePort">,
+): boolean => {
+  const over = hop.transport ?? transport
+  return over === transport && (hop.port ?? over.defaultPort) === sourcePort
 }
 
 const unreachable = (

@@ -9,7 +9,7 @@ import type { EventPackage } from "../packages/event-package.ts"
 import { privacyOf } from "../privacy.ts"
 import { get, size, values } from "../table.ts"
 import { invariant } from "../vocabulary.ts"
-import type { Arrival, Reach, Seconds, Uri } from "../vocabulary.ts"
+import type { Seconds, Uri } from "../vocabulary.ts"
 import { authorizeWatcher, blocked, decidedBy, statusOf } from "./authorize.ts"
 import type { Authorization } from "./authorize.ts"
 import type { Answer, Rejection, Resubscribe, Subscribe } from "./commands.ts"
@@ -25,11 +25,10 @@ import { verdictKey } from "./state.ts"
 import type { Dialog, State, Subscription } from "./state.ts"
 import { byOwnAddress, isDormant, refusalOf, validate, withWatcher } from "./subscribe-request.ts"
 import type { SubscribeTerms } from "./subscribe-request.ts"
-import type { ArrivalChange } from "./target-events.ts"
-import { arrivalChange, arrivalOf, isSameHop, isSourceReached, isStream, withTarget } from "./targets.ts"
 import { add, addAll, append, begin } from "./transition.ts"
 import type { Draft } from "./transition.ts"
 import { giveUpAt, mayWait, supersededBy, supersededWaiting, timedOut } from "./waiting.ts"
+import { wayAfter } from "./way-to-watcher.ts"
 
 /**
  * A SUBSCRIBE outside any dialog: a new subscription, or, with Expires 0, a fetch.
@@ -350,62 +349,6 @@ const quiet = (terms: SubscribeTerms): Answer =>
 /** The record lives `expiresOffset` longer than the lifetime announced to the watcher. */
 const deadline = (granted: Seconds, context: Context): number =>
   context.now + (granted + context.limits.expiresOffset) * 1000
-
-const movedTarget = (dialog: Dialog, command: Resubscribe): string | null =>
-  command.remoteTarget === null || command.remoteTarget === dialog.remoteTarget ? null : command.remoteTarget
-
-/** What a request changes in where NOTIFYs of its dialog are sent. */
-interface Way {
-  /** Null: the target is as before. */
-  readonly remoteTarget: string | null
-  readonly room?: number | null
-  readonly arrival?: ArrivalChange
-}
-
-const wayAfter = (dialog: Dialog, command: Resubscribe): Way => {
-  const remoteTarget = movedTarget(dialog, command)
-  const arrival = arrivalAfter(dialog, command, remoteTarget)
-  const after = withTarget(dialog, remoteTarget, undefined, arrival)
-  const room = roomAfter(dialog, command, after)
-  return {
-    remoteTarget,
-    ...(room === undefined ? {} : { room }),
-    ...(arrival === undefined ? {} : { arrival }),
-  }
-}
-
-/** What differs in where the request arrived; undefined: nothing. */
-const arrivalAfter = (
-  dialog: Dialog,
-  { arrival, remoteTarget }: Resubscribe,
-  moved: string | null,
-): ArrivalChange | undefined => {
-  if (arrival === undefined) return undefined
-  const before = arrivalOf(dialog)
-  // without a Contact nothing is known anew; one that was silent is not asked again until it is another
-  const isKept =
-    remoteTarget === null || (moved === null && before.reach === "silence" && arrival.reach === undefined)
-  return arrivalChange(before, isKept ? withReach(arrival, before.reach) : arrival)
-}
-
-const withReach = ({ localContact, flow, source }: Arrival, reach: Reach | undefined): Arrival =>
-  reach === undefined ? { localContact, flow, source } : { localContact, flow, source, reach }
-
-/** What the request changes in what may be sent to the target; undefined: nothing. */
-const roomAfter = (dialog: Dialog, { room }: Resubscribe, after: Dialog): number | null | undefined => {
-  const { proof } = dialog
-  if (!isSameHop(dialog, after)) return room === undefined && proof === undefined ? undefined : (room ?? null)
-  if (proof?._tag === "Connection") {
-    // the connection of the newest request is the one that is proven; a datagram proves nothing of the kind
-    return isStream(arrivalOf(after)) ? undefined : (room ?? null)
-  }
-  if (proof?._tag !== "Unproven") return undefined
-  // a request extends what may be sent; its source address says nothing about where a route leads
-  if (room !== undefined) return room
-  const isRouted =
-    dialog.start.routeSet.length > 0 && !isSourceReached(arrivalOf(after).reach, dialog.start.routeSet)
-  return isRouted ? undefined : null
-}
 
 /** The subscriptions of a dialog. O(subscriptions of the presentity), but only if the dialog is shared. */
 const usagesOf = (state: State, dialog: Dialog): Subscription[] => {

@@ -53,7 +53,7 @@ export const sentInWords = (sent: Life["sent"][number], context: WhyContext): st
   `position ${sent.place.position}, ${context.clock(sent.place.at)}: NOTIFY CSeq ${sent.notify.cseq} (${bodyInWords(sent.notify.body)}) ${deliveryInWords(sent, context.known)}`
 
 /** Where a NOTIFY went, and why there; empty: to a watcher within a program. */
-export const targetInWords = ({ flow, source, reach, remoteTarget, routeSet }: DialogStart): string => {
+const targetInWords = ({ flow, source, reach, remoteTarget, routeSet }: DialogStart): string => {
   const transport = flow.slice(0, Math.max(0, flow.indexOf(":")))
   if (transport === "") return ""
   const [route] = routeSet

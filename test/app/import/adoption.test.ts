@@ -4,6 +4,7 @@
 import assert from "node:assert/strict"
 import { describe, it } from "vitest"
 import type { ActiveWatcherRow, PresentityRow, WatcherRow } from "../../../src/adapters/import/layouts.ts"
+import { prepareDialog } from "../../../src/adapters/sip/format-notify.ts"
 import { readConfig } from "../../../src/app/config/config.ts"
 import { packagesOf } from "../../../src/app/config/packages.ts"
 import {
@@ -158,6 +159,32 @@ describe("active_watchers", () => {
     assert.equal(dialog.localContact, "sip:p@192.0.2.10;transport=tcp")
     assert.equal(subscribed({ contact: "sip:bob@192.0.2.20?X=1" }).dialog.remoteTarget, "sip:bob@192.0.2.20")
   })
+
+  it(
+    "an address beside the host of a contact, which a proxy there wrote, is where NOTIFYs go",
+    { tags: ["OPS-import"] },
+    () => {
+      for (const [contact, place] of [
+        ["sip:bob@10.0.0.7:5062;alias=192.0.2.20~40001~1", "udp:192.0.2.20:40001"],
+        ["sip:bob@10.0.0.7;transport=tls;alias=192.0.2.20~40001~1", "udp:192.0.2.20:40001"],
+        ["<sip:bob@10.0.0.7;received=192.0.2.20:40001;line=7>", "any:192.0.2.20:40001"],
+        ["sip:bob@10.0.0.7;transport=tcp;alias=192.0.2.20~40001~2", "tcp:192.0.2.20:40001"],
+      ] as const) {
+        const { dialog } = subscribed({ contact })
+        const { hop, requestUri, isBound } = prepareDialog(dialog)
+        assert.equal(dialog.reach, "alias")
+        assert.equal(`${hop?.transport?.name ?? "any"}:${hop?.host}:${hop?.port}`, place)
+        assert.ok(!/alias|received/.test(requestUri) && requestUri.startsWith("sip:bob@10.0.0.7"))
+        // nobody can connect to the port of a connection that was another server's
+        assert.equal(isBound, place.startsWith("tcp"))
+      }
+      for (const contact of [
+        "sip:bob@192.0.2.20;alias=nowhere~1~1",
+        "sip:bob@192.0.2.20;alias=192.0.2.9~5060~3",
+      ])
+        assert.equal(subscribed({ contact }).dialog.reach, undefined)
+    },
+  )
 
   it("record_route is the route set in order, each as written", { tags: ["OPS-import"] }, () => {
     const { dialog } = subscribed({
