@@ -95,6 +95,7 @@ const words = [
   "unreachable",
   "unproven",
   "unrepeated",
+  "replaced",
 ]
 
 /** By field: what is written as a place in a list. */

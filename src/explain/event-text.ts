@@ -88,6 +88,12 @@ export const failureInWords = ({
           ? "got no answer for 8 s and was too large to be sent again to where nobody had answered yet: one without the document asks"
           : "could not be sent"
 
+const removals: Readonly<Record<Extract<Event, { readonly _tag: "PublicationRemoved" }>["cause"], string>> = {
+  expired: "by time",
+  requested: "by its publisher",
+  replaced: "replaced, as its device published anew without its entity-tag",
+}
+
 const texts: EventTexts = {
   PublicationCreated: publicationText,
   PublicationModified: publicationText,
@@ -101,7 +107,7 @@ const texts: EventTexts = {
       words(
         event.packageName,
         `etag ${short(event.entityTag)}`,
-        event.cause === "expired" ? "by time" : "by its publisher",
+        removals[event.cause],
       ),
     brief: (event) => `${event._tag} ${event.packageName} (${event.cause})`,
   },

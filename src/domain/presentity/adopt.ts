@@ -15,7 +15,15 @@ import type { Context } from "./context.ts"
 import { done, isDone, reject, rejected } from "./decision.ts"
 import type { Outcome } from "./decision.ts"
 import type { Event, SubscriptionCreated } from "./events.ts"
-import { bodyFault, changePublished, headerFault, headersOf, isFull, saysNothing } from "./publish.ts"
+import {
+  bodyFault,
+  changePublished,
+  headerFault,
+  headersOf,
+  initialOrder,
+  isFull,
+  saysNothing,
+} from "./publish.ts"
 import { badEvent, badRequest, notAuthorized, tooMany } from "./rejections.ts"
 import { publication } from "./state.ts"
 import type { State } from "./state.ts"
@@ -48,6 +56,7 @@ export const adoptPublication = (draft: Draft, command: AdoptPublication, contex
     body,
     ...(headers.length === 0 ? {} : { headers }),
     sender,
+    ...initialOrder(eventPackage, context),
     receivedAt,
   }
   changePublished(draft, created, eventPackage, context)

@@ -62,6 +62,8 @@ export interface Publish {
   readonly headers?: readonly Header[]
   /** The Contact URI of the device that made the change and is therefore not notified of it. */
   readonly sender: string | null
+  /** What identifies the device that publishes; a publication of it that is still there is replaced. Absent: nothing does. */
+  readonly device?: string
 }
 
 /** SUBSCRIBE outside a dialog (RFC 3265 §3.1). */
@@ -84,8 +86,10 @@ export interface Subscribe {
   readonly suppressIfMatch?: string
   /** The requested rates (RFC 6446). Absent: none. */
   readonly rates?: Rates
-  /** The value of the header that is the package's argument. Absent: none. */
+  /** The value of the header, or the Event parameters, that are the package's argument. Absent: none. */
   readonly argument?: string
+  /** The form of documents that the phone needs, as the operator set it. Absent: the usual one. */
+  readonly needs?: string
   /** `handle_subscribe(, tag)`: the sharing tag that determines the responsible server. Absent: this server is. */
   readonly sharingTag?: string
   /**

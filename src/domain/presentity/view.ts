@@ -10,6 +10,7 @@
  */
 import type {
   EventPackage,
+  Order,
   PackageRules,
   Parsed,
   Source,
@@ -100,6 +101,59 @@ export const acceptableView = (
   cached.accepted ??= new Map()
   cached.accepted.set(key, view)
   return view
+}
+
+/** What a subscription asks for, and the form that its phone needs, in one text; empty: what everybody gets. */
+export const formOf = (
+  { argument, needs }: Pick<Subscription, "argument" | "needs">,
+  eventPackage: EventPackage,
+): string =>
+  eventPackage.tailor === undefined || (argument === undefined && needs === undefined)
+    ? ""
+    : `${needs ?? ""} ${argument ?? ""}`
+
+type Seen = Pick<Subscription, "matched" | "polite" | "accept" | "argument" | "needs">
+
+/**
+ * The same for a subscription with a form of its own (`formOf`); a politely blocked one gets the document of somebody
+ * absent in that form too, so that it cannot tell the two apart. Once per change, form, set of types and distinct set of
+ * rules.
+ */
+export const tailoredView = (state: State, eventPackage: EventPackage, subscription: Seen): View => {
+  const { matched, polite, accept } = subscription
+  const usual = polite
+    ? takenOf(absentView(state.presentity, eventPackage), accept)
+    : accept === undefined
+      ? visibleView(state, eventPackage, matched)
+      : acceptableView(state, eventPackage, matched, accept)
+  const key = formOf(subscription, eventPackage)
+  if (key === "" || usual.body === null) return usual
+  let byForm = tailored.get(usual)
+  if (byForm === undefined) tailored.set(usual, (byForm = new Map()))
+  let view = byForm.get(key)
+  if (view === undefined) {
+    const document = polite
+      ? absentDocument(state, eventPackage)
+      : seenOf(state, eventPackage, documentOf(state, eventPackage, [], accept), matched)
+    view = inForm(eventPackage, document, usual, subscription)
+    byForm.set(key, view)
+  }
+  return view
+}
+
+/** By what all are shown that may see the same. */
+const tailored = new WeakMap<View, Map<string, View>>()
+
+/** @param usual what `document` looks like in the usual form */
+const inForm = (
+  eventPackage: EventPackage,
+  document: unknown,
+  usual: View,
+  { argument, needs, accept }: Seen,
+): View => {
+  if (document === null || eventPackage.tailor === undefined) return usual
+  const form = eventPackage.tailor(document, { argument: argument ?? null, needs: needs ?? null })
+  return form === document ? usual : takenOf(viewOf(eventPackage, form, usual.headers), accept)
 }
 
 /** What is shown to a watcher that takes these types only; undefined: all. */
@@ -200,8 +254,9 @@ export const documentOf = (
       ...(subscriptions.length === 0 ? {} : { subscriptions }),
     })
   if (eventPackage.mixes === undefined) return own()
-  const mixed = publishedDocuments(state, eventPackage.mixes.from)
-  return eventPackage.mixes.blend(isSilent ? null : own(), mixed, presentity) ?? own()
+  const mixed = liveSources(state, eventPackage.mixes.from)
+  const others = mixed.map(({ document }) => document)
+  return eventPackage.mixes.blend(isSilent ? null : own(), others, presentity, mixed) ?? own()
 }
 
 /**
@@ -252,14 +307,13 @@ export const partingView = (
   state: State,
   eventPackage: EventPackage,
   ended: readonly Publication[],
-  { matched, accept }: Pick<Subscription, "matched" | "accept">,
+  subscription: Seen,
 ): View => {
-  const { digest } =
-    accept === undefined
-      ? visibleView(state, eventPackage, matched)
-      : acceptableView(state, eventPackage, matched, accept)
-  const document = documentOf(state, eventPackage, ended, accept)
-  const { body } = takenOf(filtered(state, eventPackage, document, matched), accept)
+  const { matched, accept } = subscription
+  const { digest } = tailoredView(state, eventPackage, subscription)
+  const document = seenOf(state, eventPackage, documentOf(state, eventPackage, ended, accept), matched)
+  const usual = takenOf(viewOf(eventPackage, document), accept)
+  const { body } = inForm(eventPackage, document, usual, subscription)
   return { body, digest }
 }
 
@@ -281,9 +335,16 @@ const liveSources = (state: State, eventPackage: EventPackage): readonly Source<
 const hardStateKey = "0"
 
 /** A body that can no longer be read is left out; the others still compose. */
-const readable = (eventPackage: EventPackage, key: string, body: Body): readonly Source<unknown>[] => {
+const readable = (
+  eventPackage: EventPackage,
+  key: string,
+  body: Body,
+  order?: Order,
+): readonly Source<unknown>[] => {
   const parsed = parseBody(eventPackage, body)
-  return parsed._tag === "Parsed" ? [{ key, document: parsed.document }] : []
+  if (parsed._tag !== "Parsed") return []
+  const { document } = parsed
+  return [order === undefined ? { key, document } : { key, document, order }]
 }
 
 /** Reads an authorization document once; null when it cannot be read. */
@@ -344,6 +405,17 @@ const filtered = (
   document: unknown,
   matched: string | null,
 ): View => {
+  const left = letThrough(state, eventPackage, document, matched)
+  return left === nothingLeft ? absentView(state.presentity, eventPackage) : viewOf(eventPackage, left)
+}
+
+/** The part of a document that the rules that match let through. */
+const letThrough = (
+  state: State,
+  eventPackage: EventPackage,
+  document: unknown,
+  matched: string | null,
+): unknown => {
   const body = get(state.rules, eventPackage.name)?.body
   if (
     matched === null ||
@@ -351,12 +423,29 @@ const filtered = (
     eventPackage.rules?.filter === undefined ||
     document === null
   ) {
-    return viewOf(eventPackage, document)
+    return document
   }
   const rules = parseRules(eventPackage.rules, body)
   const left = rules === null ? null : eventPackage.rules.filter(document, rules, ordinalsOf(matched))
-  return left === null ? absentView(state.presentity, eventPackage) : viewOf(eventPackage, left)
+  return left ?? nothingLeft
 }
+
+/** Of a document, as opposed to null: there is none. */
+const nothingLeft = Symbol("nothing left")
+
+/** The same, or the document of somebody absent where nothing is left of it. */
+const seenOf = (
+  state: State,
+  eventPackage: EventPackage,
+  document: unknown,
+  matched: string | null,
+): unknown => {
+  const left = letThrough(state, eventPackage, document, matched)
+  return left === nothingLeft ? absentDocument(state, eventPackage) : left
+}
+
+const absentDocument = ({ presentity }: State, eventPackage: EventPackage): unknown =>
+  eventPackage.compose({ presentity, documents: [], ended: [] })
 
 /** @param carried headers that go along with every document */
 const viewOf = (eventPackage: EventPackage, document: unknown, carried: readonly Header[] = []): View => {
@@ -392,9 +481,34 @@ const sourcesOf = (
 ): readonly Source<unknown>[] =>
   [...publications]
     .sort((left, right) => left.bodyFrom - right.bodyFrom)
-    .flatMap(({ slot, body, headers }) => {
+    .flatMap((publication) => {
+      const { slot, body, headers } = publication
       const key = `${slot}`
-      if (body !== null) return readable(eventPackage, key, body)
+      if (body !== null)
+        return readable(
+          eventPackage,
+          key,
+          body,
+          eventPackage.ordered === true ? orderOf(publication) : undefined,
+        )
       const parsed = headers === undefined ? null : parseHeaders(eventPackage, headers)
       return parsed?._tag === "Parsed" ? [{ key, document: parsed.document }] : []
     })
+
+const orderOf = ({ bodyFrom, receivedAt, after, device }: Publication): Order => ({
+  at: bodyFrom,
+  receivedAt,
+  ...(after === undefined ? undefined : { after }),
+  ...(device === undefined ? undefined : { device }),
+})
+
+/** Whether a publication about to be stored may take the place of an earlier one (`EventPackage.mayReplace`). */
+export const mayReplace = (
+  eventPackage: EventPackage,
+  earlier: Publication,
+  { key, body, order }: { readonly key: string; readonly body: Body; readonly order: Order },
+): boolean => {
+  const [before] = sourcesOf(eventPackage, [earlier])
+  const [later] = readable(eventPackage, key, body, order)
+  return before === undefined || later === undefined || eventPackage.mayReplace?.(before, later) !== false
+}
