@@ -8,7 +8,7 @@ import { dialogInfo, dialogInfoNamespace } from "../../src/domain/packages/dialo
 import type { DialogInfo, DialogState } from "../../src/domain/packages/dialog-info.ts"
 import { attribute, canonical, element, withAttribute } from "../../src/domain/packages/element.ts"
 import type { Element } from "../../src/domain/packages/element.ts"
-import type { EventPackage, Source } from "../../src/domain/packages/event-package.ts"
+import type { EventPackage, Order, Source } from "../../src/domain/packages/event-package.ts"
 import { invariant } from "../../src/domain/vocabulary.ts"
 import type { Body, Uri } from "../../src/domain/vocabulary.ts"
 import { anyElement } from "./xml-arbitraries.ts"
@@ -42,12 +42,34 @@ export const partial = (inside: string): string => written(inside, 'version="1" 
 export const dialog = (id: string, state: DialogState, callId: string | null = null): string =>
   `<dialog id="${id}"${callId === null ? "" : ` call-id="${callId}"`}><state>${state}</state></dialog>`
 
-/** Publications in order, with keys 1, 2 …, or those given. */
+/** Initial publications in order, a second apart, with keys 1, 2 …, or those given. */
 const sources = (
   documents: readonly DialogInfo[],
   keys: readonly string[] = [],
 ): readonly Source<DialogInfo>[] =>
-  documents.map((document, index) => ({ key: keys[index] ?? `${index + 1}`, document }))
+  documents.map((document, index) => ({
+    key: keys[index] ?? `${index + 1}`,
+    document,
+    order: { at: index + 1, after: 0, receivedAt: 1000 * (index + 1) },
+  }))
+
+/** The same publications as a log has them in which their order was not recorded. */
+export const composedUnordered = (
+  eventPackage: EventPackage<DialogInfo>,
+  documents: readonly DialogInfo[],
+): DialogInfo | null =>
+  eventPackage.compose({
+    presentity: alice,
+    documents: sources(documents).map(({ key, document }) => ({ key, document })),
+    ended: [],
+  })
+
+/** A publication whose order is told. */
+export const placed = (document: DialogInfo, order: Order): Source<DialogInfo> => ({
+  key: `${order.at}`,
+  document,
+  order,
+})
 
 export const composed = (
   eventPackage: EventPackage<DialogInfo>,

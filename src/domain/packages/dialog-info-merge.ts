@@ -5,11 +5,11 @@
  * one id: for one call, for calls of several phones, or, as a PBX does that names dialogs after extensions, for one call
  * after the other. The law:
  *
- * 1. Of the dialogs with one id, the newest that is alive is shown; if none is, the newest.
+ * 1. Of the dialogs with one id, the newest that is alive is shown; if none is, the newest that is over.
  * 2. Which of two contents is the newer one is the order in which they were stored.
  * 3. `terminated` ends the older dialogs of that id in other publications, except those that are known to be others:
  *    another Call-ID or tag, another device, or a leg of the same Call-ID that states a tag which this one does not
- *    state (a forked call, of which one leg was cancelled).
+ *    state (a forked call, of which one leg was cancelled). What is known of a dialog's identity only grows.
  * 4. A publication may be late: sent before the call was over, and stored afterwards. So where both state the Call-ID,
  *    and the other parts do not tell them apart, `terminated` also ends a newer dialog, unless that one is known to be
  *    news: its entity-tag was issued after the call was over (RFC 3903 §6), or it came later than a request can be on
@@ -61,7 +61,7 @@ const holding = (rivals: readonly Claim[]): Claim | undefined =>
     ? rivals[0]
     : (rivals.findLast(
         (claim) => claim.dialog.state !== "terminated" && !rivals.some((rival) => ends(rival, claim)),
-      ) ?? rivals.at(-1))
+      ) ?? rivals.findLast(({ dialog }) => dialog.state === "terminated"))
 
 /** Whether `rival` says that the call of `claim`, which is alive, is over. */
 const ends = (rival: Claim, claim: Claim): boolean => {

@@ -24,7 +24,8 @@ interface Asked {
 
 /**
  * The parameters of the Event header in one order and spelling. One dialog is named by `call-id`, `to-tag` and
- * `from-tag`; all dialogs of one INVITE that a user agent sent, by the first two.
+ * `from-tag`; all dialogs of one INVITE that a user agent sent, by the first two. COMPAT: the Call-ID alone names all
+ * dialogs of a call, which the RFC does not foresee. Tags alone name none.
  *
  * @source RFC 4235 §3.2
  */
@@ -36,7 +37,7 @@ export const readDialogParameters = (parameters: ReadonlyMap<string, string | nu
     if (value === "") return { _tag: "BadRequest", why: `Event parameter ${name} without a value` }
     values.set(name, value)
   }
-  if (values.size > 0 && !(values.has("call-id") && values.has("to-tag")))
+  if (values.size > 0 && !values.has("call-id"))
     return { _tag: "BadRequest", why: "Event names a dialog by call-id, to-tag and from-tag" }
   const isDescribed = parameters.has(descriptions)
   if (values.size === 0 && !isDescribed) return { _tag: "Read", argument: null }
