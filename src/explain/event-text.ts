@@ -25,7 +25,7 @@ type EventTexts = { readonly [Tag in Event["_tag"]]: EventText<Extract<Event, { 
 /** Joins the non-empty parts with two spaces. */
 export const words = (...parts: readonly string[]): string => parts.filter((part) => part !== "").join("  ")
 
-const short = (text: string): string => (text.length > 14 ? `${text.slice(0, 13)}…` : text)
+export const short = (text: string): string => (text.length > 14 ? `${text.slice(0, 13)}…` : text)
 
 const withheldInWords = "without the document: it waits until the phone's address has answered"
 
@@ -65,6 +65,7 @@ const publicationText: EventText<
       `etag ${short(event.entityTag)}`,
       `until ${clock(event.expiresAt)}`,
       event.sender === null ? "" : `by ${event.sender}`,
+      "device" in event && event.device !== undefined ? `device: ${event.device}` : "",
     ),
   brief: (event) => `${event._tag} ${event.packageName} ${shownText(event.body)}`,
 }
@@ -123,6 +124,8 @@ const texts: EventTexts = {
         event.watcher,
         standing(event),
         event.private === true ? "not named to others" : "",
+        event.argument === undefined ? "" : `for ${event.argument}`,
+        event.needs === undefined ? "" : `needs ${event.needs}`,
         `until ${clock(event.expiresAt)}`,
         event.takenOver === undefined ? "" : "taken over from another server",
         roomInWords(event.start?.room),
