@@ -104,12 +104,7 @@ const texts: EventTexts = {
     brief: (event) => `${event._tag} ${event.packageName}`,
   },
   PublicationRemoved: {
-    full: (event) =>
-      words(
-        event.packageName,
-        `etag ${short(event.entityTag)}`,
-        removals[event.cause],
-      ),
+    full: (event) => words(event.packageName, `etag ${short(event.entityTag)}`, removals[event.cause]),
     brief: (event) => `${event._tag} ${event.packageName} (${event.cause})`,
   },
   HardStateReplaced: {

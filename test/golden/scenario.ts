@@ -282,7 +282,13 @@ export const playScenario = (): Played => {
   const device = "instance urn:uuid:00000000-0000-4000-8000-000000000001"
   ask(
     erin,
-    subscribe({ packageName: "dialog", watcher: erin, expires: 600, needs: "idle-dialog", dialog: dialogOf(70) }),
+    subscribe({
+      packageName: "dialog",
+      watcher: erin,
+      expires: 600,
+      needs: "idle-dialog",
+      dialog: dialogOf(70),
+    }),
   )
   answered()
   ask(

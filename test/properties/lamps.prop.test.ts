@@ -138,7 +138,10 @@ const forked = (server: Server, cancelsFirst: () => boolean): Publisher => {
   let [call, phase] = [0, 0]
   const tags: (string | null)[] = [null, null]
   const say = (phone: number, moment: Moment, words: string): void => {
-    tags[phone] = server.take(dialog({ id: "1", callId: `forked-${call}`, tags: words }, moment), tags[phone]!)
+    tags[phone] = server.take(
+      dialog({ id: "1", callId: `forked-${call}`, tags: words }, moment),
+      tags[phone]!,
+    )
   }
   const own = 'local-tag="l" remote-tag="r"'
   return {
@@ -213,13 +216,17 @@ describe("lamps", () => {
 
   const call = (moment: Moment, id = "1"): string => dialog({ id, callId: "c" }, moment)
 
-  it("a publication that comes after the call was over does not light them again", { tags: ["BUG-25"] }, () => {
-    const server = makeServer()
-    server.take(call("terminated"), null)
-    server.pass(31_000)
-    server.take(call("early"), null)
-    deepStrictEqual(server.isLit(), false)
-  })
+  it(
+    "a publication that comes after the call was over does not light them again",
+    { tags: ["BUG-25"] },
+    () => {
+      const server = makeServer()
+      server.take(call("terminated"), null)
+      server.pass(31_000)
+      server.take(call("early"), null)
+      deepStrictEqual(server.isLit(), false)
+    },
+  )
 
   it("nor does a modification that was sent before, with the tag from before", { tags: ["BUG-25"] }, () => {
     const server = makeServer()
@@ -229,14 +236,18 @@ describe("lamps", () => {
     deepStrictEqual(server.isLit(), false)
   })
 
-  it("a tag that was given after the call was over proves that there is another", { tags: ["3903-4.4-a"] }, () => {
-    const server = makeServer()
-    server.take(call("terminated"), null)
-    const tag = server.take(call("early"), null)
-    deepStrictEqual(server.isLit(), false)
-    server.take(call("confirmed"), tag)
-    deepStrictEqual(server.isLit(), true)
-  })
+  it(
+    "a tag that was given after the call was over proves that there is another",
+    { tags: ["3903-4.4-a"] },
+    () => {
+      const server = makeServer()
+      server.take(call("terminated"), null)
+      const tag = server.take(call("early"), null)
+      deepStrictEqual(server.isLit(), false)
+      server.take(call("confirmed"), tag)
+      deepStrictEqual(server.isLit(), true)
+    },
+  )
 
   it("so does the time in which no request can be under way", { tags: ["4235-4.1.1-a"] }, () => {
     const server = makeServer()

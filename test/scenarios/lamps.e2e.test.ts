@@ -54,13 +54,17 @@ describe("dialog ids that are used again", () => {
     },
   )
 
-  it("an extension as dialog id, published anew for each call", { tags: ["4235-4.1.1-a"] }, async (context) => {
-    const another = await scene(context)
-    for (const state of ["confirmed", "terminated", "early", "terminated"] as const) {
-      await status((await another("alice")).publish(publishing, written(dialog("103", state))))
-      assert.equal((await fetched(await another("bob"))).shown, `103 ${state}`)
-    }
-  })
+  it(
+    "an extension as dialog id, published anew for each call",
+    { tags: ["4235-4.1.1-a"] },
+    async (context) => {
+      const another = await scene(context)
+      for (const state of ["confirmed", "terminated", "early", "terminated"] as const) {
+        await status((await another("alice")).publish(publishing, written(dialog("103", state))))
+        assert.equal((await fetched(await another("bob"))).shown, `103 ${state}`)
+      }
+    },
+  )
 
   it("a call that is over is not lit again by a late publication", { tags: ["BUG-25"] }, async (context) => {
     const another = await scene(context)
@@ -94,47 +98,56 @@ describe("Event parameters of dialog", () => {
     assert.equal((await fetched(await another("bob"), { Event: event })).shown, shown)
   })
 
-  it.for(["dialog;to-tag=1", "dialog;from-tag=1", "dialog;call-id", 'dialog;call-id=""', "dialog;call-id=1;to-tag="])(
-    "%s is refused",
-    { tags: ["4235-3.1-a"] },
-    async (event, context) => {
-      const another = await scene(context)
-      const response = await (await another("bob")).subscribe({ Event: event, Accept: type, Expires: "60" })
-      assert.equal(response.raw.status, 400)
+  it.for([
+    "dialog;to-tag=1",
+    "dialog;from-tag=1",
+    "dialog;call-id",
+    'dialog;call-id=""',
+    "dialog;call-id=1;to-tag=",
+  ])("%s is refused", { tags: ["4235-3.1-a"] }, async (event, context) => {
+    const another = await scene(context)
+    const response = await (await another("bob")).subscribe({ Event: event, Accept: type, Expires: "60" })
+    assert.equal(response.raw.status, 400)
+  })
+
+  it(
+    "other dialogs change unnoticed, and what is told is whole",
+    { tags: ["4235-3.7-a"] },
+    async (context) => {
+      const another = await scene(context, { idle_dialog: ["none"], notify_min_interval: 0 })
+      const [bob, pbx] = [await another("bob"), await another("alice")]
+      const tag = await status(
+        pbx.publish(publishing, written(dialog("1", "early", "A") + dialog("2", "early", "B"))),
+      )
+      await bob.subscribe({ Event: "dialog;call-id=A", Accept: type, Expires: "600" })
+      const first = await bob.notify()
+      answer(bob.phone, first)
+      const second = await status(
+        pbx.publish(
+          { ...publishing, "SIP-If-Match": tag },
+          written(dialog("1", "early", "A") + dialog("2", "confirmed", "B")),
+        ),
+      )
+      await pbx.publish(
+        { ...publishing, "SIP-If-Match": second },
+        written(dialog("1", "confirmed", "A") + dialog("2", "terminated", "B")),
+      )
+      const told = await bob.notify()
+      answer(bob.phone, told)
+      const text = told.raw.body.toString()
+      assert.deepEqual(
+        read(text).dialogs.map(({ id, state }) => `${id} ${state}`),
+        ["1 confirmed"],
+      )
+      assert.match(text, /state="full"/)
+      assert.doesNotMatch(text, /"B"/)
     },
   )
 
-  it("other dialogs change unnoticed, and what is told is whole", { tags: ["4235-3.7-a"] }, async (context) => {
-    const another = await scene(context, { idle_dialog: ["none"], notify_min_interval: 0 })
-    const [bob, pbx] = [await another("bob"), await another("alice")]
-    const tag = await status(pbx.publish(publishing, written(dialog("1", "early", "A") + dialog("2", "early", "B"))))
-    await bob.subscribe({ Event: "dialog;call-id=A", Accept: type, Expires: "600" })
-    const first = await bob.notify()
-    answer(bob.phone, first)
-    const second = await status(
-      pbx.publish(
-        { ...publishing, "SIP-If-Match": tag },
-        written(dialog("1", "early", "A") + dialog("2", "confirmed", "B")),
-      ),
-    )
-    await pbx.publish(
-      { ...publishing, "SIP-If-Match": second },
-      written(dialog("1", "confirmed", "A") + dialog("2", "terminated", "B")),
-    )
-    const told = await bob.notify()
-    answer(bob.phone, told)
-    const text = told.raw.body.toString()
-    assert.deepEqual(
-      read(text).dialogs.map(({ id, state }) => `${id} ${state}`),
-      ["1 confirmed"],
-    )
-    assert.match(text, /state="full"/)
-    assert.doesNotMatch(text, /"B"/)
-  })
-
   it("session descriptions are for those who ask for them", { tags: ["4235-4.1-a"] }, async (context) => {
     const another = await scene(context)
-    const side = '<local><identity>sip:a@b</identity><session-description type="application/sdp">v=0</session-description></local>'
+    const side =
+      '<local><identity>sip:a@b</identity><session-description type="application/sdp">v=0</session-description></local>'
     await status((await another("alice")).publish(publishing, written(leg("1", "A", "", side))))
     assert.doesNotMatch((await fetched(await another("bob"))).text, /session-description/)
     assert.match((await fetched(await another("bob"))).text, /<local><identity>sip:a@b<\/identity><\/local>/)
@@ -146,22 +159,32 @@ describe("Event parameters of dialog", () => {
 })
 
 describe("an idle dialog", () => {
-  it("is in every document that would have none, and in no other", { tags: ["4235-4.1-a"] }, async (context) => {
-    const another = await scene(context)
-    assert.equal((await fetched(await another("bob"))).shown, "idle terminated")
-    const tag = await status((await another("alice")).publish(publishing, written(dialog("1", "early", "c"))))
-    assert.equal((await fetched(await another("bob"))).shown, "1 early")
-    await status((await another("alice")).publish({ ...publishing, "SIP-If-Match": tag, Expires: "0" }))
-    assert.equal((await fetched(await another("bob"))).shown, "idle terminated")
-  })
+  it(
+    "is in every document that would have none, and in no other",
+    { tags: ["4235-4.1-a"] },
+    async (context) => {
+      const another = await scene(context)
+      assert.equal((await fetched(await another("bob"))).shown, "idle terminated")
+      const tag = await status(
+        (await another("alice")).publish(publishing, written(dialog("1", "early", "c"))),
+      )
+      assert.equal((await fetched(await another("bob"))).shown, "1 early")
+      await status((await another("alice")).publish({ ...publishing, "SIP-If-Match": tag, Expires: "0" }))
+      assert.equal((await fetched(await another("bob"))).shown, "idle terminated")
+    },
+  )
 
-  it("for phones that the operator names, by package and User-Agent", { tags: ["4235-4.1-a"] }, async (context) => {
-    const another = await scene(context, { idle_dialog: ["dialog=yealink*"] })
-    const yealink = { "User-Agent": "Yealink SIP-T46S 66.84" }
-    assert.equal((await fetched(await another("bob"), yealink)).shown, "idle terminated")
-    assert.equal((await fetched(await another("bob"), { "User-Agent": "snom" })).shown, "")
-    assert.equal((await fetched(await another("bob"))).shown, "")
-  })
+  it(
+    "for phones that the operator names, by package and User-Agent",
+    { tags: ["4235-4.1-a"] },
+    async (context) => {
+      const another = await scene(context, { idle_dialog: ["dialog=yealink*"] })
+      const yealink = { "User-Agent": "Yealink SIP-T46S 66.84" }
+      assert.equal((await fetched(await another("bob"), yealink)).shown, "idle terminated")
+      assert.equal((await fetched(await another("bob"), { "User-Agent": "snom" })).shown, "")
+      assert.equal((await fetched(await another("bob"))).shown, "")
+    },
+  )
 })
 
 describe("a device that publishes anew after a restart", () => {
@@ -190,7 +213,12 @@ describe("a device that publishes anew after a restart", () => {
     ["nothing", {}, {}, ["t1", "t2"]],
     ["a Contact alone", { Contact: "<sip:a@192.0.2.9>" }, { Contact: "<sip:a@192.0.2.9>" }, ["t1", "t2"]],
     ["a User-Agent alone", { "User-Agent": "snom" }, { "User-Agent": "snom" }, ["t1", "t2"]],
-    ["a malformed Contact", { Contact: "<sip:a", "User-Agent": "x" }, { Contact: "<sip:a", "User-Agent": "x" }, ["t1", "t2"]],
+    [
+      "a malformed Contact",
+      { Contact: "<sip:a", "User-Agent": "x" },
+      { Contact: "<sip:a", "User-Agent": "x" },
+      ["t1", "t2"],
+    ],
   ] as const)("told by %s", { tags: ["BUG-25"] }, async ([, first, second, shown], context) => {
     const another = await scene(context)
     await status((await another("alice")).publish({ ...presence, ...first }, pidf(tuple("t1", "open"))))
@@ -213,14 +241,26 @@ describe("a device that publishes anew after a restart", () => {
     assert.deepEqual(await tuples(another), shown)
   })
 
-  it("its lost call is over, and its old entity-tag is worth nothing", { tags: ["BUG-25"] }, async (context) => {
-    const another = await scene(context)
-    const tag = await status(
-      (await another("alice")).publish({ ...publishing, ...instance("a") }, written(dialog("x1", "confirmed", "c1"))),
-    )
-    await status((await another("alice")).publish({ ...publishing, ...instance("a") }, written(dialog("y1", "early", "c2"))))
-    assert.equal((await fetched(await another("bob"))).shown, "y1 early")
-    const old = await (await another("alice")).publish({ ...publishing, "SIP-If-Match": tag })
-    assert.equal(old.raw.status, 412)
-  })
+  it(
+    "its lost call is over, and its old entity-tag is worth nothing",
+    { tags: ["BUG-25"] },
+    async (context) => {
+      const another = await scene(context)
+      const tag = await status(
+        (await another("alice")).publish(
+          { ...publishing, ...instance("a") },
+          written(dialog("x1", "confirmed", "c1")),
+        ),
+      )
+      await status(
+        (await another("alice")).publish(
+          { ...publishing, ...instance("a") },
+          written(dialog("y1", "early", "c2")),
+        ),
+      )
+      assert.equal((await fetched(await another("bob"))).shown, "y1 early")
+      const old = await (await another("alice")).publish({ ...publishing, "SIP-If-Match": tag })
+      assert.equal(old.raw.status, 412)
+    },
+  )
 })

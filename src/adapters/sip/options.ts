@@ -1,9 +1,9 @@
 /** Options of the SIP stack with their defaults, and its counters. Every limit has its unit in its name. */
 import type { Packages } from "../../domain/packages/event-package.ts"
 import type { SipCounters } from "../../ports/sip-transport.ts"
+import type { DeviceRecognition } from "./device.ts"
 import type { TrustedPeer } from "./peers.ts"
 import type { Policy } from "./policy.ts"
-import type { DeviceRecognition } from "./device.ts"
 import type { KeptOfRequests } from "./request-facts.ts"
 import type { Resolver } from "./resolver.ts"
 import type { TransportName } from "./transports/names.ts"

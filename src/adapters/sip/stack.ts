@@ -13,9 +13,9 @@ import { makeAllowances } from "./allowances.ts"
 import { makeArrivals } from "./arrivals.ts"
 import { makeClientTransactions, wheelTickMs } from "./client-transactions.ts"
 import type { ClientTransactions } from "./client-transactions.ts"
+import { needsBy, readsAgents } from "./device.ts"
 import { makeDigest } from "./digest.ts"
 import { makePrepareDialog } from "./format-notify.ts"
-import { needsBy, readsAgents } from "./device.ts"
 import { parameterizedNames } from "./headers.ts"
 import { hostList } from "./hosts.ts"
 import { makeInbound } from "./inbound.ts"
@@ -149,8 +149,7 @@ const rulesOf = (options: SipOptions, basis: Basis): RequestRules => {
     parameterized: parameterizedNames(packages.names?.() ?? []),
     carriedHeaders: packages.carriedHeaders ?? new Map<string, readonly string[]>(),
     argumentHeaders: packages.argumentHeaders ?? new Map<string, string>(),
-    readParameters: (packageName, parameters) =>
-      packages.find?.(packageName)?.readParameters?.(parameters),
+    readParameters: (packageName, parameters) => packages.find?.(packageName)?.readParameters?.(parameters),
     deviceRecognition: options.deviceRecognition ?? "none",
     needsOf: needsBy(options.idleDialog ?? []),
     presentityOf: (packageName) => {

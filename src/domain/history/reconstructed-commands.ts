@@ -102,7 +102,9 @@ const commandIn = (event: Event, { cause, at }: Decision): Command | null => {
 
 const publishes = (before: State, events: readonly Event[], at: Millis): readonly Command[] => {
   // what a publication takes the place of follows from its device
-  const event = events.find((recorded) => !(recorded._tag === "PublicationRemoved" && recorded.cause === "replaced"))
+  const event = events.find(
+    (recorded) => !(recorded._tag === "PublicationRemoved" && recorded.cause === "replaced"),
+  )
   if (event === undefined) return []
   const common = { _tag: "Publish", bodyFault: null, sender: null, body: null } as const
   switch (event._tag) {

@@ -7,9 +7,9 @@
  */
 import { dialogInfoNamespace, terminated } from "./dialog-info-document.ts"
 import type { DialogEntry, DialogInfo, DialogState } from "./dialog-info-document.ts"
-import { canonical, element } from "./element.ts"
 import { isOrdered, mergedDialogs } from "./dialog-info-merge.ts"
 import { withoutDescription } from "./dialog-info-tailor.ts"
+import { canonical, element } from "./element.ts"
 import type { Composition } from "./event-package.ts"
 import { once, rootAttributes } from "./pidf-compose.ts"
 

@@ -76,9 +76,7 @@ const narrowed = (document: DialogInfo, asked: Asked): DialogInfo => ({
   dialogs: document.dialogs
     .filter((dialog) => isAsked(dialog, asked))
     .map((dialog) =>
-      asked.isDescribed && dialog.described !== undefined
-        ? { ...dialog, element: dialog.described }
-        : dialog,
+      asked.isDescribed && dialog.described !== undefined ? { ...dialog, element: dialog.described } : dialog,
     ),
 })
 

@@ -9,17 +9,9 @@ import { isAccepted } from "./media-types.ts"
 import { isPersonal, tagOfBody, tagOfPersonal } from "./notification-tags.ts"
 import { viewFor, viewsOf } from "./notify.ts"
 import type { Dialog, Publication, State, Subscription } from "./state.ts"
+import { formOf, partingView, tailoredView } from "./tailored-view.ts"
 import { octetsOf, withheldDigest } from "./targets.ts"
-import {
-  absentView,
-  currentDocument,
-  currentView,
-  documentOf,
-  formOf,
-  offlineBody,
-  partingView,
-  tailoredView,
-} from "./view.ts"
+import { absentView, currentDocument, currentView, documentOf, offlineBody } from "./view.ts"
 import type { View } from "./view.ts"
 import { watchersBody } from "./watchers.ts"
 

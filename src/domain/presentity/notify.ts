@@ -16,16 +16,8 @@ import type { Event, NotificationsIssued } from "./events.ts"
 import { allowedAt } from "./pace.ts"
 import { byNo, isServedHere, servedHere } from "./state.ts"
 import type { State, Subscription } from "./state.ts"
-import {
-  absentView,
-  acceptableView,
-  formOf,
-  nothing,
-  tailoredView,
-  takenOf,
-  undecided,
-  visibleView,
-} from "./view.ts"
+import { formOf, tailoredView } from "./tailored-view.ts"
+import { absentView, acceptableView, nothing, takenOf, undecided, visibleView } from "./view.ts"
 import type { View } from "./view.ts"
 import { watchersView } from "./watchers.ts"
 
@@ -261,12 +253,12 @@ export const viewsOf = (state: State, eventPackage: EventPackage): ((subscriptio
   }
 }
 
-const isTreatedAlike = (left: Subscription, right: Subscription, { tailor }: EventPackage): boolean =>
+const isTreatedAlike = (left: Subscription, right: Subscription, eventPackage: EventPackage): boolean =>
   left.matched === right.matched &&
   left.status === right.status &&
   left.polite === right.polite &&
   left.accept === right.accept &&
-  (tailor === undefined || (left.argument === right.argument && left.needs === right.needs))
+  (eventPackage.tailor === undefined || (left.argument === right.argument && left.needs === right.needs))
 
 /**
  * After a restart: whatever was issued at or after `since` may never have been sent, so each of those subscriptions

@@ -17,11 +17,12 @@ import { accepted, rejected } from "./decision.ts"
 import type { Event } from "./events.ts"
 import { changeNotifications, mixedNotifications } from "./notify.ts"
 import { badEvent, badRequest, tooMany } from "./rejections.ts"
+import { mayReplace, parseBody, parseHeaders } from "./sources.ts"
 import { publication } from "./state.ts"
 import type { Publication, State } from "./state.ts"
 import { add, addAll } from "./transition.ts"
 import type { Draft } from "./transition.ts"
-import { liveArguments, mayReplace, parseBody, parseHeaders } from "./view.ts"
+import { liveArguments } from "./view.ts"
 
 /**
  * Decides one PUBLISH.
@@ -97,7 +98,7 @@ const create = (draft: Draft, request: PublishRequest, context: Context): Answer
     ...(command.device === undefined ? {} : { device: command.device }),
     ...initialOrder(eventPackage, context),
   }
-  changePublished(draft, created, eventPackage, context, sender, replaced)
+  changePublished(draft, created, eventPackage, context, { sender, replaced })
   return published(context, entityTag, granted)
 }
 
@@ -137,7 +138,7 @@ const remove = (draft: Draft, request: PublishRequest, current: Publication, con
     cause: "requested",
     ...(command.sender === null ? {} : { sender: command.sender }),
   }
-  changePublished(draft, removed, eventPackage, context, command.sender)
+  changePublished(draft, removed, eventPackage, context, { sender: command.sender })
   return published(context, freshTag(draft.before, context), granted)
 }
 
@@ -172,7 +173,7 @@ const change = (draft: Draft, request: PublishRequest, current: Publication, con
       ? { after: current.taggedIn ?? current.bodyFrom }
       : {}),
   }
-  changePublished(draft, modified, eventPackage, context, sender)
+  changePublished(draft, modified, eventPackage, context, { sender })
   return published(context, entityTag, granted)
 }
 
@@ -201,16 +202,18 @@ const amended = (eventPackage: EventPackage, present: Body | null, modification:
 /**
  * Adds a change of what a package shows, the review of rules that follows from it, and the NOTIFYs.
  *
- * @param sender the Contact URI of the device that made the change; null: no watcher's device did
- * @param replaced publications whose place it takes
+ * @param sender the Contact URI of the device that made the change; null, or absent: no watcher's device did
+ * @param replaced publications whose place it takes; absent: none
  */
 export const changePublished = (
   draft: Draft,
   event: Event,
   eventPackage: EventPackage,
   context: Context,
-  sender: string | null = null,
-  replaced: readonly Publication[] = [],
+  {
+    sender = null,
+    replaced = [],
+  }: { readonly sender?: string | null; readonly replaced?: readonly Publication[] } = {},
 ): void => {
   const before = draft.after
   for (const { entityTag } of replaced)

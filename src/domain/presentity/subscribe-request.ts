@@ -93,8 +93,8 @@ export const validate = (command: Subscribe | Resubscribe, context: Context): Su
   }
 }
 
-const hasArgument = ({ argumentHeader, readParameters }: EventPackage): boolean =>
-  argumentHeader !== undefined || readParameters !== undefined
+const hasArgument = (eventPackage: EventPackage): boolean =>
+  eventPackage.argumentHeader !== undefined || eventPackage.readParameters !== undefined
 
 /**
  * The package's objection to the request; null: it has none.

@@ -8,20 +8,14 @@
  * What is kept for each presentity are texts: the rendered views. Documents take ten times as much, so only the last one that
  * was read and the last one that was composed are kept, which is what one decision needs.
  */
-import type {
-  EventPackage,
-  Order,
-  PackageRules,
-  Parsed,
-  Source,
-  SubscriptionArgument,
-} from "../packages/event-package.ts"
+import type { EventPackage, PackageRules, SubscriptionArgument } from "../packages/event-package.ts"
 import { privacyOf, shownWatcher } from "../privacy.ts"
 import { get, has, values } from "../table.ts"
 import { isHeaderValue } from "../vocabulary.ts"
 import type { Body, Header, PackageName, Uri } from "../vocabulary.ts"
 import { rememberingLast } from "./last-answer.ts"
 import { isAccepted } from "./media-types.ts"
+import { liveSources, sourcesOf } from "./sources.ts"
 import { activeSubscriptions } from "./state.ts"
 import type { Publication, Publications, State, Subscription } from "./state.ts"
 import { digestOfBoth, viewHash } from "./view-digest.ts"
@@ -101,59 +95,6 @@ export const acceptableView = (
   cached.accepted ??= new Map()
   cached.accepted.set(key, view)
   return view
-}
-
-/** What a subscription asks for, and the form that its phone needs, in one text; empty: what everybody gets. */
-export const formOf = (
-  { argument, needs }: Pick<Subscription, "argument" | "needs">,
-  eventPackage: EventPackage,
-): string =>
-  eventPackage.tailor === undefined || (argument === undefined && needs === undefined)
-    ? ""
-    : `${needs ?? ""} ${argument ?? ""}`
-
-type Seen = Pick<Subscription, "matched" | "polite" | "accept" | "argument" | "needs">
-
-/**
- * The same for a subscription with a form of its own (`formOf`); a politely blocked one gets the document of somebody
- * absent in that form too, so that it cannot tell the two apart. Once per change, form, set of types and distinct set of
- * rules.
- */
-export const tailoredView = (state: State, eventPackage: EventPackage, subscription: Seen): View => {
-  const { matched, polite, accept } = subscription
-  const usual = polite
-    ? takenOf(absentView(state.presentity, eventPackage), accept)
-    : accept === undefined
-      ? visibleView(state, eventPackage, matched)
-      : acceptableView(state, eventPackage, matched, accept)
-  const key = formOf(subscription, eventPackage)
-  if (key === "" || usual.body === null) return usual
-  let byForm = tailored.get(usual)
-  if (byForm === undefined) tailored.set(usual, (byForm = new Map()))
-  let view = byForm.get(key)
-  if (view === undefined) {
-    const document = polite
-      ? absentDocument(state, eventPackage)
-      : seenOf(state, eventPackage, documentOf(state, eventPackage, [], accept), matched)
-    view = inForm(eventPackage, document, usual, subscription)
-    byForm.set(key, view)
-  }
-  return view
-}
-
-/** By what all are shown that may see the same. */
-const tailored = new WeakMap<View, Map<string, View>>()
-
-/** @param usual what `document` looks like in the usual form */
-const inForm = (
-  eventPackage: EventPackage,
-  document: unknown,
-  usual: View,
-  { argument, needs, accept }: Seen,
-): View => {
-  if (document === null || eventPackage.tailor === undefined) return usual
-  const form = eventPackage.tailor(document, { argument: argument ?? null, needs: needs ?? null })
-  return form === document ? usual : takenOf(viewOf(eventPackage, form, usual.headers), accept)
 }
 
 /** What is shown to a watcher that takes these types only; undefined: all. */
@@ -298,55 +239,6 @@ export const absentView = rememberingLast((presentity: Uri, eventPackage: EventP
   viewOf(eventPackage, eventPackage.compose({ presentity, documents: [], ended: [] })),
 )
 
-/**
- * What is published now, together with the ended form of publications that ended in this decision.
- *
- * The digest is that of `visibleView`: the ended form is sent once and is not a state of its own.
- */
-export const partingView = (
-  state: State,
-  eventPackage: EventPackage,
-  ended: readonly Publication[],
-  subscription: Seen,
-): View => {
-  const { matched, accept } = subscription
-  const { digest } = tailoredView(state, eventPackage, subscription)
-  const document = seenOf(state, eventPackage, documentOf(state, eventPackage, ended, accept), matched)
-  const usual = takenOf(viewOf(eventPackage, document), accept)
-  const { body } = inForm(eventPackage, document, usual, subscription)
-  return { body, digest }
-}
-
-/** The documents of a package's hard state and live publications that can be read, oldest content first. */
-export const publishedDocuments = (state: State, eventPackage: EventPackage): readonly unknown[] =>
-  liveSources(state, eventPackage).map((source) => source.document)
-
-/** Hard state comes first: it is older than whatever is published, and gives way to it. */
-const liveSources = (state: State, eventPackage: EventPackage): readonly Source<unknown>[] => {
-  const hard = get(state.hardState, eventPackage.name)
-  const publications = get(state.publications, eventPackage.name)
-  return [
-    ...(hard === undefined ? [] : readable(eventPackage, hardStateKey, hard)),
-    ...(publications === undefined ? [] : sourcesOf(eventPackage, values(publications))),
-  ]
-}
-
-/** Not a slot: slots count from 1. */
-const hardStateKey = "0"
-
-/** A body that can no longer be read is left out; the others still compose. */
-const readable = (
-  eventPackage: EventPackage,
-  key: string,
-  body: Body,
-  order?: Order,
-): readonly Source<unknown>[] => {
-  const parsed = parseBody(eventPackage, body)
-  if (parsed._tag !== "Parsed") return []
-  const { document } = parsed
-  return [order === undefined ? { key, document } : { key, document, order }]
-}
-
 /** Reads an authorization document once; null when it cannot be read. */
 export const parseRules = (reader: PackageRules, body: Body): unknown => {
   const cached = rulesDocuments.get(body)
@@ -368,17 +260,6 @@ export const offlineBody = rememberingLast((presentity: Uri, eventPackage: Event
   const document = eventPackage.offline(presentity)
   return document === null ? null : bodyIn(eventPackage, document)
 })
-
-/** Reads a published body; the one that was read last is known: a decision checks what it is given, and composes it. */
-export const parseBody = rememberingLast((eventPackage: EventPackage, body: Body): Parsed<unknown> =>
-  eventPackage.parse(body),
-)
-
-/** Reads the headers of a publication without body; null for a package that does not. */
-export const parseHeaders = (
-  eventPackage: EventPackage,
-  headers: readonly Header[],
-): Parsed<unknown> | null => eventPackage.parseHeaders?.(headers) ?? null
 
 interface Composed {
   readonly presentity: Uri
@@ -434,7 +315,7 @@ const letThrough = (
 const nothingLeft = Symbol("nothing left")
 
 /** The same, or the document of somebody absent where nothing is left of it. */
-const seenOf = (
+export const seenOf = (
   state: State,
   eventPackage: EventPackage,
   document: unknown,
@@ -444,11 +325,15 @@ const seenOf = (
   return left === nothingLeft ? absentDocument(state, eventPackage) : left
 }
 
-const absentDocument = ({ presentity }: State, eventPackage: EventPackage): unknown =>
+export const absentDocument = ({ presentity }: State, eventPackage: EventPackage): unknown =>
   eventPackage.compose({ presentity, documents: [], ended: [] })
 
 /** @param carried headers that go along with every document */
-const viewOf = (eventPackage: EventPackage, document: unknown, carried: readonly Header[] = []): View => {
+export const viewOf = (
+  eventPackage: EventPackage,
+  document: unknown,
+  carried: readonly Header[] = [],
+): View => {
   const body = document === null ? null : bodyIn(eventPackage, document)
   const rendered = document === null ? [] : (eventPackage.renderHeaders?.(document) ?? [])
   const headers = [...rendered, ...carried].filter(([, value]) => isHeaderValue(value))
@@ -473,42 +358,4 @@ const newestHeaders = (state: State, eventPackage: EventPackage): readonly Heade
     if (newest === null || publication.bodyFrom > newest.bodyFrom) newest = publication
   }
   return newest?.headers ?? []
-}
-
-const sourcesOf = (
-  eventPackage: EventPackage,
-  publications: Iterable<Publication>,
-): readonly Source<unknown>[] =>
-  [...publications]
-    .sort((left, right) => left.bodyFrom - right.bodyFrom)
-    .flatMap((publication) => {
-      const { slot, body, headers } = publication
-      const key = `${slot}`
-      if (body !== null)
-        return readable(
-          eventPackage,
-          key,
-          body,
-          eventPackage.ordered === true ? orderOf(publication) : undefined,
-        )
-      const parsed = headers === undefined ? null : parseHeaders(eventPackage, headers)
-      return parsed?._tag === "Parsed" ? [{ key, document: parsed.document }] : []
-    })
-
-const orderOf = ({ bodyFrom, receivedAt, after, device }: Publication): Order => ({
-  at: bodyFrom,
-  receivedAt,
-  ...(after === undefined ? undefined : { after }),
-  ...(device === undefined ? undefined : { device }),
-})
-
-/** Whether a publication about to be stored may take the place of an earlier one (`EventPackage.mayReplace`). */
-export const mayReplace = (
-  eventPackage: EventPackage,
-  earlier: Publication,
-  { key, body, order }: { readonly key: string; readonly body: Body; readonly order: Order },
-): boolean => {
-  const [before] = sourcesOf(eventPackage, [earlier])
-  const [later] = readable(eventPackage, key, body, order)
-  return before === undefined || later === undefined || eventPackage.mayReplace?.(before, later) !== false
 }

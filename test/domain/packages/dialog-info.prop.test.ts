@@ -199,7 +199,10 @@ describe("one call", () => {
 
   const arrivals = permutations(states)
 
-  const documents = (kind: "full" | "partial", callId: string | null): ReadonlyMap<DialogState, DialogInfo> => {
+  const documents = (
+    kind: "full" | "partial",
+    callId: string | null,
+  ): ReadonlyMap<DialogState, DialogInfo> => {
     const text = kind === "full" ? written : partial
     return new Map(states.map((state) => [state, read(text(dialogs.dialog("d", state, callId)))]))
   }

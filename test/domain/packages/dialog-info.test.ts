@@ -432,7 +432,8 @@ s=-&#13;
     const shown = read(personal(plain.render(composed(plain, [document])), 9).text)
     expect(shown).toMatchObject({ entity: alice, version: 9, state: "full" })
     // session descriptions are for those who ask for them
-    const asPublished = (text: string): string => text.replace(/<session-description[^]*?<\/session-description>/, "")
+    const asPublished = (text: string): string =>
+      text.replace(/<session-description[^]*?<\/session-description>/, "")
     expect(plain.render({ ...shown, others: [] }).text).not.toContain("session-description")
     const elements = read(asPublished(text)).dialogs.map(({ element }) => canonical(element))
     expect(shown.dialogs.map(({ element }) => canonical(element))).toEqual(elements)

@@ -40,22 +40,26 @@ const tags = (state: State, packageName = "presence"): readonly string[] =>
   [...values(get(state.publications, packageName)!)].map(({ entityTag }) => entityTag)
 
 describe("a device that publishes anew", () => {
-  it("replaces its publication; watchers are told once, of the new one", { tags: ["BUG-25", "AGG-1"] }, () => {
-    const before = world.when(opens("t1", desk), at("10:00:00"))
-    const watched = before.and().when(subscribe({ packageName: "presence" }), at("10:00:01"))
-    const after = watched.and().when(opens("t2", desk), at("10:00:20"))
-    deepStrictEqual(
-      after.events.map(({ _tag }) => _tag),
-      ["PublicationRemoved", "PublicationCreated", "NotificationsIssued"],
-    )
-    deepStrictEqual(tags(after.and().state), ["n.3"])
-    deepStrictEqual(
-      after.sent.map(({ body }) => bodyInShort(body)),
-      ["t2=open"],
-    )
-    const [slot] = [...values(get(after.and().state.publications, "presence")!)].map((one) => one.slot)
-    deepStrictEqual(slot, 1)
-  })
+  it(
+    "replaces its publication; watchers are told once, of the new one",
+    { tags: ["BUG-25", "AGG-1"] },
+    () => {
+      const before = world.when(opens("t1", desk), at("10:00:00"))
+      const watched = before.and().when(subscribe({ packageName: "presence" }), at("10:00:01"))
+      const after = watched.and().when(opens("t2", desk), at("10:00:20"))
+      deepStrictEqual(
+        after.events.map(({ _tag }) => _tag),
+        ["PublicationRemoved", "PublicationCreated", "NotificationsIssued"],
+      )
+      deepStrictEqual(tags(after.and().state), ["n.3"])
+      deepStrictEqual(
+        after.sent.map(({ body }) => bodyInShort(body)),
+        ["t2=open"],
+      )
+      const [slot] = [...values(get(after.and().state.publications, "presence")!)].map((one) => one.slot)
+      deepStrictEqual(slot, 1)
+    },
+  )
 
   it("after modifications and refreshes too: a publication keeps its device", { tags: ["BUG-25"] }, () => {
     const modified = world
@@ -134,7 +138,11 @@ describe("a device that publishes anew", () => {
       ["n.1"],
     ])
     deepStrictEqual(isDecidable(before, decision), true)
-    const again = reconstructCommand(before, decision, { packages, limits: defaultLimits, authorize: () => "allow" })
+    const again = reconstructCommand(before, decision, {
+      packages,
+      limits: defaultLimits,
+      authorize: () => "allow",
+    })
     deepStrictEqual(again?.isExact, true)
   })
 })
