@@ -8,7 +8,7 @@ import { dialogInfo, dialogInfoNamespace } from "../../src/domain/packages/dialo
 import type { DialogInfo, DialogState } from "../../src/domain/packages/dialog-info.ts"
 import { attribute, canonical, element, withAttribute } from "../../src/domain/packages/element.ts"
 import type { Element } from "../../src/domain/packages/element.ts"
-import type { EventPackage, Order, Source } from "../../src/domain/packages/event-package.ts"
+import type { EventPackage, Source } from "../../src/domain/packages/event-package.ts"
 import { invariant } from "../../src/domain/vocabulary.ts"
 import type { Body, Uri } from "../../src/domain/vocabulary.ts"
 import { anyElement } from "./xml-arbitraries.ts"
@@ -63,13 +63,6 @@ export const composedUnordered = (
     documents: sources(documents).map(({ key, document }) => ({ key, document })),
     ended: [],
   })
-
-/** A publication whose order is told. */
-export const placed = (document: DialogInfo, order: Order): Source<DialogInfo> => ({
-  key: `${order.at}`,
-  document,
-  order,
-})
 
 export const composed = (
   eventPackage: EventPackage<DialogInfo>,

@@ -1,6 +1,7 @@
 /**
  * What a request says of the device that sent it: which one it is, and what form of documents it needs.
  */
+import { instancePrefix } from "../../domain/packages/dialog-info-merge.ts"
 import { needsIdleDialog } from "../../domain/packages/dialog-info-tailor.ts"
 import { matchesWildcard } from "../../domain/wildcards.ts"
 import { parseAddress } from "./address-headers.ts"
@@ -37,7 +38,7 @@ export const deviceIn = (
   if (instance !== undefined) {
     const urn = /^"?<([^<>"\s]+)>"?$/.exec(instance ?? "")?.[1]
     // RFC 8141 §3.1: the case of a UUID does not count
-    if (urn !== undefined && urn.length <= wordMax) return `instance ${urn.toLowerCase()}`
+    if (urn !== undefined && urn.length <= wordMax) return `${instancePrefix}${urn.toLowerCase()}`
   }
   if (recognition === "instance") return undefined
   const agent = headers.first("user-agent")
