@@ -120,7 +120,6 @@ const texts: EventTexts = {
         standing(event),
         event.private === true ? "not named to others" : "",
         event.argument === undefined ? "" : `for ${event.argument}`,
-        event.needs === undefined ? "" : `needs ${event.needs}`,
         `until ${clock(event.expiresAt)}`,
         event.takenOver === undefined ? "" : "taken over from another server",
         roomInWords(event.start?.room),
