@@ -96,6 +96,7 @@ const words = [
   "unproven",
   "unrepeated",
   "flow-lost",
+  "replaced",
 ]
 
 /** By field: what is written as a place in a list. */

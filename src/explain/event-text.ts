@@ -26,7 +26,7 @@ type EventTexts = { readonly [Tag in Event["_tag"]]: EventText<Extract<Event, { 
 /** Joins the non-empty parts with two spaces. */
 export const words = (...parts: readonly string[]): string => parts.filter((part) => part !== "").join("  ")
 
-const short = (text: string): string => (text.length > 14 ? `${text.slice(0, 13)}…` : text)
+export const short = (text: string): string => (text.length > 14 ? `${text.slice(0, 13)}…` : text)
 
 const withheldInWords = "without the document: it waits until the phone's address has answered"
 
@@ -92,6 +92,7 @@ const publicationText: EventText<
       `etag ${short(event.entityTag)}`,
       `until ${clock(event.expiresAt)}`,
       event.sender === null ? "" : `by ${event.sender}`,
+      "device" in event && event.device !== undefined ? `device: ${event.device}` : "",
     ),
   brief: (event) => `${event._tag} ${event.packageName} ${shownText(event.body)}`,
 }
@@ -117,6 +118,12 @@ export const failureInWords = ({
             ? "was not delivered, the connection of its phone being closed"
             : "could not be sent"
 
+const removals: Readonly<Record<Extract<Event, { readonly _tag: "PublicationRemoved" }>["cause"], string>> = {
+  expired: "by time",
+  requested: "by its publisher",
+  replaced: "replaced, as its device published anew without its entity-tag",
+}
+
 const texts: EventTexts = {
   PublicationCreated: publicationText,
   PublicationModified: publicationText,
@@ -126,12 +133,7 @@ const texts: EventTexts = {
     brief: (event) => `${event._tag} ${event.packageName}`,
   },
   PublicationRemoved: {
-    full: (event) =>
-      words(
-        event.packageName,
-        `etag ${short(event.entityTag)}`,
-        event.cause === "expired" ? "by time" : "by its publisher",
-      ),
+    full: (event) => words(event.packageName, `etag ${short(event.entityTag)}`, removals[event.cause]),
     brief: (event) => `${event._tag} ${event.packageName} (${event.cause})`,
   },
   HardStateReplaced: {
@@ -146,6 +148,7 @@ const texts: EventTexts = {
         event.watcher,
         standing(event),
         event.private === true ? "not named to others" : "",
+        event.argument === undefined ? "" : `for ${event.argument}`,
         `until ${clock(event.expiresAt)}`,
         event.takenOver === undefined ? "" : "taken over from another server",
         event.start?.reach === undefined ? "" : reachInWords[event.start.reach],

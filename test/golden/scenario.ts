@@ -278,6 +278,39 @@ export const playScenario = (): Played => {
   ask(alice, publish({ packageName: "dialog", ifMatch: call, body: dialogBody("confirmed"), expires: 60 }))
   answered()
 
+  // a phone that restarts, watched by one that needs a dialog in every document, and one that asks for one dialog
+  const device = "instance urn:uuid:00000000-0000-4000-8000-000000000001"
+  ask(
+    erin,
+    subscribe({
+      packageName: "dialog",
+      watcher: erin,
+      expires: 600,
+      needs: "idle-dialog",
+      dialog: dialogOf(70),
+    }),
+  )
+  answered()
+  ask(
+    erin,
+    subscribe({
+      packageName: "dialog",
+      watcher: dave,
+      expires: 600,
+      argument: 'call-id="c1";to-tag="l1";from-tag="r1"',
+      dialog: dialogOf(71),
+    }),
+  )
+  answered()
+  ask(erin, publish({ packageName: "dialog", body: dialogBody("confirmed"), expires: 600, device }))
+  answered()
+  until("10:01:12")
+  ask(erin, publish({ packageName: "dialog", body: dialogBody("terminated"), expires: 600, device }))
+  answered()
+  // the same dialog again, in a publication that may be late: it stays beside the one that says the call is over
+  ask(erin, publish({ packageName: "dialog", body: dialogBody("early"), expires: 600, device }))
+  answered()
+
   // appearances of a shared line: state in headers, and an argument
   const info = "<sip:line@example.com>;appearance-index=1;appearance-state=active"
   ask(line, subscribe({ packageName: "call-info", expires: 600, dialog: dialogOf(20) }))

@@ -46,6 +46,9 @@ export const requestRules: RequestRules = {
   presentityOf: () => undefined,
   argumentHeaders: new Map([["seats", "X-State"]]),
   mintTag: () => "our-tag",
+  readParameters: () => undefined,
+  deviceRecognition: "none",
+  needsOf: () => undefined,
   policy: null,
 }
 

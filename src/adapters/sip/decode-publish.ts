@@ -11,6 +11,7 @@ import type { Body, Header } from "../../domain/vocabulary.ts"
 import { policyQuestion, whoIn } from "./apply-policy.ts"
 import { refuse } from "./decode-result.ts"
 import type { Accepted, CheckedRequest, DecodeResult, ReceivedOn } from "./decode-result.ts"
+import { deviceIn } from "./device.ts"
 import { listValues, parseContentType, parseExpires, readEvent } from "./headers.ts"
 import { identify, mayPublish, senderOf, userOf } from "./identity.ts"
 import type { RawMessage } from "./message-reader.ts"
@@ -39,6 +40,8 @@ export const decodePublish = (
   const content = readBody(message, rules)
   const headers = event === null ? noHeaders : carriedIn(message, event.packageName, rules)
   const about = factsOf(request, identity, presentity, rules.keptOfRequests)
+  // a publication that goes on keeps the device that it began with
+  const device = ifMatch.length > 0 ? undefined : deviceIn(message, arrival, rules.deviceRecognition)
   const submit: Accepted = {
     _tag: "Submit",
     presentity,
@@ -53,6 +56,7 @@ export const decodePublish = (
       ...(headers.length === 0 ? undefined : { headers }),
       sender:
         rules.trustSenderHeader || identity._tag === "Asserted" ? senderOf(message, rules.limits) : null,
+      ...(device === undefined ? undefined : { device }),
     },
   }
   if (rules.policy === null) return submit

@@ -17,6 +17,7 @@ import type { Contact } from "./decode-targets.ts"
 import { nextHopOf } from "./format-notify.ts"
 import type { NextHop } from "./format-notify.ts"
 import { parseAccept, parseExpires, readEvent, splitParameters } from "./headers.ts"
+import type { EventHeader } from "./headers.ts"
 import { identify, userOf, wantsPrivacy } from "./identity.ts"
 import type { Identity } from "./identity.ts"
 import type { RawMessage } from "./message-reader.ts"
@@ -91,7 +92,9 @@ const readSubscribe = (
     return refuse(400, "Malformed Suppress-If-Match")
   const contact = readContact(message, arrival, rules)
   if (contact?._tag === "Reply") return contact
-  const common = commonOf(message, rules, { identity, watcher, event, condition })
+  const argument = event === null ? null : argumentOf(message, event, rules)
+  if (argument !== null && typeof argument === "object") return refuse(400, onOneLine(argument.why))
+  const common = commonOf(message, rules, { identity, watcher, event, condition, argument })
   const isPrivate = wantsPrivacy(message.headers.get("privacy"), written)
   const { packageName } = common
   const { uri, mergeKey } = request
@@ -117,6 +120,7 @@ interface Read {
   readonly watcher: Uri
   readonly event: Exclude<ReturnType<typeof readEvent>, "malformed">
   readonly condition: string | undefined
+  readonly argument: string | null
 }
 
 /** Fields of the command that are the same inside and outside a dialog. */
@@ -138,9 +142,8 @@ type Common = Pick<
 const commonOf = (
   message: RawMessage,
   rules: RequestRules,
-  { identity, watcher, event, condition }: Read,
+  { identity, watcher, event, condition, argument }: Read,
 ): Common => {
-  const argument = event === null ? null : argumentIn(message, event.packageName, rules)
   const common: { -readonly [Key in keyof Common]: Common[Key] } = {
     packageName: event === null ? null : copyText(event.packageName),
     eventId: event === null || event.id === null ? null : copyText(event.id),
@@ -232,9 +235,11 @@ const begin = (subscribing: Subscribing, arrival: ReceivedOn, rules: RequestRule
   const dialog: DialogStart = isSure
     ? start
     : Object.assign(start, { room: roomOf(head, message.octets, rules.udpMtuBytes) })
+  const needs = packageName === null ? undefined : rules.needsOf(packageName, message)
   const command = {
     _tag: "Subscribe",
     ...common,
+    ...(needs === undefined ? {} : { needs }),
     ...(isPrivate === true ? { private: true as const } : {}),
     dialog,
   } as const
@@ -260,6 +265,20 @@ const presentityOf = (
     contact: contactUri === null ? (contact as Uri) : ownAddressOf(contactUri),
     header: (name) => message.headers.get(name.toLowerCase()) ?? [],
   })
+}
+
+/** What exactly is subscribed to, in a header or in parameters of Event; null: nothing in particular. */
+const argumentOf = (
+  message: RawMessage,
+  { packageName, parameters }: EventHeader,
+  rules: RequestRules,
+): string | null | { readonly why: string } => {
+  if (parameters !== null) {
+    const read = rules.readParameters(packageName, parameters)
+    if (read?._tag === "BadRequest") return read
+    if (read !== undefined && read.argument !== null) return copyText(read.argument)
+  }
+  return argumentIn(message, packageName, rules)
 }
 
 /** Several lines are one list (RFC 3261 §7.3.1). */

@@ -88,6 +88,8 @@ export interface EventHeader {
   readonly id: string | null
   /** Null if the watcher asks for no particular rate. */
   readonly rates: Rates | null
+  /** All parameters by lower-case name; quoted values keep their quotes. Null: there are none. */
+  readonly parameters: ReadonlyMap<string, string | null> | null
 }
 
 /** Package names with parameters (`dialog;sla`), parsed; those with most parameters first. */
@@ -132,12 +134,12 @@ export const parseEvent = (
       type === parts.value &&
       parameters.every(([name, value]) => parts.parameters.has(name) && parts.parameters.get(name) === value),
   )
-  return { packageName: special?.packageName ?? parts.value, id, rates }
+  return { packageName: special?.packageName ?? parts.value, id, rates, parameters: parts.parameters }
 }
 
 /** An event type without parameters; null for anything else. */
 const readPlainEvent = remembering((text): EventHeader | null =>
-  isToken(text) ? { packageName: text, id: null, rates: null } : null,
+  isToken(text) ? { packageName: text, id: null, rates: null, parameters: null } : null,
 )
 
 /** The Event header of a request; null if it has none. */

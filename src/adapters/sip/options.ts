@@ -1,6 +1,7 @@
 /** Options of the SIP stack with their defaults, and its counters. Every limit has its unit in its name. */
 import type { Packages } from "../../domain/packages/event-package.ts"
 import type { SipCounters } from "../../ports/sip-transport.ts"
+import type { DeviceRecognition } from "./device.ts"
 import type { TrustedPeer } from "./peers.ts"
 import type { Policy } from "./policy.ts"
 import type { KeptOfRequests } from "./request-facts.ts"
@@ -182,6 +183,10 @@ export interface SipOptions {
   readonly trustSenderHeader?: boolean
   /** What the log keeps of who sent a request; absent: account, asserted identity and From. */
   readonly keptOfRequests?: KeptOfRequests
+  /** By what a device is recognized that publishes again without its entity-tag; absent: by nothing. */
+  readonly deviceRecognition?: DeviceRecognition
+  /** Which phones need a dialog in every document, each `PACKAGE=USER-AGENT` with wildcards; absent: none. */
+  readonly idleDialog?: readonly string[]
   /** `handle_subscribe(1)`: subscriptions become active without consulting the rules. */
   readonly forceActive?: boolean
   /** The operator's policy for single requests; null: none. */

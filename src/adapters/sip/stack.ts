@@ -13,6 +13,7 @@ import { makeAllowances } from "./allowances.ts"
 import { makeArrivals } from "./arrivals.ts"
 import { makeClientTransactions, wheelTickMs } from "./client-transactions.ts"
 import type { ClientTransactions } from "./client-transactions.ts"
+import { needsBy, readsAgents } from "./device.ts"
 import { makeDigest } from "./digest.ts"
 import { makePrepareDialog } from "./format-notify.ts"
 import { parameterizedNames } from "./headers.ts"
@@ -119,14 +120,16 @@ const basisOf = (options: SipOptions) => {
 type Basis = ReturnType<typeof basisOf>
 
 /** Headers kept besides those that the message reader keeps anyway. */
-const carriedNames = ({ packages, policy, keptOfRequests }: SipOptions): Names => {
+const carriedNames = (options: SipOptions): Names => {
+  const { packages, policy, keptOfRequests, deviceRecognition, idleDialog } = options
   if (policy?.headers === null) return everyName
   const names = [
     ...[...(packages?.carriedHeaders?.values() ?? [])].flat(),
     ...(packages?.argumentHeaders?.values() ?? []),
     ...(packages?.names?.() ?? []).flatMap((name) => packages?.find?.(name)?.presentityHeaders ?? []),
   ]
-  if (keptOfRequests === "full") names.push("user-agent")
+  if (keptOfRequests === "full" || deviceRecognition === "contact" || readsAgents(idleDialog ?? []))
+    names.push("user-agent")
   return new Set([...names.map((name) => name.toLowerCase()), ...(policy?.headers ?? [])])
 }
 
@@ -154,6 +157,9 @@ const rulesOf = (options: SipOptions, basis: Basis): RequestRules => {
     parameterized: parameterizedNames(packages.names?.() ?? []),
     carriedHeaders: packages.carriedHeaders ?? new Map<string, readonly string[]>(),
     argumentHeaders: packages.argumentHeaders ?? new Map<string, string>(),
+    readParameters: (packageName, parameters) => packages.find?.(packageName)?.readParameters?.(parameters),
+    deviceRecognition: options.deviceRecognition ?? "none",
+    needsOf: needsBy(options.idleDialog ?? []),
     presentityOf: (packageName) => {
       const eventPackage = packages.find?.(packageName)
       return eventPackage?.presentityOf === undefined

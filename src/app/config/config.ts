@@ -5,6 +5,7 @@
  */
 import { isIP } from "node:net"
 import { Data } from "effect"
+import { idleDialogFaults } from "../../adapters/sip/device.ts"
 import { hostListFaults } from "../../adapters/sip/hosts.ts"
 import { notifyToFaults } from "../../adapters/sip/notify-to.ts"
 import { isTransportName, presumedName, transportNames } from "../../adapters/sip/transports/names.ts"
@@ -182,6 +183,12 @@ const findDisagreements = (
   sources: ReadValues["sources"],
   faults: string[],
 ): void => {
+  for (const entry of idleDialogFaults(values["idle_dialog"] as readonly string[])) {
+    faults.push(
+      `idle_dialog = ${entry} (${sources["idle_dialog"]}): expected dialog=USER-AGENT or dialog;sla=USER-AGENT, ` +
+        "for example dialog=Yealink*, or none alone",
+    )
+  }
   for (const entry of hostListFaults(values["notify_targets"] as readonly string[])) {
     faults.push(
       `notify_targets = ${entry} (${sources["notify_targets"]}): expected an address, a network or a host name, ` +

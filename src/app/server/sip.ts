@@ -3,6 +3,7 @@
  */
 import { randomBytes } from "node:crypto"
 import { Effect, Layer } from "effect"
+import type { DeviceRecognition } from "../../adapters/sip/device.ts"
 import type { SipLimit, SipOptions } from "../../adapters/sip/options.ts"
 import { readPeers } from "../../adapters/sip/peers.ts"
 import type { KeptOfRequests } from "../../adapters/sip/request-facts.ts"
@@ -48,6 +49,8 @@ const addressingOf = (config: Config) => ({
   udpMtuBytes: config.udp_mtu,
   forceActive: config.force_active,
   keptOfRequests: config.keep_requester as KeptOfRequests,
+  deviceRecognition: config.device_recognition as DeviceRecognition,
+  idleDialog: config.idle_dialog,
   trustedPeers: readPeers(config.trusted_peers).peers,
   allowAnyContact: !config.contact_must_be_source,
   notifyTargets: config.notify_targets,

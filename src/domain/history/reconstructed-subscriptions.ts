@@ -24,7 +24,7 @@ export const subscribes = (
 ): readonly Subscribe[] => {
   const created = createdIn(events)
   if (created === undefined || created.start === null) return []
-  const { packageName, eventId, watcher, argument, sharingTag, rates } = created
+  const { packageName, eventId, watcher, argument, needs, sharingTag, rates } = created
   const suppressIfMatch = conditionOf(before, events, at, created, world)
   return [
     {
@@ -38,6 +38,7 @@ export const subscribes = (
       ...(suppressIfMatch === null ? {} : { suppressIfMatch }),
       ...(rates === undefined ? {} : { rates }),
       ...(argument === undefined ? {} : { argument }),
+      ...(needs === undefined ? {} : { needs }),
       ...(sharingTag === undefined ? {} : { sharingTag }),
       ...privacyOf(created),
       forceActive: created.forced === true,

@@ -96,6 +96,11 @@ export interface SubscriptionCreated {
    * The value in the SUBSCRIBE of the header that is the package's argument (`line-seize`: Call-Info). Absent: none.
    */
   readonly argument?: string
+  /**
+   * What the phone needs, by names that its package knows, separated by spaces: chosen by its User-Agent when it
+   * subscribed (`idle_dialog`). Absent: the usual form.
+   */
+  readonly needs?: string
   /** The watcher accepts only the media types in these ranges (RFC 3856 §6.7). Absent: all that the package sends. */
   readonly accept?: readonly string[]
   /** The sharing tag that determines which server is responsible for it. Absent: this server is. */

@@ -82,6 +82,7 @@ const begun = (event: SubscriptionCreated, dialog: Dialog, version: number, at: 
   }
   // what most have none of comes last, and always in this order: few shapes, and nothing is kept for what is not there
   if (event.argument !== undefined) subscription.argument = event.argument
+  if (event.needs !== undefined) subscription.needs = event.needs
   if (event.accept !== undefined) subscription.accept = event.accept
   if (event.sharingTag !== undefined) subscription.sharingTag = event.sharingTag
   if (event.parked !== undefined) subscription.parked = event.parked

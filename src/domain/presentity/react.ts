@@ -217,7 +217,8 @@ const endedIn = (before: State, events: readonly Event[]): ReadonlyMap<string, r
   if (!events.some(({ _tag }) => _tag === "PublicationRemoved")) return nothingEnded
   const ended = new Map<string, Publication[]>()
   for (const event of events) {
-    if (event._tag !== "PublicationRemoved") continue
+    // what takes its place says what is now
+    if (event._tag !== "PublicationRemoved" || event.cause === "replaced") continue
     const removed = publication(before, event.packageName, event.entityTag)
     if (removed === undefined) continue
     const known = ended.get(event.packageName)

@@ -86,6 +86,12 @@ export interface Publication {
   /** The SHA-256 of headers that retention has dropped; absent: it has not. */
   readonly droppedHeaders?: string
   readonly sender: string | null
+  /** As in `PublicationCreated`; absent: nothing identifies its device. */
+  readonly device?: string
+  /** As in the event that gave it its present body; absent: not recorded. */
+  readonly after?: number
+  /** The decision that issued its present entity-tag; absent where `after` is. */
+  readonly taggedIn?: number
 }
 
 export interface Subscription extends Private {
@@ -99,6 +105,8 @@ export interface Subscription extends Private {
   readonly matched: string | null
   /** What its SUBSCRIBE said in the header that is its package's argument; absent: nothing. */
   readonly argument?: string
+  /** As in `SubscriptionCreated`: the form of documents that its phone needs; absent: the usual one. */
+  readonly needs?: string
   /** Ranges of media types that it takes (RFC 3856 §6.7); absent: all that its package sends. */
   readonly accept?: readonly string[]
   /** The tag that says which server looks after it; absent: this one. */

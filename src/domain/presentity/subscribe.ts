@@ -151,8 +151,11 @@ const create = (
     ...(forced ? { forced } : {}),
     ...decidedBy(authorization),
     ...(terms.rates === null ? {} : { rates: terms.rates }),
-    // a fetch takes no resource
-    ...(terms.argument === null || fetches ? {} : { argument: terms.argument }),
+    // a fetch takes no resource, but may ask for a part of the document
+    ...(terms.argument === null || (fetches && eventPackage.tailor === undefined)
+      ? {}
+      : { argument: terms.argument }),
+    ...(terms.needs === undefined ? {} : { needs: terms.needs }),
     ...(terms.accept === undefined ? {} : { accept: terms.accept }),
     ...sharingTagFields(terms.sharingTag, context),
     giveUpAt: status === "pending" && !fetches ? giveUpAt(context) : null,
@@ -234,7 +237,8 @@ const refresh = (draft: Draft, request: Refresh, context: Context): Answer => {
   // as if only the rules had been evaluated again: what the watcher has is not what it would be sent without them
   const { accept: _, ...kept } = subscription
   const takes = terms.accept === undefined ? {} : { accept: terms.accept }
-  const treated: Subscription = { ...kept, ...takes, status, polite, matched }
+  const asks = terms.argument === null ? {} : { argument: terms.argument }
+  const treated: Subscription = { ...kept, ...takes, ...asks, status, polite, matched }
   const due = viewFor(before, treated, terms.eventPackage)
   const isKnown = hasAlready(terms.suppressIfMatch, treated, terms.eventPackage, due)
   // RFC 5839 §6.3: a change of the subscription itself is notified all the same

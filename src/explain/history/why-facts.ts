@@ -7,7 +7,7 @@ import type { Case, Explanation } from "../../domain/history/why.ts"
 import { isSourceReached } from "../../domain/presentity/targets.ts"
 import type { DialogStart } from "../../domain/vocabulary.ts"
 import { bodyInWords } from "../document-summary.ts"
-import { formatEvent, reachInWords, words } from "../event-text.ts"
+import { formatEvent, reachInWords, short, words } from "../event-text.ts"
 import { deliveryInWords, endingInWords } from "./format-finding.ts"
 import { requesterInWords } from "./requester.ts"
 import type { WhyContext } from "./why-policy.ts"
@@ -19,8 +19,16 @@ export const changeInWords = ({ change }: Explanation, { clock }: WhyContext): s
   const source = words(origin === "" ? "" : `from ${origin}`, asked === "" ? "" : `(${asked})`)
   return what._tag === "Mixed"
     ? words(what.by.join(" "), `by ${cause}`, source)
-    : words(what.event._tag, formatEvent(what.event, clock), source)
+    : words(
+        what.event._tag,
+        formatEvent(what.event, clock),
+        what._tag === "Published" && what.replaced !== undefined ? replacedInWords(what.replaced) : "",
+        source,
+      )
 }
+
+const replacedInWords = (entityTags: readonly string[]): string =>
+  `in place of etag ${entityTags.map(short).join(", ")}, as the same device published anew without its entity-tag,`
 
 export const factsOf = (
   { life, finding, sequel, sent }: Case,

@@ -14,7 +14,7 @@ import {
   adoptXcapRow,
 } from "../../../src/app/import/adoption.ts"
 import type { Adoption, AdoptionRules } from "../../../src/app/import/adoption.ts"
-import type { AdoptPublication, AdoptSubscription } from "../../../src/domain/presentity/commands.ts"
+import type { AdoptPublication, AdoptSubscription } from "../../../src/domain/presentity/adopt-commands.ts"
 import { document } from "../../support/foreign-tables.ts"
 
 const now = Date.UTC(2026, 10, 20, 10)

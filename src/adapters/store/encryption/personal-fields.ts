@@ -11,6 +11,7 @@ import type { Body, DialogStart, Header, Uri } from "../../../domain/vocabulary.
 /** Where a personal string stands: it is bound to that when it is encrypted. The same in events and in saved states. */
 export type Field =
   | "sender"
+  | "device"
   | "localUri"
   | "eventId"
   | "argument"
@@ -49,6 +50,9 @@ export const mapPersonalFields = (event: Event, map: PersonalFieldMapper): Event
         body: bodyOf(event.body, map, "body"),
         ...(event.headers === undefined ? {} : { headers: event.headers.map(map.header) }),
         sender: event.sender === null ? null : map.own(event.sender, "sender"),
+        ...("device" in event && event.device !== undefined
+          ? { device: map.own(event.device, "device") }
+          : {}),
       }
     case "PublicationRemoved":
       return event.sender === undefined ? event : { ...event, sender: map.own(event.sender, "sender") }
@@ -146,6 +150,7 @@ const publicationOf = (publication: Publication, map: PersonalFieldMapper): Publ
     ? {}
     : { droppedHeaders: map.shown(publication.droppedHeaders) }),
   ...(publication.sender === null ? {} : { sender: map.own(publication.sender, "sender") }),
+  ...(publication.device === undefined ? {} : { device: map.own(publication.device, "device") }),
 })
 
 /**

@@ -76,6 +76,11 @@ export const running = {
     ["accept", "reject"],
     "answer to REGISTER: 200 with bindings that nothing uses, or 403",
   ),
+  device_recognition: choice(
+    "contact",
+    ["none", "instance", "contact"],
+    "how a device is recognized that publishes again without its entity-tag, as after a restart, so that its old publication is replaced: by nothing; by +sip.instance in its Contact; or, where it has none, by Contact, User-Agent and source address together",
+  ),
   keep_requester: choice(
     "identity",
     ["none", "identity", "full"],
