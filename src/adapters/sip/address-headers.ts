@@ -187,6 +187,7 @@ const readLoosely = (line: string, from: number, isSingle: boolean): AddressInLi
 
 const isPossibleName = (display: string, isSingle: boolean): boolean => {
   if (display.includes(">") || /(?:sips?|tel|pres):/i.test(display)) return false
+  if (display.startsWith(",") || !/[A-Za-z0-9\x80-\xff]/.test(display)) return false
   if (display.includes(",") && (!isSingle || display.includes("@"))) return false
   return display.split('"').length % 2 === 1
 }

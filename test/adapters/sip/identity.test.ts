@@ -400,7 +400,8 @@ describe("privacy", () => {
     ["None ", false],
     ["id;critical", true],
     [" critical ; id ", true],
-    ["header;session", null],
+    ["header", true],
+    ["header;session", true],
     ["header; user", true],
     ["session", null],
     ["history", null],
@@ -412,7 +413,8 @@ describe("privacy", () => {
     ["id,user", true],
     ['"none"', true],
     [["none", "id"], true],
-    [["header", "session"], null],
+    [["header", "session"], true],
+    [["session", "history"], null],
     [["none", "none"], false],
   ] as const)("Privacy %j", { tags: ["3323-4.2-a", "3325-9.3-a"] }, (lines, expected) => {
     const given = lines === undefined ? undefined : typeof lines === "string" ? [lines] : lines
