@@ -66,12 +66,13 @@ interface Parameters {
   readonly parameters: ReadonlyMap<string, string | null>
 }
 
-/** `value;name=value;name`; null if malformed or if a name is repeated. */
+/** `value;name=value;name`; null if malformed or if a name is repeated. A semicolon at the end adds nothing. */
 export const splitParameters = (text: string): Parameters | null => {
   const pieces = splitAt(text, ";")
   if (pieces === null) return null
   const parameters = new Map<string, string | null>()
-  for (let at = 1; at < pieces.length; at++) {
+  const end = pieces.length > 1 && pieces.at(-1) === "" ? pieces.length - 1 : pieces.length
+  for (let at = 1; at < end; at++) {
     const piece = pieces[at]!
     const equals = piece.indexOf("=")
     const name = trim(equals < 0 ? piece : piece.slice(0, equals)).toLowerCase()

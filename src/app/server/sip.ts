@@ -49,6 +49,7 @@ const addressingOf = (config: Config) => ({
   allowAnyContact: !config.contact_must_be_source,
   notifyTargets: config.notify_targets,
   limits: {
+    contactBytesMax: config.contact_max,
     unansweredOctetsMax: config.unanswered_octets_max,
     unprovenTargetsMax: config.unproven_targets_max,
     unprovenWaitingMax: config.unproven_waiting_max,
