@@ -86,8 +86,7 @@ export const openXcapTable = (sql: PgClient.PgClient, options: XcapOptions): Doc
       for (const { id, presentity, file } of some) {
         const of = { packageName, presentity }
         const found = byId.get(id)
-        const read =
-          found === undefined ? { why: "it changed while it was looked at" } : textOf(found.doc)
+        const read = found === undefined ? { why: "it changed while it was looked at" } : textOf(found.doc)
         if (found === undefined || "why" in read) {
           settled.delete(presentity)
           if ("why" in read) troubles.push({ of, file, why: read.why })

@@ -121,14 +121,20 @@ const plainText = (body: Buffer, { mediaType, charset }: ContentType): string | 
 }
 
 /** The text of any other body, or why there is none. */
-const convertedText = (body: Buffer, { mediaType, charset }: ContentType, rules: RequestRules): string | Rejection => {
+const convertedText = (
+  body: Buffer,
+  { mediaType, charset }: ContentType,
+  rules: RequestRules,
+): string | Rejection => {
   const isText =
     mediaType.endsWith("xml") || mediaType.startsWith("text/") || rules.accept.includes(mediaType)
   const read = documentText(body, charset)
   if (read._tag === "Text") return read.text
   if (!isText) return unsupported(rules)
   if (read._tag === "NotText")
-    return badRequest(read.encoding === "utf-8" ? "Body Is Not UTF-8 Text" : "Body Is Not Text Of Its Encoding")
+    return badRequest(
+      read.encoding === "utf-8" ? "Body Is Not UTF-8 Text" : "Body Is Not Text Of Its Encoding",
+    )
   // the type is served, its charset is not
   return {
     _tag: "UnsupportedMediaType",

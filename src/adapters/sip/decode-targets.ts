@@ -85,9 +85,7 @@ export const readRouteSet = (message: RawMessage, rules: RequestRules): readonly
         return null
       const { untagged } = address
       routes.push(
-        copyText(
-          untagged.includes("<") ? untagged : `<${writableUri(address.uri)}>${address.parameterText}`,
-        ),
+        copyText(untagged.includes("<") ? untagged : `<${writableUri(address.uri)}>${address.parameterText}`),
       )
     }
   }

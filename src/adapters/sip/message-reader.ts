@@ -10,6 +10,7 @@
  * where the request cannot be processed without it. A response has no faults: what it is matched by (RFC 3261
  * §17.1.3) decides alone.
  */
+import { withoutControls } from "./control-characters.ts"
 import { HeaderList } from "./header-lines.ts"
 import type { HeaderLines } from "./header-lines.ts"
 import { lowerNames, singleBits, usualNameAt } from "./header-names.ts"
@@ -138,33 +139,15 @@ const trimmed = (text: string, start: number, end: number): string => {
 
 const noBody = Buffer.alloc(0)
 
-/** Control characters other than a tab, and CR or LF that are not a pair. */
-const hasStrayControl = (head: string): boolean => {
-  for (let at = 0; at < head.length; at++) {
-    const code = head.charCodeAt(at)
-    if (code >= SPACE ? code === 127 : code !== TAB) {
-      if (code !== CR || head.charCodeAt(at + 1) !== LF) return true
-      at++
-    }
-  }
-  return false
-}
-
-// oxlint-disable-next-line no-control-regex -- control characters are what it is about
-const strayControls = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)|(?<!\r)\n/g
-
 /**
  * Reads a start line and its headers.
- *
- * Stray control characters are read as spaces, so that what is echoed or written elsewhere can hold no line
- * end: where they matter, what reads the value refuses it, and elsewhere they are ignored.
  *
  * @param written latin1 text from the first byte of the start line through the CRLF of the last header @param
  * carried names of further headers to keep, in lower case; each may occur many times @returns null if it is
  * neither a request nor a usable response, so that nothing can be answered
  */
 export const readHead = (written: string, limits: Limits, carried: Names = noNames): RawMessage | null => {
-  const head = hasStrayControl(written) ? written.replace(strayControls, " ") : written
+  const head = withoutControls(written)
   const message: Draft = {
     isRequest: true,
     method: "",
@@ -327,7 +310,7 @@ const keepRepeated = (message: Draft, name: string, value: string): void => {
 
 /** Whether one of these headers came several times with different values. */
 export const contradicts = ({ contradicted }: RawMessage, names: readonly string[]): boolean =>
-  contradicted.length > 0 && contradicted.some((name) => names.includes(name))
+  contradicted.some((name) => names.includes(name))
 
 const checkRequired = (message: Draft, limits: Limits): void => {
   if (message.vias.length === 0) fail(message, 400, "Missing Via")

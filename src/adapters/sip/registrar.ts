@@ -59,7 +59,8 @@ export const makeRegistrar = (
         return reply(400, "", "Contact Too Long")
       const text = writableUri(contact.uri)
       const own = contact.parameters.get("expires")
-      const asked = typeof own === "string" ? (parseExpires(unquoted(own)) ?? expiresMax) : (general ?? expiresMax)
+      const asked =
+        typeof own === "string" ? (parseExpires(unquoted(own)) ?? expiresMax) : (general ?? expiresMax)
       const canonical = canonicalUri(text)
       const known = bindings.find((binding) => sameUri(binding.canonical, canonical))
       // RFC 3261 §10.3 step 7: an older request of the same registration must not change the binding

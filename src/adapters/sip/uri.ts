@@ -155,7 +155,13 @@ export const writableUri = (text: string): string => {
   const user = escaped(text.slice(start, userEnd))
   const name = inAscii(host.slice(0, hostLength))
   if (user === null || name === null) return text
-  return text.slice(0, start) + user + text.slice(userEnd, text.length - host.length) + name + host.slice(hostLength)
+  return (
+    text.slice(0, start) +
+    user +
+    text.slice(userEnd, text.length - host.length) +
+    name +
+    host.slice(hostLength)
+  )
 }
 
 const escaped = (user: string): string | null =>

@@ -356,6 +356,11 @@ describe("who a request is from", () => {
       }
       equal(watcherOf({}, known), "sip:alice@example.com")
       equal(watcherOf({ From: "<sip:4711@pbx>;tag=a" }, known), "403")
+      // a phone that knows the server by its address writes that for the domain
+      equal(watcherOf({ From: "<sip:alice@192.0.2.10:5060>;tag=a" }, known), "sip:alice@example.com")
+      equal(watcherOf({ From: "<sip:carol@192.0.2.10>;tag=a" }, known), "403")
+      equal(watcherOf({ From: "<sip:alice@192.0.2.11>;tag=a" }, known), "403")
+      equal(watcherOf({ From: "<sip:192.0.2.10>;tag=a" }, known), "403")
       const { decoded } = decode(
         { method: "SUBSCRIBE", headers: { ...subscribing, From: `<${anonymous}>;tag=a` } },
         known,

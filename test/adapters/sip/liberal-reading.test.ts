@@ -51,7 +51,13 @@ const notifyFor = (parts: RequestParts): string => {
     body: null,
     cseq: 1,
   } as unknown as Notify
-  return formatNotify(notify, requestRules.prepareDialog(dialog), udp, "192.0.2.10:5060", "z9hG4bK1").toString("utf8")
+  return formatNotify(
+    notify,
+    requestRules.prepareDialog(dialog),
+    udp,
+    "192.0.2.10:5060",
+    "z9hG4bK1",
+  ).toString("utf8")
 }
 
 /** Lines that nobody needs, each malformed in its own way. */
@@ -132,53 +138,77 @@ describe("headers that nobody needs", () => {
     },
   )
 
-  it("a header that is needed, and has two values, is refused; the same value again says nothing new", { tags: ["4475-3.3.8-a"] }, () => {
-    const body = "<presence/>"
-    const cases: readonly (readonly [method: string, name: string, values: readonly [string, string], status: number])[] = [
-      ["SUBSCRIBE", "Event", ["presence", "dialog"], 400],
-      ["PUBLISH", "Event", ["presence", "dialog"], 400],
-      ["SUBSCRIBE", "Expires", ["60", "600"], 400],
-      ["PUBLISH", "Expires", ["60", "600"], 400],
-      ["SUBSCRIBE", "Content-Type", ["a/b", "c/d"], 0],
-      ["OPTIONS", "Expires", ["60", "600"], 200],
-      ["OPTIONS", "Event", ["presence", "dialog"], 200],
-      ["SUBSCRIBE", "Sender", ["<sip:a@b>", "<sip:c@d>"], 0],
-    ]
-    for (const [method, name, values, status] of cases) {
-      assert.strictEqual(statusOf({ method, headers: { [name]: values } }), status, `${method} ${name}`)
-      const same = [values[0], values[0]]
-      assert.oneOf(statusOf({ method, headers: { [name]: same } }), [0, 200], `${method} ${name}`)
-    }
-    const publish = (headers: RequestParts["headers"], text: string) =>
-      commandOf<Publish>({ method: "PUBLISH", body: text, headers: { Event: "presence", ...headers } }).bodyFault
-    assert.strictEqual(publish({ "Content-Type": ["application/pidf+xml", "a/b"] }, body)?._tag, "BadRequest")
-    assert.isNull(publish({ "Content-Type": ["application/pidf+xml", "application/pidf+xml"] }, body))
-    assert.isNull(publish({ "Content-Type": ["application/pidf+xml", "a/b"] }, ""))
-    for (const name of ["From", "To", "Call-ID", "CSeq"]) {
-      const line = new RegExp(`${name}: .*\r\n`)
-      assert.strictEqual(read(requestText().replace(line, "$&$&"))?.fault?.status, 400, name)
-    }
-  })
+  it(
+    "a header that is needed, and has two values, is refused; the same value again says nothing new",
+    { tags: ["4475-3.3.8-a"] },
+    () => {
+      const body = "<presence/>"
+      const cases: readonly (readonly [
+        method: string,
+        name: string,
+        values: readonly [string, string],
+        status: number,
+      ])[] = [
+        ["SUBSCRIBE", "Event", ["presence", "dialog"], 400],
+        ["PUBLISH", "Event", ["presence", "dialog"], 400],
+        ["SUBSCRIBE", "Expires", ["60", "600"], 400],
+        ["PUBLISH", "Expires", ["60", "600"], 400],
+        ["SUBSCRIBE", "Content-Type", ["a/b", "c/d"], 0],
+        ["OPTIONS", "Expires", ["60", "600"], 200],
+        ["OPTIONS", "Event", ["presence", "dialog"], 200],
+        ["SUBSCRIBE", "Sender", ["<sip:a@b>", "<sip:c@d>"], 0],
+      ]
+      for (const [method, name, values, status] of cases) {
+        assert.strictEqual(statusOf({ method, headers: { [name]: values } }), status, `${method} ${name}`)
+        const same = [values[0], values[0]]
+        assert.oneOf(statusOf({ method, headers: { [name]: same } }), [0, 200], `${method} ${name}`)
+      }
+      const publish = (headers: RequestParts["headers"], text: string) =>
+        commandOf<Publish>({ method: "PUBLISH", body: text, headers: { Event: "presence", ...headers } })
+          .bodyFault
+      assert.strictEqual(
+        publish({ "Content-Type": ["application/pidf+xml", "a/b"] }, body)?._tag,
+        "BadRequest",
+      )
+      assert.isNull(publish({ "Content-Type": ["application/pidf+xml", "application/pidf+xml"] }, body))
+      assert.isNull(publish({ "Content-Type": ["application/pidf+xml", "a/b"] }, ""))
+      for (const name of ["From", "To", "Call-ID", "CSeq"]) {
+        const line = new RegExp(`${name}: .*\r\n`)
+        assert.strictEqual(read(requestText().replace(line, "$&$&"))?.fault?.status, 400, name)
+      }
+    },
+  )
 
-  it("a control character where it matters leads to the refusal that any other malformed value leads to", { tags: ["3261-8.2.2-a"] }, () => {
-    const { Event, ...rest } = { Event: "pre\u0001sence", Contact: "<sip:bob@127\u0001.0.0.1>" }
-    assert.strictEqual(statusOf({ method: "SUBSCRIBE", headers: { Event } }), 400)
-    assert.strictEqual(statusOf({ method: "SUBSCRIBE", headers: rest }), 400)
-    assert.strictEqual(statusOf({ method: "PUBLISH", headers: { "SIP-If-Match": "a\u0001b" } }), 400)
-    assert.strictEqual(statusOf({ headers: { From: "<sip:bob@example.com>;tag=a\nb" } }), 400)
-    const notify = notifyFor({
-      headers: { From: '"B\nX: y" <sip:bob@example.com>;tag=b', "Record-Route": '"R\rX: y" <sip:127.0.0.1;lr>' },
-    })
-    assert.isFalse(notify.split("\r\n").some((line) => line.startsWith("X") || /[\r\n]/.test(line)))
-  })
+  it(
+    "a control character where it matters leads to the refusal that any other malformed value leads to",
+    { tags: ["3261-8.2.2-a"] },
+    () => {
+      const { Event, ...rest } = { Event: "pre\u0001sence", Contact: "<sip:bob@127\u0001.0.0.1>" }
+      assert.strictEqual(statusOf({ method: "SUBSCRIBE", headers: { Event } }), 400)
+      assert.strictEqual(statusOf({ method: "SUBSCRIBE", headers: rest }), 400)
+      assert.strictEqual(statusOf({ method: "PUBLISH", headers: { "SIP-If-Match": "a\u0001b" } }), 400)
+      assert.strictEqual(statusOf({ headers: { From: "<sip:bob@example.com>;tag=a\nb" } }), 400)
+      const notify = notifyFor({
+        headers: {
+          From: '"B\nX: y" <sip:bob@example.com>;tag=b',
+          "Record-Route": '"R\rX: y" <sip:127.0.0.1;lr>',
+        },
+      })
+      assert.isFalse(notify.split("\r\n").some((line) => line.startsWith("X") || /[\r\n]/.test(line)))
+    },
+  )
 
-  it("an Accept that cannot be read says nothing, an empty one accepts nothing", { tags: ["3261-20.1-a"] }, () => {
-    const accept = (lines: string | readonly string[]) =>
-      commandOf<Subscribe>({ method: "SUBSCRIBE", headers: { Accept: lines } }).accept
-    assert.isNull(accept('c/d;x=", e/f'))
-    assert.deepStrictEqual(accept(['c/d;x=", e/f', "a/b"]), ["a/b"])
-    assert.deepStrictEqual(accept(""), [])
-  })
+  it(
+    "an Accept that cannot be read says nothing, an empty one accepts nothing",
+    { tags: ["3261-20.1-a"] },
+    () => {
+      const accept = (lines: string | readonly string[]) =>
+        commandOf<Subscribe>({ method: "SUBSCRIBE", headers: { Accept: lines } }).accept
+      assert.isNull(accept('c/d;x=", e/f'))
+      assert.deepStrictEqual(accept(['c/d;x=", e/f', "a/b"]), ["a/b"])
+      assert.deepStrictEqual(accept(""), [])
+    },
+  )
 
   it("a semicolon at the end of Event and Content-Type adds nothing", { tags: ["3261-8.2.2-a"] }, () => {
     const command = commandOf<Publish>({
@@ -186,12 +216,22 @@ describe("headers that nobody needs", () => {
       body: "<presence/>",
       headers: { Event: "presence;", "Content-Type": "application/pidf+xml; " },
     })
-    assert.deepStrictEqual([command.packageName, command.body?.contentType], ["presence", "application/pidf+xml" as never])
+    assert.deepStrictEqual(
+      [command.packageName, command.body?.contentType],
+      ["presence", "application/pidf+xml" as never],
+    )
   })
 
-  it("an empty SIP-If-Match begins a publication, as that of a device that has no entity-tag", { tags: ["3903-6-a"] }, () => {
-    assert.deepStrictEqual(commandOf<Publish>({ method: "PUBLISH", headers: { "SIP-If-Match": "" } }).ifMatch, [])
-  })
+  it(
+    "an empty SIP-If-Match begins a publication, as that of a device that has no entity-tag",
+    { tags: ["3903-6-a"] },
+    () => {
+      assert.deepStrictEqual(
+        commandOf<Publish>({ method: "PUBLISH", headers: { "SIP-If-Match": "" } }).ifMatch,
+        [],
+      )
+    },
+  )
 })
 
 describe("Via", () => {
@@ -249,30 +289,53 @@ describe("URIs", () => {
     assert.isNull(parseUri(text))
   })
 
-  it("what may be written is written as it is, and written once it may be written", { tags: ["3261-19.1.2-a"] }, () => {
-    const pieces = ["sip:", "sips:", "tel:", "#", "@", "a", "\u00c3\u00bc", "\u00fc", "%23", ";", "?", ":", ".", "[::1]"]
-    fc.assert(
-      fc.property(fc.array(fc.constantFrom(...pieces), { maxLength: 8 }), (parts) => {
-        const raw = parts.join("")
-        const proper = writableUri(raw)
-        assert.strictEqual(writableUri(proper), proper)
-        assert.deepStrictEqual(parseUri(raw), parseUri(proper))
-        // a number may have a hash (RFC 3966 §3)
-        if (parseUri(raw) !== null && !/^tel/i.test(raw)) assert.match(proper, /^[!"$-~]*$/)
-      }),
-      { numRuns: 1_000 },
-    )
-  })
+  it(
+    "what may be written is written as it is, and written once it may be written",
+    { tags: ["3261-19.1.2-a"] },
+    () => {
+      const pieces = [
+        "sip:",
+        "sips:",
+        "tel:",
+        "#",
+        "@",
+        "a",
+        "\u00c3\u00bc",
+        "\u00fc",
+        "%23",
+        ";",
+        "?",
+        ":",
+        ".",
+        "[::1]",
+      ]
+      fc.assert(
+        fc.property(fc.array(fc.constantFrom(...pieces), { maxLength: 8 }), (parts) => {
+          const raw = parts.join("")
+          const proper = writableUri(raw)
+          assert.strictEqual(writableUri(proper), proper)
+          assert.deepStrictEqual(parseUri(raw), parseUri(proper))
+          // a number may have a hash (RFC 3966 §3)
+          if (parseUri(raw) !== null && !/^tel/i.test(raw)) assert.match(proper, /^[!"$-~]*$/)
+        }),
+        { numRuns: 1_000 },
+      )
+    },
+  )
 
-  it("rules and Request-URIs name the same user with and without the escape", { tags: ["3261-19.1.4-a"] }, () => {
-    assert.strictEqual(canonicalUri("sip:*21#@example.com"), canonicalUri("sip:*21%23@example.com"))
-    const presentity = (uri: string) => {
-      const decoded = decodeMessage(readRequest({ method: "PUBLISH", uri }))
-      return decoded._tag === "Submit" ? decoded.presentity : null
-    }
-    assert.strictEqual(presentity("sip:*21#@example.com"), "sip:*21%23@example.com" as Uri)
-    assert.strictEqual(presentity("sip:*21%23@example.com"), "sip:*21%23@example.com" as Uri)
-  })
+  it(
+    "rules and Request-URIs name the same user with and without the escape",
+    { tags: ["3261-19.1.4-a"] },
+    () => {
+      assert.strictEqual(canonicalUri("sip:*21#@example.com"), canonicalUri("sip:*21%23@example.com"))
+      const presentity = (uri: string) => {
+        const decoded = decodeMessage(readRequest({ method: "PUBLISH", uri }))
+        return decoded._tag === "Submit" ? decoded.presentity : null
+      }
+      assert.strictEqual(presentity("sip:*21#@example.com"), "sip:*21%23@example.com" as Uri)
+      assert.strictEqual(presentity("sip:*21%23@example.com"), "sip:*21%23@example.com" as Uri)
+    },
+  )
 
   it("in NOTIFYs every URI is proper, wherever it came from", { tags: ["3261-8.1.1-a"] }, () => {
     const notify = notifyFor({
@@ -314,13 +377,15 @@ describe("URIs", () => {
     },
   )
 
-  it.each(["<urn:service:sos>", "<http://www.example.com>", "<tel:+1201>", "<SIPS:a@example.com>", "<pres:a@b>"])(
-    "To %j is somebody else's name",
-    { tags: ["4475-3.3.4-a"] },
-    (to) => {
-      assert.strictEqual(statusOf({ method: "SUBSCRIBE", headers: { To: to } }), 0)
-    },
-  )
+  it.each([
+    "<urn:service:sos>",
+    "<http://www.example.com>",
+    "<tel:+1201>",
+    "<SIPS:a@example.com>",
+    "<pres:a@b>",
+  ])("To %j is somebody else's name", { tags: ["4475-3.3.4-a"] }, (to) => {
+    assert.strictEqual(statusOf({ method: "SUBSCRIBE", headers: { To: to } }), 0)
+  })
 })
 
 describe("display names", () => {
@@ -344,10 +409,14 @@ describe("display names", () => {
     assert.strictEqual(again?.untagged, address?.untagged)
   })
 
-  it("text that is not UTF-8 is taken for ISO-8859-1, as of phones that know nothing else", { tags: ["4475-3.1.2.15-a"] }, () => {
-    const address = parseAddress("B\xfcro <sip:a@b>")
-    assert.strictEqual(Buffer.from(address!.untagged, "latin1").toString("utf8"), '"Büro" <sip:a@b>')
-  })
+  it(
+    "text that is not UTF-8 is taken for ISO-8859-1, as of phones that know nothing else",
+    { tags: ["4475-3.1.2.15-a"] },
+    () => {
+      const address = parseAddress("B\xfcro <sip:a@b>")
+      assert.strictEqual(Buffer.from(address!.untagged, "latin1").toString("utf8"), '"Büro" <sip:a@b>')
+    },
+  )
 
   it("in a list a comma separates values, quotes or not", { tags: ["4475-3.1.2-a"] }, () => {
     const uris = (line: string) => parseAddresses(line)?.map(({ uri }) => uri) ?? null
@@ -355,20 +424,40 @@ describe("display names", () => {
     assert.deepStrictEqual(uris("Bell, Alexander <sip:a@b>"), ["Bell", "sip:a@b"])
   })
 
-  it("whatever is read loosely is written so that the grammar reads the same", { tags: ["4475-3.1.2.15-a"] }, () => {
-    const piece = fc.constantFrom("a", " ", "\t", ",", ";", ":", "@", '"', "\\", "(", "é", "\xfc", "=", "#", "*")
-    fc.assert(
-      fc.property(fc.array(piece, { maxLength: 8 }), (name) => {
-        const address = parseAddress(`${name.join("")}<sip:a@b>;tag=1`)
-        if (address === null) return
-        const written = address.untagged
-        const again = parseAddress(written)
-        assert.deepStrictEqual([again?.uri, again?.untagged], ["sip:a@b", written])
-        assert.match(written, /^(?:"(?:[^"\\]|\\.)*" |[!%*+`'.~\w -]+ )?<sip:a@b>/)
-      }),
-      { numRuns: 1_000 },
-    )
-  })
+  it(
+    "whatever is read loosely is written so that the grammar reads the same",
+    { tags: ["4475-3.1.2.15-a"] },
+    () => {
+      const piece = fc.constantFrom(
+        "a",
+        " ",
+        "\t",
+        ",",
+        ";",
+        ":",
+        "@",
+        '"',
+        "\\",
+        "(",
+        "é",
+        "\xfc",
+        "=",
+        "#",
+        "*",
+      )
+      fc.assert(
+        fc.property(fc.array(piece, { maxLength: 8 }), (name) => {
+          const address = parseAddress(`${name.join("")}<sip:a@b>;tag=1`)
+          if (address === null) return
+          const written = address.untagged
+          const again = parseAddress(written)
+          assert.deepStrictEqual([again?.uri, again?.untagged], ["sip:a@b", written])
+          assert.match(written, /^(?:"(?:[^"\\]|\\.)*" |[!%*+`'.~\w -]+ )?<sip:a@b>/)
+        }),
+        { numRuns: 1_000 },
+      )
+    },
+  )
 
   it("From, To and Contact may have one, and NOTIFYs have it in quotes", { tags: ["3261-8.1.1-a"] }, () => {
     const notify = notifyFor({
@@ -384,20 +473,30 @@ describe("display names", () => {
 })
 
 describe("lengths", () => {
-  it("push parameters, long tags and Call-IDs are served, and come back", { tags: ["8599-4.1-a", "4475-3.1.1.7-a"] }, () => {
-    const contact = `sip:bob@127.0.0.1:5998;pn-provider=webpush;pn-param=${"k".repeat(85)};pn-prid=https:%2F%2Fpush.example%2F${"e".repeat(2_900)}`
-    const headers = {
-      Contact: `<${contact}>;+sip.instance="<urn:uuid:0>"`,
-      From: `<sip:bob@example.com>;tag=${"t".repeat(500)}`,
-      "Call-ID": "c".repeat(1_000),
-    }
-    assert.include(notifyFor({ headers }), `NOTIFY ${contact} SIP/2.0\r\n`)
-    assert.strictEqual(statusOf({ method: "SUBSCRIBE", headers: { ...headers, To: "<sip:alice@example.com>;tag=ours" } }), 0)
-    assert.strictEqual(statusOf({ headers: { "Call-ID": "c".repeat(1_025) } }), 400)
-  })
+  it(
+    "push parameters, long tags and Call-IDs are served, and come back",
+    { tags: ["8599-4.1-a", "4475-3.1.1.7-a"] },
+    () => {
+      const contact = `sip:bob@127.0.0.1:5998;pn-provider=webpush;pn-param=${"k".repeat(85)};pn-prid=https:%2F%2Fpush.example%2F${"e".repeat(2_900)}`
+      const headers = {
+        Contact: `<${contact}>;+sip.instance="<urn:uuid:0>"`,
+        From: `<sip:bob@example.com>;tag=${"t".repeat(500)}`,
+        "Call-ID": "c".repeat(1_000),
+      }
+      assert.include(notifyFor({ headers }), `NOTIFY ${contact} SIP/2.0\r\n`)
+      assert.strictEqual(
+        statusOf({ method: "SUBSCRIBE", headers: { ...headers, To: "<sip:alice@example.com>;tag=ours" } }),
+        0,
+      )
+      assert.strictEqual(statusOf({ headers: { "Call-ID": "c".repeat(1_025) } }), 400)
+    },
+  )
 
   it("a list is the same in one line and in several", { tags: ["3261-7.3.1-a"] }, () => {
-    const hops = Array.from({ length: 12 }, (_, hop) => `<sip:127.0.0.1:${5_000 + hop};lr;did=${"d".repeat(900)}>`)
+    const hops = Array.from(
+      { length: 12 },
+      (_, hop) => `<sip:127.0.0.1:${5_000 + hop};lr;did=${"d".repeat(900)}>`,
+    )
     const routes = (lines: readonly string[]) =>
       commandOf<Subscribe>({ method: "SUBSCRIBE", headers: { "Record-Route": lines } }).dialog.routeSet
     assert.deepStrictEqual(routes([hops.join(",")]), hops)
@@ -409,7 +508,11 @@ describe("lengths", () => {
 describe("hosts", () => {
   it("a host is served in whatever spelling", { tags: ["5954-4.2-a", "3261-25.1-a"] }, () => {
     const options = { domains: ["Example.com.", "bücher.example", "2001:DB8::1", "192.0.2.7"] }
-    const { serves, isOwnHost, add } = makeOwnAddresses(options, makeLocalHosts(null, () => 0), [])
+    const { serves, isOwnHost, add } = makeOwnAddresses(
+      options,
+      makeLocalHosts(null, () => 0),
+      [],
+    )
     add("2001:db8::9")
     const uriHost = (text: string): string => {
       const uri = parseUri(`sip:a@${Buffer.from(text, "utf8").toString("latin1")}`)
@@ -432,7 +535,13 @@ describe("hosts", () => {
       assert.isTrue(serves(uriHost(host)), host)
       assert.isFalse(isOwnHost(uriHost(host)), host)
     }
-    for (const host of ["[2001:db8::9]", "[2001:db8:0::0:9]", "localhost.", "127.0.0.1", "[0:0:0:0:0:0:0:1]"]) {
+    for (const host of [
+      "[2001:db8::9]",
+      "[2001:db8:0::0:9]",
+      "localhost.",
+      "127.0.0.1",
+      "[0:0:0:0:0:0:0:1]",
+    ]) {
       assert.isTrue(serves(uriHost(host)), host)
       assert.isTrue(isOwnHost(uriHost(host)), host)
     }
@@ -466,7 +575,10 @@ describe("registrations", () => {
     assert.strictEqual(granted({ Contact: contact, Expires: "7200" }), "200 3600")
     assert.strictEqual(granted({ Contact: contact }), "200 3600")
     assert.strictEqual(granted({ Contact: `${contact};expires=0` }), "200 ")
-    assert.strictEqual(granted({ Contact: `${contact};expires=5, <sip:bob@192.0.2.21>`, Expires: "40" }), "200 5 40")
+    assert.strictEqual(
+      granted({ Contact: `${contact};expires=5, <sip:bob@192.0.2.21>`, Expires: "40" }),
+      "200 5 40",
+    )
     assert.strictEqual(granted({ Contact: contact, Expires: ["30", "40"] }), "400 ")
     fc.assert(
       fc.property(fc.nat(10_000), (asked) => {
@@ -476,19 +588,31 @@ describe("registrations", () => {
     )
   })
 
-  it("a Contact comes back as it may be written, and has a limit with its parameters", { tags: ["3261-10.3"] }, () => {
-    const register = makeRegistrar(limitsDefault, 3_600, () => 0)
-    const contactOf = (contact: string) =>
-      register(readRequest({ method: "REGISTER", headers: { Contact: contact } }), "sip:bob@example.com" as Uri)
-    assert.include(contactOf("Büro <sip:9#@192.0.2.20>").headers, "Contact: <sip:9%23@192.0.2.20>;expires=")
-    assert.strictEqual(contactOf(`<sip:a@b;x=${"x".repeat(4_000)}>`).status, 200)
-    assert.strictEqual(contactOf(`<sip:a@b>;x=${"x".repeat(4_200)}`).status, 400)
-  })
+  it(
+    "a Contact comes back as it may be written, and has a limit with its parameters",
+    { tags: ["3261-10.3"] },
+    () => {
+      const register = makeRegistrar(limitsDefault, 3_600, () => 0)
+      const contactOf = (contact: string) =>
+        register(
+          readRequest({ method: "REGISTER", headers: { Contact: contact } }),
+          "sip:bob@example.com" as Uri,
+        )
+      assert.include(contactOf("Büro <sip:9#@192.0.2.20>").headers, "Contact: <sip:9%23@192.0.2.20>;expires=")
+      assert.strictEqual(contactOf(`<sip:a@b;x=${"x".repeat(4_000)}>`).status, 200)
+      assert.strictEqual(contactOf(`<sip:a@b>;x=${"x".repeat(4_200)}`).status, 400)
+    },
+  )
 })
 
 describe("bodies", () => {
   const publish = (body: string, type = "application/pidf+xml") => {
-    const message = read(requestText({ method: "PUBLISH", headers: { "Content-Type": type, "Content-Length": `${body.length}` } }))!
+    const message = read(
+      requestText({
+        method: "PUBLISH",
+        headers: { "Content-Type": type, "Content-Length": `${body.length}` },
+      }),
+    )!
     // octets as they are
     const octets = Buffer.from(body, "latin1")
     const decoded = decodeMessage({ ...message, headers: message.headers, body: octets })
@@ -512,14 +636,18 @@ describe("bodies", () => {
     assert.strictEqual(command.body!.parameters, undefined)
   })
 
-  it("of a charset that is not known the refusal says which is, and not the type that was sent", { tags: ["3261-21.4.13-a"] }, () => {
-    for (const charset of ["utf-16", "x-none", "iso-2022-jp"]) {
-      const { bodyFault } = publish("<a/>", `application/pidf+xml;charset=${charset}`)
-      assert.deepStrictEqual(bodyFault, {
-        _tag: "UnsupportedMediaType",
-        status: 415,
-        accept: ["application/pidf+xml;charset=utf-8"],
-      })
-    }
-  })
+  it(
+    "of a charset that is not known the refusal says which is, and not the type that was sent",
+    { tags: ["3261-21.4.13-a"] },
+    () => {
+      for (const charset of ["utf-16", "x-none", "iso-2022-jp"]) {
+        const { bodyFault } = publish("<a/>", `application/pidf+xml;charset=${charset}`)
+        assert.deepStrictEqual(bodyFault, {
+          _tag: "UnsupportedMediaType",
+          status: 415,
+          accept: ["application/pidf+xml;charset=utf-8"],
+        })
+      }
+    },
+  )
 })

@@ -74,9 +74,17 @@ describe("gate", () => {
 
   it("another version is refused with 505", { tags: ["3261-21.5.6-a"] }, () => {
     for (const version of ["SIP/7.0", "sip/7.0", "SIP/2.1", "SIP/1.0", "SIP/20.0", "SIP/2.00"])
-      assert.strictEqual(faultOf(requestText().replace("SIP/2.0\r\n", `${version}\r\n`))?.status, 505, version)
+      assert.strictEqual(
+        faultOf(requestText().replace("SIP/2.0\r\n", `${version}\r\n`))?.status,
+        505,
+        version,
+      )
     for (const version of ["SIP/2", "SIP/", "SIP/x.y", "HTTP/1.1", "SIP/2.0x"])
-      assert.strictEqual(faultOf(requestText().replace("SIP/2.0\r\n", `${version}\r\n`))?.status, 400, version)
+      assert.strictEqual(
+        faultOf(requestText().replace("SIP/2.0\r\n", `${version}\r\n`))?.status,
+        400,
+        version,
+      )
     assert.isNull(faultOf(requestText().replace("SIP/2.0\r\n", "sip/2.0\r\n")))
   })
 
@@ -92,7 +100,10 @@ describe("gate", () => {
       (text: string) => text.replace("sip:alice@example.com SIP", "<sip:alice@example.com> SIP"),
     ],
     ["a bare line feed in a Call-ID", (text: string) => text.replace("Call-ID: ", "Call-ID: a\nX: ")],
-    ["a control character in a Call-ID", (text: string) => text.replace("Call-ID: ", "Call-ID: \u0001a\u0002")],
+    [
+      "a control character in a Call-ID",
+      (text: string) => text.replace("Call-ID: ", "Call-ID: \u0001a\u0002"),
+    ],
     ["a CSeq of 2^31", (text: string) => text.replace("CSeq: 1 ", "CSeq: 2147483648 ")],
     ["a CSeq of another method", (text: string) => text.replace("CSeq: 1 OPTIONS", "CSeq: 1 INVITE")],
     ["no Call-ID", (text: string) => text.replace("Call-ID:", "X-Call-ID:")],
