@@ -43,11 +43,25 @@ const isPresumed = (name: string): boolean => /^utf-?8$/i.test(name) || isAscii(
 /** The name that the platform has for a single-byte encoding in which ASCII is ASCII; null: it is none. */
 const singleByte = (name: string): string | null => {
   try {
-    const { encoding } = new TextDecoder(name)
+    const { encoding } = decoderOf(name)
     return /^(?:iso-8859-|windows-|koi8-|macintosh$|ibm866$)/.test(encoding) ? encoding : null
   } catch {
     return null
   }
+}
+
+/** By name as written. Making one takes longer than reading a document with it; names that are none are not kept. */
+const decoders = new Map<string, InstanceType<typeof TextDecoder>>()
+const decodersMax = 64
+
+/** @throws RangeError for a name that the platform does not know */
+const decoderOf = (name: string): InstanceType<typeof TextDecoder> => {
+  const known = decoders.get(name)
+  if (known !== undefined) return known
+  const decoder = new TextDecoder(name, { fatal: true })
+  if (decoders.size >= decodersMax) decoders.clear()
+  decoders.set(name, decoder)
+  return decoder
 }
 
 /** UTF-16 by its byte order mark. */
@@ -67,7 +81,7 @@ const withoutTrailingNuls = (bytes: Uint8Array): Uint8Array => {
 
 const decoded = (bytes: Uint8Array, encoding: string): DocumentText => {
   try {
-    const text = new TextDecoder(encoding, { fatal: true }).decode(bytes)
+    const text = decoderOf(encoding).decode(bytes)
     return text.includes("\0")
       ? { _tag: "NotText", encoding }
       : { _tag: "Text", text: withOwnDeclaration(withoutLeadingBlanks(text)) }
@@ -90,7 +104,7 @@ const declarationOctets = 256
 const declaredIn = (bytes: Uint8Array): string | null => {
   const isMarked = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf
   if (isMarked) return "utf-8"
-  return declaration.exec(String.fromCharCode(...bytes.subarray(0, declarationOctets)))?.[2] ?? null
+  return declaration.exec(decoderOf("windows-1252").decode(bytes.subarray(0, declarationOctets)))?.[2] ?? null
 }
 
 /** Whether the text declares another encoding than UTF-8. */
