@@ -26,6 +26,7 @@ export const requestRules: RequestRules = {
   transports,
   prepareDialog,
   serves: (host) => host === "example.com" || host === "192.0.2.10",
+  isOwnHost: (host) => host === "192.0.2.10",
   isOwnAddress: (host, port) => host === "192.0.2.10" && port === 5060,
   authenticate: null,
   mayPublishFor: () => false,

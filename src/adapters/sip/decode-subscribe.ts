@@ -21,7 +21,7 @@ import type { EventHeader } from "./headers.ts"
 import { identify, userOf, wantsPrivacy } from "./identity.ts"
 import type { Identity } from "./identity.ts"
 import type { RawMessage } from "./message-reader.ts"
-import { copyText, flattened, isToken } from "./message-reader.ts"
+import { contradicts, copyText, flattened, isToken } from "./message-reader.ts"
 import { aliasOf } from "./received-address.ts"
 import { shared } from "./remembered-lines.ts"
 import { factsOf } from "./request-facts.ts"
@@ -79,12 +79,13 @@ const readSubscribe = (
   const fromUri = parseUri(from.uri)
   if (fromUri === null) return refuse(400, "Malformed From")
   const written = ownAddressOf(fromUri)
-  const watcher = watcherOf(identity, written)
+  const watcher = watcherOf(identity, fromUri, written, rules)
   if (watcher === null) return refuse(403)
   if (to.tag === null && identity._tag === "Asserted" && identity.uri === null)
     rules.peerEvent("unnamed", identity.peer.text)
   const event = readEvent(message.headers, rules.limits.eventIdBytesMax, rules.parameterized)
   if (event === "malformed") return refuse(400, "Malformed Event")
+  if (contradicts(message, singlesNeeded)) return refuse(400, "Repeated Single-Value Header")
   const conditions = message.headers.get("suppress-if-match")
   const condition = conditions?.[0]
   // RFC 5839 §5.1: one entity-tag or `*`
@@ -114,6 +115,8 @@ const readSubscribe = (
     common,
   }
 }
+
+const singlesNeeded = ["event", "expires"]
 
 interface Read {
   readonly identity: Named
@@ -326,9 +329,19 @@ const hopTo = (
 }
 
 /** Null: the authenticated user is not the user in From. */
-const watcherOf = (identity: Named, written: Uri): Uri | null => {
+const watcherOf = (
+  identity: Named,
+  from: SipUri | TelUri,
+  written: Uri,
+  { isOwnHost }: RequestRules,
+): Uri | null => {
   if (identity._tag === "Asserted") return identity.uri ?? anonymous
   if (identity.uri === null || identity.uri === written) return written
+  // a phone that knows the server by its address writes that instead of the domain
+  if (from.scheme !== "tel" && from.user !== null && isOwnHost(from.host)) {
+    const account = parseUri(identity.uri)
+    if (account !== null && account.scheme !== "tel" && account.user === from.user) return identity.uri
+  }
   // RFC 3323 §4.1.1.3: a user who wants privacy sends an anonymous From, and is known by the credentials
   return isAnonymous(written) ? identity.uri : null
 }

@@ -12,7 +12,7 @@ import type { RequestRules } from "./request-rules.ts"
 import { looksTagged } from "./responses.ts"
 import { isAt } from "./room.ts"
 import type { Transports } from "./transports/transport.ts"
-import { isNobody, parseUri } from "./uri.ts"
+import { isNobody, parseUri, writableUri } from "./uri.ts"
 import type { SipUri } from "./uri.ts"
 
 /** The URI of a Contact. */
@@ -40,9 +40,9 @@ export const readContact = (
   if (lines.length > 1) return refuse(400, "More Than One Contact")
   if (lines[0] === "*") return refuse(400, "Contact Is Not A URI")
   const address = parseAddress(lines[0]!)
-  const written = address?.uri
-  if (address === null || written === undefined || written.length > rules.limits.uriBytesMax)
-    return refuse(400, "Malformed Contact")
+  if (address === null) return refuse(400, "Malformed Contact")
+  const written = writableUri(address.uri)
+  if (written.length > rules.limits.contactBytesMax) return refuse(400, "Contact Too Long")
   const uri = parseUri(written)
   if (uri === null || uri.scheme === "tel" || uri.scheme === "pres") return refuse(400, "Malformed Contact")
   const hasRoute = message.headers.has("record-route")
@@ -98,7 +98,9 @@ export const readRouteSet = (message: RawMessage, rules: RequestRules): readonly
       if (uri === null || uri.scheme === "tel" || uri.scheme === "pres" || !isPossibleTarget(uri, rules))
         return null
       const { untagged } = address
-      routes.push(copyText(untagged.includes("<") ? untagged : `<${address.uri}>${address.parameterText}`))
+      routes.push(
+        copyText(untagged.includes("<") ? untagged : `<${writableUri(address.uri)}>${address.parameterText}`),
+      )
     }
   }
   return routes.length > rules.limits.routesMax ? null : routes

@@ -17,7 +17,7 @@ import type { ReceivedOn, Refused } from "./decode-result.ts"
 import type { DigestCheck } from "./digest.ts"
 import { hopHostOf } from "./format-notify.ts"
 import type { RawMessage } from "./message-reader.ts"
-import { copyText, isToken } from "./message-reader.ts"
+import { contradicts, copyText, isToken } from "./message-reader.ts"
 import type { NotifyToOf } from "./notify-to.ts"
 import type { Limits } from "./options.ts"
 import type { Peers, TrustedPeer } from "./peers.ts"
@@ -25,7 +25,7 @@ import { aliasOf } from "./received-address.ts"
 import { placeOfAnswer } from "./room.ts"
 import type { PeerCertificate } from "./transports/certificate-names.ts"
 import type { Transports } from "./transports/transport.ts"
-import { ownAddressOf, parseUri } from "./uri.ts"
+import { ownAddressOf, parseUri, writableUri } from "./uri.ts"
 
 export type Identity =
   | {
@@ -248,13 +248,14 @@ export const mayRegister = (
       identity.peer.publishesFor(address)
 
 /** Values that do not ask to hide the watcher from others, or that withdraw such a request. */
-const otherPrivacy: ReadonlySet<string> = new Set(["none", "critical", "header", "session", "history"])
+const otherPrivacy: ReadonlySet<string> = new Set(["none", "critical", "session", "history"])
 
 /**
  * Whether the sender asks not to be shown to other watchers.
  *
- * `id` and `user` ask for it; so do unknown values and an unreadable header, to err on the side of privacy.
- * `header`, `session` and `history` concern headers, media and a list that no watcher is shown. An anonymous
+ * `id` and `user` ask for it. So does `header`: what identifies the sender in headers, such as an asserted
+ * identity, is not to be passed on (RFC 3323 §5.1). So do unknown values and an unreadable header, to err on
+ * the side of privacy. `session` and `history` concern media and a list that no watcher is shown. An anonymous
  * URI in From asks for it too.
  *
  * @returns null if the request does not say @source RFC 3323 §4.2, RFC 3325 §9.3
@@ -269,6 +270,8 @@ export const wantsPrivacy = (lines: readonly string[] | undefined, fromUri: Uri)
 /** The URI of the publishing device, which is not to be notified of its own publication (`Sender` of OpenSIPS). */
 export const senderOf = (message: RawMessage, limits: Limits): string | null => {
   const text = message.headers.first("sender")
-  const address = text === undefined || text.length > limits.addressLineBytesMax ? null : parseAddress(text)
-  return address === null ? null : copyText(address.uri)
+  if (text === undefined || text.length > limits.addressLineBytesMax) return null
+  // believed to be nobody in particular if it came with several values
+  const address = contradicts(message, ["sender"]) ? null : parseAddress(text)
+  return address === null ? null : copyText(writableUri(address.uri))
 }

@@ -14,7 +14,7 @@ import type { RawMessage } from "./message-reader.ts"
 import type { Limits, SipLimit } from "./options.ts"
 import type { Resolver } from "./resolver.ts"
 import type { Connection, Flow, Sockets, Transport, Transports } from "./transports/transport.ts"
-import { bracketed, parseUri } from "./uri.ts"
+import { bracketed, parseUri, writableUri } from "./uri.ts"
 
 export interface NotifierParts {
   readonly client: ClientTransactions
@@ -142,9 +142,10 @@ const newTarget = (
   { notify, prepared }: OutgoingNotify,
 ): string | null => {
   if (lines === undefined || lines.length !== 1) return null
-  const contact = parseAddress(lines[0]!)?.uri
-  if (contact === undefined || contact === notify.dialog.remoteTarget || contact.length > limits.uriBytesMax)
-    return null
+  const written = parseAddress(lines[0]!)?.uri
+  if (written === undefined || written === notify.dialog.remoteTarget) return null
+  const contact = writableUri(written)
+  if (contact === notify.dialog.remoteTarget || contact.length > limits.contactBytesMax) return null
   const uri = parseUri(contact)
   if (uri === null || uri.scheme === "tel" || uri.scheme === "pres" || uri.headers !== null) return null
   const hop = nextHopOf(uri, transports)

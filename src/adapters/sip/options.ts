@@ -46,13 +46,18 @@ export interface AuthOptions {
 export interface Limits {
   /** A larger head gets 513. */
   readonly headBytesMax: number
+  /** Lines of headers that are read; others do not count. */
   readonly headerLinesMax: number
   readonly lineBytesMax: number
+  /** Of From, To, Sender and a line of P-Asserted-Identity. */
   readonly addressLineBytesMax: number
   readonly viaMax: number
   /** A larger body gets 413. */
   readonly bodyBytesMax: number
+  /** A longer Request-URI gets 414. */
   readonly uriBytesMax: number
+  /** Of the URI of a Contact: push parameters make it long (RFC 8599 §4.1). */
+  readonly contactBytesMax: number
   readonly callIdBytesMax: number
   readonly tagBytesMax: number
   readonly eventIdBytesMax: number
@@ -211,13 +216,14 @@ export interface SipOptions {
 export const limitsDefault: Limits = {
   headBytesMax: 16_384,
   headerLinesMax: 128,
-  lineBytesMax: 8_192,
+  lineBytesMax: 16_384,
   addressLineBytesMax: 2_048,
   viaMax: 64,
   bodyBytesMax: 65_536,
   uriBytesMax: 512,
-  callIdBytesMax: 256,
-  tagBytesMax: 128,
+  contactBytesMax: 4_096,
+  callIdBytesMax: 1_024,
+  tagBytesMax: 512,
   eventIdBytesMax: 128,
   routesMax: 16,
   serverTransactionsMax: 500_000,

@@ -13,6 +13,8 @@ import type { KeptOfRequests } from "./request-facts.ts"
 export interface RequestRules extends IdentityRules {
   readonly prepareDialog: PrepareDialog
   readonly serves: (host: string) => boolean
+  /** Whether the host is the server's own rather than a domain. */
+  readonly isOwnHost: (host: string) => boolean
   readonly isOwnAddress: (host: string, port: number) => boolean
   readonly allowEvents: string
   readonly accept: readonly string[]

@@ -148,7 +148,10 @@ const rulesOf = (options: SipOptions, basis: Basis): RequestRules => {
     prepareDialog: basis.prepareDialog,
     serves: own.serves,
     isOwnAddress: own.isOwnAddress,
-    authenticate: options.auth ? makeDigest(options.auth, nonceClock, random) : null,
+    isOwnHost: own.isOwnHost,
+    authenticate: options.auth
+      ? makeDigest(options.auth, nonceClock, random, resourcesOf(own, options.domains ?? []))
+      : null,
     mayPublishFor: options.auth?.mayPublishFor ?? (() => false),
     allowEvents: packages.allowEvents,
     accept: packages.accept,
@@ -179,6 +182,13 @@ const rulesOf = (options: SipOptions, basis: Basis): RequestRules => {
     policy: options.policy ?? null,
   }
 }
+
+/** Which digest URIs name the resource of a request: see `makeDigest`. */
+const resourcesOf = (
+  { isOwnHost, serves }: Pick<Basis["own"], "isOwnHost" | "serves">,
+  domains: readonly string[],
+): ((host: string) => boolean) =>
+  domains.length === 0 ? isOwnHost : (host) => isOwnHost(host) || !serves(host)
 
 /** Builds the stack without opening a socket; `listen` does that, once. */
 export const make = (options: SipOptions): Sip => {

@@ -3,7 +3,6 @@
  *
  * Text in a row is read as strictly as text from the wire, because it will stand in messages again.
  */
-import { TextDecoder } from "node:util"
 import type { ActiveWatcherRow, PresentityRow, WatcherRow, XcapRow } from "../../adapters/import/layouts.ts"
 import { parseAddress, parseAddresses } from "../../adapters/sip/address-headers.ts"
 import { makePrepareDialog } from "../../adapters/sip/format-notify.ts"
@@ -19,6 +18,7 @@ import { values } from "../../domain/table.ts"
 import { canonicalHost, domainOf } from "../../domain/uris.ts"
 import { isHeaderValue } from "../../domain/vocabulary.ts"
 import type { Body, DialogStart, EntityTag, Header, Millis, Uri } from "../../domain/vocabulary.ts"
+import { documentText } from "../../encoding/document-text.ts"
 import { pidfManipulation, presRules } from "../../ports/document-source.ts"
 import { presentityOf } from "../presentity-uri.ts"
 
@@ -264,14 +264,9 @@ const untilNul = (bytes: Uint8Array): Uint8Array => {
   return end < 0 ? bytes : bytes.subarray(0, end)
 }
 
-const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
-
 const textOf = (bytes: Uint8Array): string | null => {
-  try {
-    return utf8.decode(bytes)
-  } catch {
-    return null
-  }
+  const read = documentText(bytes, null)
+  return read._tag === "Text" ? read.text : null
 }
 
 /** Lines of `extra_hdrs` whose names the package carries, in the package's spelling. */

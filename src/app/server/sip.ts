@@ -56,6 +56,7 @@ const addressingOf = (config: Config) => ({
   notifyTargets: config.notify_targets,
   notifyTo: config.notify_to,
   limits: {
+    contactBytesMax: config.contact_max,
     unansweredOctetsMax: config.unanswered_octets_max,
     unprovenTargetsMax: config.unproven_targets_max,
     unprovenWaitingMax: config.unproven_waiting_max,

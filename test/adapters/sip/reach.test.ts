@@ -99,7 +99,8 @@ describe("where NOTIFYs go unless a setting says it", () => {
     const contact = "<sip:bob@198.51.100.7>"
     const wrong = (via: string) => reachOf(contact, from("203.0.113.9"), { Via: via })
     assert.strictEqual(wrong(viaTo("198.51.100.7")), "nat")
-    assert.strictEqual(wrong(viaTo("198.51.100.7:5060", ";rport=")), "usual")
+    assert.strictEqual(wrong(viaTo("198.51.100.7:5060")), "nat")
+    assert.strictEqual(wrong(viaTo("198.51.100.7", ";rport=")), "nat")
     assert.strictEqual(wrong(viaTo("198.51.100.7", "")), "usual")
     assert.strictEqual(wrong(viaTo("203.0.113.9")), "usual")
   })
