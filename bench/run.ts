@@ -14,14 +14,14 @@
  *
  * Equal runs differ by 10 to 20 % on a busy machine: nothing else may run. Linux only; needs PostgreSQL's binaries.
  */
-import { fork } from "node:child_process"
 import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { cpus } from "node:os"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
 import { startPostgres } from "../test/support/postgres.ts"
 import type { PostgresCluster } from "../test/support/postgres.ts"
-import type { Figures } from "./load/driver.ts"
+import { drive } from "./load/drive.ts"
+import { median, spread } from "./load/figures.ts"
 import { measureFloor } from "./load/floor.ts"
 import type { Floor } from "./load/floor.ts"
 import { startServer } from "./load/server.ts"
@@ -73,38 +73,6 @@ const here = join(import.meta.dirname, "..")
 const checkouts = values.other === undefined ? [here] : [here, values.other]
 const flags = values.set.flatMap((setting) => ["--set", setting])
 
-/** The driver in a process of its own, so that its work is not taken for the server's. */
-const drive = (
-  port: number,
-  workload: string,
-  run: string,
-  seconds: string,
-  pids: string,
-): Promise<Figures[]> =>
-  new Promise((resolve, reject) => {
-    const driver = fork(
-      join(import.meta.dirname, "load/driver.ts"),
-      [`${port}`, workload, run, seconds, pids],
-      {
-        stdio: ["ignore", "pipe", "inherit", "ipc"],
-      },
-    )
-    let said = ""
-    driver.stdout?.setEncoding("utf8").on("data", (chunk: string) => {
-      said += chunk
-    })
-    driver.once("close", (code) => {
-      if (code === 0)
-        resolve(
-          said
-            .trim()
-            .split("\n")
-            .map((line) => JSON.parse(line) as Figures),
-        )
-      else reject(new Error(`the driver of ${workload} failed`))
-    })
-  })
-
 /** Datagrams and rows that no server could do without: a pair a request, and the rows of one operation in a commit. */
 const floorMicros = (phase: string, { pairs, rows }: Floor): number => {
   const [, presentities = 0, watchers = 0] = /^fanout-(\d+)x(\d+)$/.exec(phase)?.map(Number) ?? []
@@ -136,17 +104,6 @@ const measureRow = async (
     }),
   )
 }
-
-const median = (numbers: readonly number[]): number => {
-  const sorted = numbers.toSorted((a, b) => a - b)
-  const [low = 0, high = low] = [Math.floor((sorted.length - 1) / 2), Math.ceil((sorted.length - 1) / 2)].map(
-    (at) => sorted[at],
-  )
-  return (low + high) / 2
-}
-
-const spread = (numbers: readonly number[], digits: number): string =>
-  `${median(numbers).toFixed(digits)} (${Math.min(...numbers).toFixed(digits)}–${Math.max(...numbers).toFixed(digits)})`
 
 const cluster = await startPostgres()
 if (cluster === null)

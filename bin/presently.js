@@ -4,10 +4,12 @@ const { existsSync } = require("node:fs")
 const { join } = require("node:path")
 const { readyText } = require("./ready-text.js")
 
-const [major] = process.versions.node.split(".")
-if (Number(major) < 24) {
-  const how = "in a checkout after `npm ci`, `npx presently` brings its own; elsewhere install Node 24"
-  console.error(`presently: needs Node 24 or newer, this is ${process.versions.node}: ${how}`)
+const [needed] = /\d+\.\d+/.exec(require("../package.json").engines.node)
+const [neededMajor, neededMinor] = needed.split(".").map(Number)
+const [major, minor] = process.versions.node.split(".").map(Number)
+if (major < neededMajor || (major === neededMajor && minor < neededMinor)) {
+  const how = `in a checkout after \`npm ci\`, \`npx presently\` brings its own; elsewhere install Node ${needed}`
+  console.error(`presently: needs Node ${needed} or newer, this is ${process.versions.node}: ${how}`)
   process.exit(78)
 }
 const args = process.argv.slice(2)

@@ -8,13 +8,14 @@ const document = (basic: string): string =>
 
 const watch = await presence.watch({ presentity: "sip:alice@example.com", watcher: "sip:bob@example.com" })
 const { entityTag } = await presence.publish({ presentity: "sip:alice@example.com", body: document("open") })
+const then = Date.now()
 setTimeout(() => void presence.publish({ presentity: "sip:alice@example.com", entityTag, expires: 0 }), 100)
 
 for await (const { body, sequence } of watch) {
   console.log(sequence, body === null ? "nothing published" : body.text.match(/<basic>(\w+)</)?.[1])
   if (sequence === 3) break
 }
-const past = await presence.at("sip:alice@example.com", Date.now() - 50)
+const past = await presence.at("sip:alice@example.com", then)
 console.log("a moment ago:", past.publications.length, "publication")
 const facts = (await presence.history("sip:alice@example.com")).flatMap(({ events }) =>
   events.map(({ _tag }) => _tag),

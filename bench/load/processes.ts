@@ -1,5 +1,5 @@
 /**
- * Processor time of processes and of what they started, as Linux counts it.
+ * Processor time and memory of processes and of what they started, as Linux counts them.
  */
 import { readFileSync, readdirSync } from "node:fs"
 
@@ -27,4 +27,40 @@ export const cpuSecondsOf = (pid: number): number => {
       return fields !== null && Number(fields[1]) === pid ? [Number(fields[11]) + Number(fields[12])] : []
     })
   return (used + children.reduce((sum, ticks) => sum + ticks, 0)) / 100
+}
+
+/** A process and all that descend from it, as long as their parents live. */
+export const treeOf = (root: number): readonly number[] => {
+  const children = new Map<number, number[]>()
+  for (const entry of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
+    const parent = Number(statOf(Number(entry))?.[1] ?? 0)
+    children.set(parent, [...(children.get(parent) ?? []), Number(entry)])
+  }
+  const found: number[] = []
+  for (const next = [root]; next.length > 0;) {
+    const pid = next.pop()!
+    found.push(pid)
+    next.push(...(children.get(pid) ?? []))
+  }
+  return found
+}
+
+/** Seconds used so far by a process and all that descend from it, ended ones that were waited for included. */
+export const cpuSecondsOfTree = (root: number): number =>
+  treeOf(root).reduce((sum, pid) => {
+    const used = statOf(pid)?.slice(11, 15) ?? []
+    return sum + used.reduce((ticks, field) => ticks + Number(field), 0) / 100
+  }, 0)
+
+/**
+ * The proportional set size of a process in KiB: memory that it shares with others counts for it by its part, so sums over
+ * processes are true. 0 when it has gone.
+ */
+export const pssOf = (pid: number): number => {
+  try {
+    const [, size = "0"] = /^Pss:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8")) ?? []
+    return Number(size)
+  } catch {
+    return 0
+  }
 }

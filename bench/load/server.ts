@@ -13,13 +13,18 @@ export interface MeasuredServer {
   readonly stop: () => Promise<void>
 }
 
+const logFlags = (log: string | { readonly data: string } | null): readonly string[] => {
+  if (log === null) return ["--memory"]
+  return typeof log === "string" ? ["--database-url", log] : ["--data", log.data]
+}
+
 /**
  * @param folder the checkout
- * @param databaseUrl where its log is; null: in memory
+ * @param log where its log is: the URL of a database, or a data folder; null: in memory
  */
 export const startServer = async (
   folder: string,
-  databaseUrl: string | null,
+  log: string | { readonly data: string } | null,
   flags: readonly string[] = [],
 ): Promise<MeasuredServer> => {
   const start = performance.now()
@@ -29,7 +34,7 @@ export const startServer = async (
     [
       existsSync(built) ? built : join(folder, "src/app/main.ts"),
       "serve",
-      ...(databaseUrl === null ? ["--memory"] : ["--database-url", databaseUrl]),
+      ...logFlags(log),
       "--insecure-no-auth",
       "--listen",
       "udp:127.0.0.1:0",

@@ -161,7 +161,8 @@ interface People {
   readonly resubscribe: (subscription: Subscription, expires: number) => Promise<void>
 }
 
-const makePeople = (phones: Phones, run: string): People => {
+/** Users of a server: what they ask is done when its answer, and the NOTIFY that belongs to it, has come. */
+export const makePeople = (phones: Phones, run: string): People => {
   let calls = 0
   const ask = async (method: string, fields: Fields): Promise<string> => {
     const { user, from, tag, to, callId, cseq, headers, body = "" } = fields

@@ -3,6 +3,7 @@
  */
 import type { Config } from "./config/config.ts"
 import { authText } from "./config/trusted-peers.ts"
+import { invocation } from "./invocation.ts"
 import type { Server } from "./server/start-server.ts"
 import { version } from "./version.ts"
 
@@ -25,15 +26,15 @@ export const bannerHead = (
   `  stop      Ctrl-C`,
 ]
 
-export const devBanner = (config: Config, server: Introduced): string => {
+export const devBanner = (config: Config, server: Introduced, command = invocation()): string => {
   // with the port that the system chose when none was given
   const to = server.addresses()[0]?.slice("udp:".length) ?? ""
   const target = to === "127.0.0.1:5060" ? "" : ` --to ${to}`
   return [
     ...bannerHead(config, server, "this machine", authText(config)),
     `See a NOTIFY from a second terminal:`,
-    `  npx presently watch${target} sip:alice@example.com &`,
-    `  npx presently publish${target} sip:alice@example.com --open --note "hello"`,
-    `For phones on this network: npx presently dev --lan`,
+    `  ${command} watch${target} sip:alice@example.com &`,
+    `  ${command} publish${target} sip:alice@example.com --open --note "hello"`,
+    `For phones on this network: ${command} dev --lan`,
   ].join("\n")
 }

@@ -8,12 +8,16 @@ import { Cause, Console, Effect, Exit } from "effect"
 import { CliError, Command } from "effect/cli"
 import { presently } from "./cli/commands.ts"
 import { exitCodeOf, lineOf } from "./cli/exit.ts"
+import { stopWithNpm } from "./cli/run/npm-parent.ts"
 import { version } from "./version.ts"
 
 // The reader of our output may close it early: `presently watch … | head -1`.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code === "EPIPE") process.exit(0)
 })
+
+// servers, and commands that go on until they are told to stop: watch, publish --stay, history --follow, psql
+stopWithNpm()
 
 Command.run(presently, { version }).pipe(
   Effect.tapCause((cause) => {

@@ -67,7 +67,7 @@ const folderTags: ReadonlySet<unknown> = new Set([
 ])
 
 /**
- * Opens it as it is: nothing is created or brought up to date.
+ * Opens it as it is: nothing in it is created or brought up to date.
  *
  * Statements here read whole tables, so the connection has none of a server's session settings.
  */
@@ -76,6 +76,8 @@ export const openStore = Effect.fnUntraced(function* (
   command: string,
   /** Whether permissions of an embedded database's folder that are too wide are left as they are. */
   looksOnly = false,
+  /** Whether an embedded database is made where there is none; it stays empty. */
+  mayCreate = false,
 ) {
   const { database_url: url, data } = config
   if (config.memory || (url === null && data === null)) {
@@ -87,7 +89,7 @@ export const openStore = Effect.fnUntraced(function* (
     })
   }
   const name = storeNameOf(config)
-  if (url === null && !holdsDatabase(data!)) {
+  if (url === null && !mayCreate && !holdsDatabase(data!)) {
     return yield* new StoreUnusable({
       store: name,
       why: "there is no database in that folder; name the one a server used",

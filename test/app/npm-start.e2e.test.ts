@@ -11,6 +11,7 @@ import { commandFile } from "../support/command-file.ts"
 import { compileCache } from "../support/compile-cache.ts"
 import { holds, patienceMillis } from "../support/condition.ts"
 import { ofTests } from "../support/reaper.ts"
+import { startPresence } from "../support/server.ts"
 
 const checkout = join(import.meta.dirname, "../..")
 
@@ -87,4 +88,35 @@ describe.concurrent("a server that npm runs", { timeout: 2 * patienceMillis }, (
     await ended
     await holds("nobody is left", () => !servers.some(isThere))
   })
+
+  it.each(["SIGTERM", "SIGKILL"] as const)(
+    "OPS-npm-start: npx presently watch, %s: nobody is left",
+    async (signal) => {
+      const server = await startPresence()
+      const watch = ["presently", "watch", "sip:alice@example.com", "--to", `127.0.0.1:${server.udpPort}`]
+      const npm = ofTests(
+        spawn("npx", watch, {
+          cwd: checkout,
+          detached: true,
+          stdio: ["ignore", "pipe", "ignore"],
+          env: { ...process.env, ...compileCache },
+        }),
+        "group",
+      )
+      let said = ""
+      npm.stdout.setEncoding("utf8").on("data", (text: string) => (said += text))
+      const ended = new Promise((resolve) => npm.on("exit", resolve))
+      await holds(
+        () => `it watches: ${said}`,
+        () => said.includes("active"),
+      )
+      const pid = npm.pid ?? 0
+      const watchers = below(pid)
+      assert.ok(watchers.length > 0)
+      process.kill(pid, signal)
+      await ended
+      await holds("nobody is left", () => !watchers.some(isThere))
+      await server.stop()
+    },
+  )
 })

@@ -10,7 +10,7 @@ import { join } from "node:path"
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
 import { userLine } from "../../src/app/config/users.ts"
 import { ownCertificate } from "../../src/app/lan/own-certificate.ts"
-import { bundled, chromium, installBrowser } from "../support/browser.ts"
+import { bundled, chromium } from "../support/browser.ts"
 import { holds } from "../support/condition.ts"
 import { freePort, sharedPostgres } from "../support/postgres.ts"
 import { ofTests } from "../support/reaper.ts"
@@ -119,64 +119,61 @@ const openPage = async (query: Record<string, string>): Promise<Page> => {
   }
 }
 
-describe.skipIf(chromium === undefined)(
-  `phones in a browser${chromium === undefined ? `: ${installBrowser}` : ""}`,
-  () => {
-    it(
-      "register, publish, subscribe, see a lamp, and see it again after a reload and a restart of the server",
-      { tags: ["7118-5-a", "7118-8-a"] },
-      async (context) => {
-        const postgres = await sharedPostgres()
-        if (postgres === null) return context.skip("no PostgreSQL here")
-        const url = postgres.database()
-        const users = join(folder, "users.txt")
-        const lines = ["alice", "bob"].map((user) => userLine(user, "example.com", `secret-${user}`, "MD5"))
-        writeFileSync(users, `${lines.join("\n")}\n`)
-        const { file } = await ownCertificate(join(folder, "own"), ["127.0.0.1", "localhost"])
-        const port = await freePort()
-        const start = (): Promise<PresenceServer> =>
-          startPresence({
-            listen: [`wss:127.0.0.1:${port}`],
-            tls_certificate: [file],
-            domain: ["example.com"],
-            users_file: users,
-            digest_md5: true,
-            policy: "open",
-            memory: false,
-            database_url: url,
-          })
-        let server = await start()
-        const pageOf = (library: string, user: string): Promise<Page> =>
-          openPage({ library, server: `wss://127.0.0.1:${port}`, user, password: `secret-${user}` })
-        const alice = await pageOf("sipjs", "alice")
-        const bob = await pageOf("jssip", "bob")
-        context.onTestFinished(async () => {
-          await Promise.all([alice.close(), bob.close()])
-          await server.stop()
+describe.skipIf(chromium === undefined)("phones in a browser", () => {
+  it(
+    "register, publish, subscribe, see a lamp, and see it again after a reload and a restart of the server",
+    { tags: ["7118-5-a", "7118-8-a"] },
+    async (context) => {
+      const postgres = await sharedPostgres()
+      if (postgres === null) return context.skip("no PostgreSQL here")
+      const url = postgres.database()
+      const users = join(folder, "users.txt")
+      const lines = ["alice", "bob"].map((user) => userLine(user, "example.com", `secret-${user}`, "MD5"))
+      writeFileSync(users, `${lines.join("\n")}\n`)
+      const { file } = await ownCertificate(join(folder, "own"), ["127.0.0.1", "localhost"])
+      const port = await freePort()
+      const start = (): Promise<PresenceServer> =>
+        startPresence({
+          listen: [`wss:127.0.0.1:${port}`],
+          tls_certificate: [file],
+          domain: ["example.com"],
+          users_file: users,
+          digest_md5: true,
+          policy: "open",
+          memory: false,
+          database_url: url,
         })
-        await Promise.all([alice.says("registered"), bob.says("registered")])
-        alice.order("watch")
-        alice.order("confirmed")
-        await Promise.all([alice.says("lamp confirmed"), bob.says("lamp confirmed")])
-        alice.order("terminated")
-        await bob.says("lamp terminated")
-        alice.order("early")
-        await bob.says("lamp early")
-
-        bob.order("reload")
-        await bob.says("registered")
-        await bob.says("lamp early")
-
+      let server = await start()
+      const pageOf = (library: string, user: string): Promise<Page> =>
+        openPage({ library, server: `wss://127.0.0.1:${port}`, user, password: `secret-${user}` })
+      const alice = await pageOf("sipjs", "alice")
+      const bob = await pageOf("jssip", "bob")
+      context.onTestFinished(async () => {
+        await Promise.all([alice.close(), bob.close()])
         await server.stop()
-        await bob.says("disconnected")
-        server = await start()
-        await bob.says("registered")
-        await bob.says("lamp early")
-        assert.deepStrictEqual(
-          [...alice.said, ...bob.said].filter((text) => /error|failed|^terminated/.test(text)),
-          [],
-        )
-      },
-    )
-  },
-)
+      })
+      await Promise.all([alice.says("registered"), bob.says("registered")])
+      alice.order("watch")
+      alice.order("confirmed")
+      await Promise.all([alice.says("lamp confirmed"), bob.says("lamp confirmed")])
+      alice.order("terminated")
+      await bob.says("lamp terminated")
+      alice.order("early")
+      await bob.says("lamp early")
+
+      bob.order("reload")
+      await bob.says("registered")
+      await bob.says("lamp early")
+
+      await server.stop()
+      await bob.says("disconnected")
+      server = await start()
+      await bob.says("registered")
+      await bob.says("lamp early")
+      assert.deepStrictEqual(
+        [...alice.said, ...bob.said].filter((text) => /error|failed|^terminated/.test(text)),
+        [],
+      )
+    },
+  )
+})

@@ -15,6 +15,7 @@ import { Effect, Redacted } from "effect"
 import { makeLogAdmin } from "../../src/adapters/store/postgres/log-admin.ts"
 import { verifyTables } from "../../src/app/integrity/verify.ts"
 import type { VerifyReport } from "../../src/app/integrity/verify.ts"
+import { holds } from "../support/condition.ts"
 import { openLossyProxy } from "../support/lossy-proxy.ts"
 import { freePort, startPostgres } from "../support/postgres.ts"
 import { killServer, startServer } from "./kill.ts"
@@ -67,6 +68,7 @@ export const hangTest = async (options: HangOptions): Promise<HangFindings | nul
     for (let round = 1; round <= options.rounds; round++) {
       const seconds = options.seconds[(round - 1) % options.seconds.length]!
       load.resume()
+      await holds("everybody is served", load.isServed)
       await pauseFor(500 + Math.random() * 1500)
       if (options.way === "stopped") signal(processes(), "SIGSTOP")
       else proxy.swallow()

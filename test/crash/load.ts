@@ -21,6 +21,9 @@ export interface Findings {
   readonly acknowledged: { readonly publish: number; readonly subscribe: number; readonly notify: number }
 }
 
+/** A request as the log names it: Call-ID and the number of its CSeq. */
+export type RequestName = `${string} ${number}`
+
 interface Answer {
   readonly status: number
   readonly header: (name: string) => string | null
@@ -59,7 +62,11 @@ export interface Load {
   readonly pause: () => Promise<void>
   /** Asks for every promise; call while paused. */
   readonly verify: () => Promise<void>
+  /** Whether everybody has been promised something. */
+  readonly isServed: () => boolean
   readonly findings: () => Findings
+  /** Every PUBLISH and SUBSCRIBE that got a 200. */
+  readonly acknowledged: () => ReadonlySet<RequestName>
   /** From now on requests go to another server. */
   readonly moveTo: (port: number) => void
   readonly close: () => void
@@ -79,6 +86,7 @@ export const makeLoad = async (options: {
   const lost: string[] = []
   const disorder: string[] = []
   const counts = { publish: 0, subscribe: 0, notify: 0 }
+  const acknowledged = new Set<RequestName>()
   let checked = 0
   let doubtful = 0
   let running = false
@@ -192,6 +200,7 @@ export const makeLoad = async (options: {
     if (answer.tries > 1 || answer.status === 503) one.unsure = true
     if (answer.status === 200) {
       counts.publish++
+      acknowledged.add(`${one.callId} ${one.cseq}`)
       one.entityTag = answer.header("SIP-ETag")
       if (change !== null) one.acknowledged = change
       one.unsure = false
@@ -232,6 +241,7 @@ export const makeLoad = async (options: {
     if (answer.tries > 1 || answer.status === 503) one.unsure = true
     if (answer.status === 200) {
       counts.subscribe++
+      acknowledged.add(`${one.callId} ${one.cseq}`)
       const contact = /<([^>]+)>/.exec(answer.header("Contact") ?? "")?.[1] ?? one.presentity.uri
       one.dialog ??= { toTag: answer.toTag, contact }
       one.unsure = false
@@ -362,7 +372,11 @@ export const makeLoad = async (options: {
         lost.push(`${one.uri}: saw change ${one.seen} of ${one.presentity.acknowledged} promised`)
       }
     },
+    isServed: () =>
+      publishers.every(({ entityTag }) => entityTag !== null) &&
+      watchers.every(({ dialog }) => dialog !== null),
     findings: () => ({ checked, lost, disorder, doubtful, acknowledged: { ...counts } }),
+    acknowledged: () => acknowledged,
     moveTo: (to) => {
       port = to
     },

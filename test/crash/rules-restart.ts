@@ -23,7 +23,7 @@ import { Effect, Redacted } from "effect"
 import type { SettingName } from "../../src/app/config/settings.ts"
 import { commandFile } from "../support/command-file.ts"
 import { compileCache } from "../support/compile-cache.ts"
-import { freePort, startPostgres } from "../support/postgres.ts"
+import { freePort, sharedPostgres } from "../support/postgres.ts"
 import { ruleFor, ruleset } from "../support/rules-builders.ts"
 import { startPresence } from "../support/server.ts"
 
@@ -290,7 +290,7 @@ const startThere = async (settings: Settings): Promise<Running> => {
 export const restartTest = async (options: RestartOptions): Promise<RestartFindings | null> => {
   const { source, count, kills, say } = options
   const random = makeRandom(options.seed)
-  const cluster = await startPostgres()
+  const cluster = await sharedPostgres()
   if (cluster === null && source === "table") return null
   const data = cluster === null ? mkdtempSync(join(tmpdir(), "presently-restart-data-")) : null
   const url = cluster?.database() ?? null

@@ -27,7 +27,7 @@ import { worlds } from "../support/machine.ts"
 import { startPostgres } from "../support/postgres.ts"
 import { emptyStore, project, verified } from "../support/projected.ts"
 
-const cluster = await startPostgres()
+const cluster = await startPostgres(false)
 afterAll(() => cluster?.remove())
 
 const later = Date.UTC(2030, 0, 1)

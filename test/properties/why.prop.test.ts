@@ -3,19 +3,18 @@
  * hook treats him, which NOTIFYs were under way, which left and what was in them.
  */
 import { deepStrictEqual, ok } from "node:assert/strict"
-import fc from "fast-check"
 import { describe, it } from "vitest"
 import { makeInquiry } from "../../src/domain/history/why.ts"
 import type { Explanation } from "../../src/domain/history/why.ts"
 import { get, values } from "../../src/domain/table.ts"
 import type { PackageName, Rates, Uri } from "../../src/domain/vocabulary.ts"
-import { anySteps } from "../support/arbitraries.ts"
 import type { Step } from "../support/arbitraries.ts"
 import { check, forEveryPair, packageNames, tellings, watchersIn } from "../support/explained.ts"
 import type { Told } from "../support/explained.ts"
-import { parameters, play } from "../support/history.ts"
+import { forEveryHistory, play } from "../support/history.ts"
 import { packagesOf, worlds } from "../support/machine.ts"
-import { anyRuledSteps, playRuled, ruledWorlds } from "../support/ruled-history.ts"
+import type { Run } from "../support/machine.ts"
+import { forEveryRuledHistory } from "../support/ruled-history.ts"
 
 /** Of everything that was said of a watcher's subscriptions, whether it is shown anything after the last of it. */
 const lastWord = (
@@ -81,58 +80,56 @@ describe("why", () => {
     { tags: ["A3"] },
     () => {
       const seen = { Ended: 0, Pending: 0, PoliteBlock: 0, shown: 0 }
-      for (const of of ruledWorlds) {
-        fc.assert(
-          fc.property(anyRuledSteps({ watched: true }), (steps) => {
-            const run = playRuled(of, steps)
-            for (const presentity of run.states.keys()) {
-              const told = tellings(run, presentity)
-              const asOf = (told.at(-1)?.moment.decision.at ?? 0) + 100_000
-              for (const packageName of packageNames) {
-                for (const watcher of watchersIn(told)) {
-                  const { authorize } = told.at(-1)!.truth.context
-                  const inquiry = makeInquiry(
-                    { presentity, watcher, packageName, at: asOf },
-                    { packages: packagesOf(run.world), limits: run.world.limits, authorize },
-                  )
-                  for (const one of told) inquiry.take(one.moment)
-                  const { change, treatment } = inquiry.answer(asOf)
-                  const word = lastWord(told, watcher, packageName)
-                  const place = word === null ? 0 : told[word.index]!.moment.position
-                  if (word === null || word.isShown || place <= (change?.position ?? 0)) {
-                    deepStrictEqual(treatment, null)
-                    seen.shown++
-                    continue
-                  }
-                  ok(treatment !== null, `${watcher} ${packageName}`)
-                  deepStrictEqual(treatment.position, place)
-                  seen[treatment._tag]++
-                  const { after, events } = told[word.index]!.truth
-                  const made = events.find(
-                    (event) => event._tag === "SubscriptionCreated" && event.no === treatment.life.no,
-                  )
-                  const one =
-                    get(after.subscriptions, treatment.life.no) ??
-                    (made?._tag === "SubscriptionCreated" ? made : undefined)
-                  if (treatment._tag === "Ended") {
-                    deepStrictEqual(one, undefined)
-                    const ended = events.find(
-                      (event) => event._tag === "SubscriptionTerminated" && event.no === treatment.life.no,
-                    )
-                    ok(ended?._tag === "SubscriptionTerminated" && ended.reason !== "timeout")
-                    deepStrictEqual(treatment.ending.reason, ended.reason)
-                  } else
-                    deepStrictEqual(
-                      [one?.status, one?.polite],
-                      [treatment._tag === "Pending" ? "pending" : "active", treatment._tag === "PoliteBlock"],
-                    )
+      forEveryRuledHistory(
+        (run) => {
+          for (const presentity of run.states.keys()) {
+            const told = tellings(run, presentity)
+            const asOf = (told.at(-1)?.moment.decision.at ?? 0) + 100_000
+            for (const packageName of packageNames) {
+              for (const watcher of watchersIn(told)) {
+                const { authorize } = told.at(-1)!.truth.context
+                const inquiry = makeInquiry(
+                  { presentity, watcher, packageName, at: asOf },
+                  { packages: packagesOf(run.world), limits: run.world.limits, authorize },
+                )
+                for (const one of told) inquiry.take(one.moment)
+                const { change, treatment } = inquiry.answer(asOf)
+                const word = lastWord(told, watcher, packageName)
+                const place = word === null ? 0 : told[word.index]!.moment.position
+                if (word === null || word.isShown || place <= (change?.position ?? 0)) {
+                  deepStrictEqual(treatment, null)
+                  seen.shown++
+                  continue
                 }
+                ok(treatment !== null, `${watcher} ${packageName}`)
+                deepStrictEqual(treatment.position, place)
+                seen[treatment._tag]++
+                const { after, events } = told[word.index]!.truth
+                const made = events.find(
+                  (event) => event._tag === "SubscriptionCreated" && event.no === treatment.life.no,
+                )
+                const one =
+                  get(after.subscriptions, treatment.life.no) ??
+                  (made?._tag === "SubscriptionCreated" ? made : undefined)
+                if (treatment._tag === "Ended") {
+                  deepStrictEqual(one, undefined)
+                  const ended = events.find(
+                    (event) => event._tag === "SubscriptionTerminated" && event.no === treatment.life.no,
+                  )
+                  ok(ended?._tag === "SubscriptionTerminated" && ended.reason !== "timeout")
+                  deepStrictEqual(treatment.ending.reason, ended.reason)
+                } else
+                  deepStrictEqual(
+                    [one?.status, one?.polite],
+                    [treatment._tag === "Pending" ? "pending" : "active", treatment._tag === "PoliteBlock"],
+                  )
               }
             }
-          }),
-          parameters<[Parameters<typeof playRuled>[1]]>(2),
-        )
-      }
+          }
+        },
+        2,
+        { watched: true },
+      )
       for (const [what, count] of Object.entries(seen)) ok(count > 0, `${what}: ${count}`)
     },
   )
@@ -151,28 +148,14 @@ describe("why", () => {
 
   it("every pair of a change and a watcher has a cause, and it is the true one", { tags: ["A3"] }, () => {
     let pairs = 0
-    for (const of of worlds) {
-      fc.assert(
-        fc.property(anySteps, (steps) => {
-          pairs += forEveryPair(play(of, steps), (explanation, told, at, run) => {
-            count(explanation)
-            check(explanation, told, at, run)
-          })
-        }),
-        parameters<[Parameters<typeof play>[1]]>(3),
-      )
+    const holds = (run: Run): void => {
+      pairs += forEveryPair(run, (explanation, told, at) => {
+        count(explanation)
+        check(explanation, told, at, run)
+      })
     }
-    for (const of of ruledWorlds) {
-      fc.assert(
-        fc.property(anyRuledSteps({ watched: true }), (steps) => {
-          pairs += forEveryPair(playRuled(of, steps), (explanation, told, at, run) => {
-            count(explanation)
-            check(explanation, told, at, run)
-          })
-        }),
-        parameters<[Parameters<typeof playRuled>[1]]>(3),
-      )
-    }
+    forEveryHistory(holds, 3)
+    forEveryRuledHistory(holds, 3, { watched: true })
     // those without any subscription are too easy
     ok(pairs - (seen.get("Absent never") ?? 0) >= 10_000, `only ${pairs} pairs`)
     const findings = [

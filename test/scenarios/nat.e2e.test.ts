@@ -12,9 +12,9 @@ import type { PresenceServer } from "../support/server.ts"
 import { messageText, mint, openPhone, pause, script, viaOf } from "../support/sip-client.ts"
 import type { Script, Transport } from "../support/sip-client.ts"
 
-const why = whyNoNattedNetwork()
+const noNattedNetwork = whyNoNattedNetwork()
 
-describe.skipIf(why !== null)(`phones behind a NAT${why === null ? "" : ` (left out: ${why})`}`, () => {
+describe.skipIf(noNattedNetwork !== null)("phones behind a NAT", () => {
   let network: NattedNetwork
   let server: PresenceServer
   beforeAll(async () => {

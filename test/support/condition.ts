@@ -32,11 +32,13 @@ export const holds = async <A>(
 /**
  * Starts a measurement for what must not happen too early. There is no counterpart for what must not happen too late,
  * because a machine may be busy for any time.
+ *
+ * Servers go by the machine's clock, which may be corrected meanwhile by some milliseconds: so the clock that has gone further counts.
  */
 export const notBefore = (): ((millis: number) => void) => {
-  const since = performance.now()
+  const since = { steady: performance.now(), clock: Date.now() }
   return (millis) => {
-    const passed = performance.now() - since
+    const passed = Math.max(performance.now() - since.steady, Date.now() - since.clock)
     // timers of Node may fire a millisecond early
     if (passed < millis - 2)
       throw new Error(`after ${passed.toFixed(0)} ms, which is before its time: ${millis} ms`)

@@ -4,10 +4,13 @@
  */
 import { deepStrictEqual, ok } from "node:assert/strict"
 import { changeIn } from "../../src/domain/history/changes.ts"
+import { unansweredMillis } from "../../src/domain/history/ledger.ts"
+import type { Place } from "../../src/domain/history/ledger.ts"
 import { momentOf } from "../../src/domain/history/moments.ts"
 import type { DecisionStep } from "../../src/domain/history/moments.ts"
 import { makeInquiry } from "../../src/domain/history/why.ts"
 import type { Case, Explanation } from "../../src/domain/history/why.ts"
+import { clockOf } from "../../src/domain/presentity/clock.ts"
 import type { Notify } from "../../src/domain/presentity/intents.ts"
 import { viewFor } from "../../src/domain/presentity/notify.ts"
 import { initial } from "../../src/domain/presentity/state.ts"
@@ -75,14 +78,63 @@ export const forEveryPair = (
             { presentity, watcher, packageName, at: moment.decision.at, position: moment.position },
             { packages: packagesOf(run.world), limits: run.world.limits, authorize: truth.context.authorize },
           )
-          for (const one of told) inquiry.take(one.moment)
-          check(inquiry.answer(asOf), told, index, run)
+          let first: readonly Settled[] | null = null
+          for (const one of told) {
+            inquiry.take(one.moment)
+            if (first !== null || !inquiry.isAnswered()) continue
+            first = settled(inquiry.answer(asOf))
+            const readTo = clockOf(one.moment.decision)
+            for (const { told: place, outcome } of first)
+              ok(place === null || outcome !== null || readTo - place.at > unansweredMillis, "outcome unread")
+          }
+          const explanation = inquiry.answer(asOf)
+          // a reader stops when it is answered, and has to say the same as one that reads on, but for outcomes that were late
+          for (const [number, { outcome, ...rest }] of settled(explanation).entries()) {
+            if (first === null) break
+            deepStrictEqual(
+              { ...rest, outcome: first[number]!.outcome === null ? null : outcome },
+              first[number],
+            )
+          }
+          check(explanation, told, index, run)
           pairs += 1
         }
       }
     }
   }
   return pairs
+}
+
+/** What an explanation says of one subscription, but for its end, which comes later. */
+interface Settled {
+  readonly no: number | null
+  readonly said: unknown
+  readonly told: Place | null
+  readonly outcome: string | null
+}
+
+/** Copied, for the parts of an explanation go on changing. */
+const settled = ({ change, cases, absence }: Explanation): readonly Settled[] => {
+  const entry = (no: number | undefined, said: unknown, sent: Case["sent"] | undefined): Settled =>
+    structuredClone({
+      no: no ?? null,
+      said,
+      told: sent?.place ?? null,
+      outcome:
+        sent?.answeredAt == null && sent?.failed == null
+          ? null
+          : JSON.stringify([sent.answeredAt, sent.failed]),
+    })
+  const before = (life: Case["life"]) =>
+    life.sent.findLast(({ place }) => place.position < (change?.position ?? 0))
+  return [
+    ...cases.flatMap(({ life, finding, sequel, sent }) => [
+      entry(life.no, [finding, sequel], sent),
+      entry(life.no, "before", before(life)),
+    ]),
+    entry(absence?.last?.no, "before", absence?.last?.sent.at(-1)),
+    entry(absence?.next?.no, null, absence?.next?.sent[0]),
+  ]
 }
 
 const leftFor = (

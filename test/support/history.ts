@@ -5,7 +5,7 @@
  * it turns each step into inputs that name them. Inputs can be replayed, rearranged and given to the engine.
  */
 import { strictEqual } from "node:assert/strict"
-import fc from "fast-check"
+import type fc from "fast-check"
 import { makeMemoryLog } from "../../src/adapters/store/memory.ts"
 import type { MemoryLog } from "../../src/adapters/store/memory.ts"
 import type { Engine, Offer, Release } from "../../src/domain/engine/engine.ts"
@@ -18,6 +18,7 @@ import { anySteps } from "./arbitraries.ts"
 import type { Step } from "./arbitraries.ts"
 import { hookOf, makeMachine, packagesOf, worlds } from "./machine.ts"
 import type { Input, Run, World } from "./machine.ts"
+import { makePlayed } from "./played.ts"
 import { resolve } from "./resolve.ts"
 
 /** Plays the steps of a history from the beginning of time. */
@@ -119,14 +120,8 @@ export const parameters = <T>(share = 1): fc.Parameters<T> => ({
   ...(seed === undefined ? {} : { seed: Number(seed) }),
 })
 
+const onPlayed = makePlayed(anySteps, worlds, play)
+
 /** Checks a property of every history in every world; a failing history is shrunk and printed with its seed. */
-export const forEveryHistory = (check: (run: Run) => void, share = 1): void => {
-  for (const world of worlds) {
-    fc.assert(
-      fc.property(anySteps, (steps) => {
-        check(play(world, steps))
-      }),
-      parameters<[readonly Step[]]>(share),
-    )
-  }
-}
+export const forEveryHistory = (check: (run: Run) => void, share = 1): void =>
+  onPlayed(check, parameters(share))

@@ -11,6 +11,7 @@ import { serverEnvironment } from "../../src/adapters/store/private-server/guard
 import { reachable, serverAccount } from "../../src/adapters/store/private-server/make-cluster.ts"
 import { findPrograms } from "../../src/adapters/store/private-server/programs.ts"
 import { siteIn } from "../../src/adapters/store/private-server/site.ts"
+import { madeOnce } from "./made-once.ts"
 import { endWithTests } from "./reaper.ts"
 
 export interface SharedPostgres {
@@ -40,7 +41,7 @@ let ofThread: ReturnType<typeof startPostgres> | null = null
  * files nor create accounts. Starting one costs a second and a half of processor time.
  */
 export const sharedPostgres = async (): Promise<SharedPostgres | null> => {
-  const cluster = await (ofThread ??= startPostgres())
+  const cluster = await (ofThread ??= startPostgres(false))
   // dropping a database takes a checkpoint: they are removed all at once, with the server
   return cluster === null ? null : { port: cluster.port, database: cluster.database, remove: () => {} }
 }
@@ -55,7 +56,8 @@ const found = (await findPrograms(null, null, libraries)).programs
 /** The folder with initdb and postgres: those that presently itself would start; null: there is none. */
 export const postgresBinaries = (): string | null => found?.bin ?? null
 
-export const startPostgres = async (): Promise<PostgresCluster | null> => {
+/** @param isForced false: nothing is forced to the disk, for tests that are not about a database that ends under load */
+export const startPostgres = async (isForced = true): Promise<PostgresCluster | null> => {
   if (found === null) return null
   const folder = mkdtempSync(join(tmpdir(), "presently-pg-"))
   const data = join(folder, "data")
@@ -76,11 +78,17 @@ export const startPostgres = async (): Promise<PostgresCluster | null> => {
     })
   const isOver = endWithTests({ kind: "postgres", data })
   const initialized = ["-U", "postgres", "-A", "trust", "--no-instructions", "-E", "UTF8", "--locale=C"]
-  run("initdb", "-N", "-D", data, ...initialized)
+  const key = `${found.release}-${account?.uid ?? process.getuid?.() ?? 0}`
+  const template = await madeOnce("presently-cluster", key, (made) => {
+    run("initdb", "-N", "-D", data, ...initialized)
+    execFileSync("cp", ["-a", data, made])
+  })
+  // its maker has it there already
+  if (!existsSync(data)) execFileSync("cp", ["-a", template, data])
   const configure = (port: number): void => {
     appendFileSync(
       join(data, "postgresql.conf"),
-      `\nport = ${port}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = ''\nfsync = on\nmax_connections = 200\n`,
+      `\nport = ${port}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = ''\nfsync = ${isForced ? "on" : "off"}\nmax_connections = 200\n`,
     )
   }
   const start = (): void => {

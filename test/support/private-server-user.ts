@@ -25,7 +25,7 @@ const work = Effect.gen(function* () {
 })
 
 const options = { application: newProgramName("test"), ...(programs === "" ? {} : { programs }) }
-await Effect.runPromise(
+void Effect.runPromise(
   work.pipe(Effect.provide(layerEmbedded(folder, options)), Effect.provide(Logger.layer([]))),
 ).catch((cause: unknown) => {
   console.error(cause instanceof Error ? cause.message : String(cause))

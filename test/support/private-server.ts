@@ -23,6 +23,7 @@ import type { TestContext } from "vitest"
 import { layerEmbedded } from "../../src/adapters/store/layers.ts"
 import type { EmbeddedOptions } from "../../src/adapters/store/layers.ts"
 import { newProgramName } from "../../src/adapters/store/postgres/connections.ts"
+import { bundledProgram } from "./bundled-program.ts"
 import { holds } from "./condition.ts"
 import { endWithTests, ofTests } from "./reaper.ts"
 
@@ -105,8 +106,8 @@ export interface UserOptions {
   /** Under another account, by root. */
   readonly account?: { readonly uid: number; readonly gid: number }
   readonly env?: NodeJS.ProcessEnv
-  /** The source of the program, when that account cannot go to this checkout. */
-  readonly root?: string
+  /** A folder with the program's bundle in `program`, and beside it what it needs, instead of this checkout. */
+  readonly installed?: string
   readonly programs?: string
   /** What stands before the command. */
   readonly before?: readonly string[]
@@ -114,20 +115,22 @@ export interface UserOptions {
 
 /** Starts a program that opens the folder. @throws Error with what it said when it could not */
 export const userOf = async (folder: string, options: UserOptions = {}): Promise<User> => {
-  const root = options.root ?? join(import.meta.dirname, "../..")
   const [command, ...args] = [
     ...(options.before ?? []),
     process.execPath,
-    join(root, "test/support/private-server-user.ts"),
+    options.installed === undefined
+      ? await bundledProgram("private-server-user.ts")
+      : join(options.installed, "program/main.cjs"),
     folder,
     options.programs ?? "",
   ]
+  const place = options.installed === undefined ? {} : { PRESENTLY_TEST_CHECKOUT: options.installed }
   const child = ofTests(
     spawn(command!, args, {
       stdio: ["pipe", "pipe", "pipe"],
       detached: true,
       cwd: "/",
-      env: { ...process.env, NODE_COMPILE_CACHE: "", ...options.env },
+      env: { ...process.env, NODE_COMPILE_CACHE: "", ...place, ...options.env },
       ...options.account,
     }),
     "group",

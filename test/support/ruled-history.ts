@@ -13,6 +13,7 @@ import { alice, dialogOf } from "./builders.ts"
 import { parameters } from "./history.ts"
 import { beginning, keyOf, makeMachine, worlds } from "./machine.ts"
 import type { Input, Machine, Moment, Run, World } from "./machine.ts"
+import { makePlayed } from "./played.ts"
 import { pidf, ruledPackages, rulesBody } from "./ruled.ts"
 import type { SmallRule } from "./ruled.ts"
 
@@ -421,16 +422,16 @@ export const playRuled = (world: World, steps: readonly RuledStep[]): Run => {
   return machine.run()
 }
 
-export const forEveryRuledHistory = (check: (run: Run) => void, share = 1, shape: Shape = {}): void => {
-  for (const world of ruledWorlds) {
-    fc.assert(
-      fc.property(anyRuledSteps(shape), (steps) => {
-        check(playRuled(world, steps))
-      }),
-      parameters<[readonly RuledStep[]]>(share),
-    )
-  }
+const onPlayed = {
+  alone: makePlayed(anyRuledSteps(), ruledWorlds, playRuled),
+  watched: makePlayed(anyRuledSteps({ watched: true }), ruledWorlds, playRuled),
 }
+
+export const forEveryRuledHistory = (
+  check: (run: Run) => void,
+  share = 1,
+  { watched = false }: Pick<Shape, "watched"> = {},
+): void => onPlayed[watched ? "watched" : "alone"](check, parameters(share))
 
 /** Everything that one watcher receives, without what is opaque to it. */
 export const inboxOf = (run: Run, watcher: Uri): readonly unknown[] =>

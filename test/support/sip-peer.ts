@@ -93,9 +93,9 @@ export interface UdpPeer {
   readonly close: () => void
 }
 
-export const udpPeer = async (serverPort: number, port = 0): Promise<UdpPeer> => {
+export const udpPeer = async (serverPort: number): Promise<UdpPeer> => {
   const socket = createSocket("udp4")
-  await new Promise<void>((resolve) => socket.bind(port, "127.0.0.1", resolve))
+  await new Promise<void>((resolve) => socket.bind(0, "127.0.0.1", resolve))
   const messages: string[] = []
   let taken = 0
   socket.on("message", (bytes) => messages.push(bytes.toString("latin1")))

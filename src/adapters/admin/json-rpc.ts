@@ -6,7 +6,7 @@ import { Effect } from "effect"
 import type { Refused } from "../../ports/operation-refused.ts"
 import { wholeList } from "../../ports/operations.ts"
 import type { Operations } from "../../ports/operations.ts"
-import { operationTable } from "./operation-table.ts"
+import { commandTable, operationTable } from "./operation-table.ts"
 import type { OperationName } from "./operation-table.ts"
 import { exposeMatching } from "./presentity-filter.ts"
 import { includes } from "./tokens.ts"
@@ -108,6 +108,9 @@ export const answerCalls = (operations: Operations, caller: Caller, text: string
   )
 }
 
+/** Each command once, by the oldest of its names. */
+const firstNames = commandTable.map(({ commands }) => commands[0]).join(", ")
+
 type Id = string | number | null
 
 const failure = (id: Id, code: number, message: string) => ({ jsonrpc: "2.0", id, error: { code, message } })
@@ -130,7 +133,8 @@ const answerCall = (
     id === undefined ? null : failure(name, code, message)
   const call = calls.get(method)
   if (call === undefined) {
-    return Effect.succeed(failed({ code: -32_601, message: `${method}: there is no such command` }))
+    const message = `${method}: there is no such command; there are ${firstNames}`
+    return Effect.succeed(failed({ code: -32_601, message }))
   }
   if (!includes(caller.scope, call.scope)) {
     const message = `${method} needs a token of scope ${call.scope}; ${caller.name} has ${caller.scope}`

@@ -111,3 +111,11 @@ export const operationTable = {
 } as const satisfies Readonly<Record<string, OperationEntry>>
 
 export type OperationName = keyof typeof operationTable
+
+type Entries = (typeof operationTable)[OperationName]
+type CommandEntry = Extract<Entries, { readonly commands: readonly string[] }>
+
+/** The operations that have JSON-RPC commands, in order. */
+export const commandTable: readonly CommandEntry[] = Object.values(operationTable).filter(
+  (entry): entry is CommandEntry => "commands" in entry,
+)

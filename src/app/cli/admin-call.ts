@@ -10,6 +10,8 @@ import { Flag } from "effect/cli"
 import { UsageInvalid } from "../client/failures.ts"
 import { parseHostPort, withoutScheme } from "../config/host-port.ts"
 import { exitCodes } from "../exit-codes.ts"
+import { isPlace, noteHere, placeFlags, placeText, serverAt } from "./server-place.ts"
+import type { ServerPlace } from "./server-place.ts"
 
 export class ServerSaidNo extends Data.TaggedError("ServerSaidNo")<{
   readonly why: string
@@ -42,25 +44,56 @@ export const adminFlags = {
   ),
 }
 
-export interface AdminInput {
+/** The flags of commands that only a running server can carry out. */
+export const liveFlags = { ...adminFlags, ...placeFlags }
+
+/** With a place, the flags that name one say where the management port is, unless `--admin` does. */
+export interface AdminInput extends Partial<ServerPlace> {
   readonly admin: string
   readonly token: Option.Option<string>
+  /** With the flags of a store the command writes to that of a stopped server, without them it asks a running one. */
+  readonly mayBeStopped?: true
 }
 
 /** The management port of `presently dev` in this folder; null: none runs here, or it has none. */
-export const adminHere = Effect.promise(async () => {
-  const { devFolder, noteIn } = await import("../server-note.ts")
-  return noteIn(devFolder)?.admin ?? null
+export const adminHere = Effect.map(noteHere, (note) => note?.admin ?? null)
+
+/** HOST:PORT of the management port that the flags, the environment or this folder name. */
+const portOf = Effect.fnUntraced(function* ({ admin, config = [], data = [] }: AdminInput) {
+  const isFlag = isNamed(admin) && admin !== process.env["PRESENTLY_ADMIN"]
+  if (!isFlag && isPlace({ config, data })) {
+    const note = yield* serverAt({ config, data })
+    const what = placeText({ config, data })
+    const { unavailable } = exitCodes
+    if (note === null) {
+      const why = `${what}: no server runs on that folder; start one, or name the one that is meant with --admin`
+      return yield* new ServerSaidNo({ why, exitCode: unavailable })
+    }
+    if (note.admin !== null) return note.admin
+    return yield* new ServerSaidNo({
+      why: `${what}: that server has no management port (admin = off)`,
+      exitCode: unavailable,
+    })
+  }
+  return isNamed(admin) ? admin : ((yield* adminHere) ?? defaultAdmin)
 })
+
+/** What to do when nobody answers, in the flags that the command has. */
+const whereElse = ({ data, mayBeStopped }: AdminInput): string =>
+  mayBeStopped === true
+    ? "name its management port with --admin; or name the store of a stopped server with --data, --database-url or --config"
+    : data === undefined
+      ? "name its management port with --admin"
+      : "say where one is with --admin HOST:PORT, --data DIR or --config FILE"
 
 /** The text of a 2xx response; any other response is a failure with the reason that it gives. */
 export const askAdmin = Effect.fnUntraced(function* (
   method: "GET" | "PUT" | "DELETE" | "POST",
-  { admin: named, token }: AdminInput,
+  input: AdminInput,
   path: string,
   body: string | null,
 ) {
-  const admin = isNamed(named) ? named : ((yield* adminHere) ?? defaultAdmin)
+  const admin = yield* portOf(input)
   const address = parseHostPort(withoutScheme(admin))
   if (address === null) {
     const why = /^https:/i.test(admin)
@@ -68,7 +101,7 @@ export const askAdmin = Effect.fnUntraced(function* (
       : "expected HOST:PORT, for example 127.0.0.1:5080"
     return yield* new UsageInvalid({ why: `--admin ${JSON.stringify(admin)}: ${why}` })
   }
-  const bearer = Option.getOrUndefined(token) ?? process.env["PRESENTLY_TOKEN"]
+  const bearer = Option.getOrUndefined(input.token) ?? process.env["PRESENTLY_TOKEN"]
   const response = yield* Effect.tryPromise({
     try: async () => {
       // some responses take minutes, and fetch would time out
@@ -85,7 +118,7 @@ export const askAdmin = Effect.fnUntraced(function* (
     },
     catch: () =>
       new ServerSaidNo({
-        why: `nobody answers at ${admin}: start a server there, or name its management port with --admin`,
+        why: `nobody answers at ${admin}: start a server there, or ${whereElse(input)}`,
         exitCode: exitCodes.unavailable,
       }),
   })

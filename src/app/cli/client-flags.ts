@@ -5,19 +5,26 @@ import type { Option } from "effect"
 import { Argument, Flag } from "effect/cli"
 import { clientTransportNames } from "../../adapters/sip/transports/names.ts"
 import type { ClientTransportName } from "../../adapters/sip/transports/names.ts"
+import { placeFlags } from "./server-place.ts"
+import type { ServerPlace } from "./server-place.ts"
 
 export const toDefault = "127.0.0.1:5060"
 
 export const toFlag = Flag.String("to").pipe(
   Flag.withMetavar("HOST:PORT"),
-  Flag.withDescription(`where the server listens; default ${toDefault}`),
+  Flag.withDescription("where the server listens"),
   Flag.optional,
 )
 
 export const agentFlags = {
-  to: toFlag,
+  to: toFlag.pipe(
+    Flag.withDescription(
+      `where the server listens; default: where presently dev in this folder does, else ${toDefault}`,
+    ),
+  ),
+  ...placeFlags,
   transport: Flag.Literals("transport", clientTransportNames).pipe(
-    Flag.withDescription("default udp, or what the URI says with ;transport=tcp or its scheme sips"),
+    Flag.withDescription("default: what the URI says with ;transport=tcp or its scheme sips, else udp"),
     Flag.optional,
   ),
   ca: Flag.String("ca").pipe(
@@ -39,7 +46,7 @@ export const agentFlags = {
   ),
 }
 
-export interface AgentInput {
+export interface AgentInput extends ServerPlace {
   readonly to: Option.Option<string>
   readonly transport: Option.Option<ClientTransportName>
   readonly ca: Option.Option<string>

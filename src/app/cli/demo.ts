@@ -5,11 +5,13 @@
 import { Argument, Command } from "effect/cli"
 import { toFlag } from "./client-flags.ts"
 import { onDemand } from "./on-demand.ts"
+import { placeFlags } from "./server-place.ts"
 
 export const demo = Command.make(
   "demo",
   {
     to: toFlag,
+    ...placeFlags,
     uri: Argument.String("URI").pipe(
       Argument.withDescription("whom to publish for and to watch"),
       Argument.optional,

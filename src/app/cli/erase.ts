@@ -44,7 +44,12 @@ export const eraseCommand = Command.make(
 
 const fromServer = (input: AdminInput, person: Uri) =>
   Effect.map(
-    askAdmin("POST", input, `/v1/presentities/${encodeURIComponent(person)}/erase`, null),
+    askAdmin(
+      "POST",
+      { ...input, mayBeStopped: true },
+      `/v1/presentities/${encodeURIComponent(person)}/erase`,
+      null,
+    ),
     (body) => JSON.parse(body) as Erased,
   )
 

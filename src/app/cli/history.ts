@@ -7,7 +7,7 @@ import { Argument, Command, Flag } from "effect/cli"
 import { clockOf } from "../../explain/history/time.ts"
 import type { HistoryQueries } from "../../ports/history-queries.ts"
 import { exitCodes } from "../exit-codes.ts"
-import { adminFlags, askAdmin, isNamed } from "./admin-call.ts"
+import { adminFlags, askAdmin, isNamed, liveFlags } from "./admin-call.ts"
 import type { AdminInput } from "./admin-call.ts"
 import { isForDevFolder, placeConfig } from "./log-place.ts"
 import { flag, isOfStore, storeFlags } from "./store-flags.ts"
@@ -298,7 +298,7 @@ interface WatchingRow {
   readonly private?: true
 }
 
-const live = { ...adminFlags, json: shared.json, utc: shared.utc }
+const live = { ...liveFlags, json: shared.json, utc: shared.utc }
 type Live = AdminInput & { readonly json: boolean; readonly utc: boolean }
 
 export const watchers = Command.make(

@@ -6,6 +6,7 @@ import { connect } from "node:net"
 import { Effect } from "effect"
 import type { Config } from "../config/config.ts"
 import { parseHostPort } from "../config/host-port.ts"
+import type { RunningServer } from "../doctor/running.ts"
 import { exitCodes } from "../exit-codes.ts"
 import { ServerSaidNo, adminHere, askAdmin, defaultAdmin, isNamed } from "./admin-call.ts"
 import type { AdminInput } from "./admin-call.ts"
@@ -23,15 +24,19 @@ interface LogPlace {
   readonly database: string | null
 }
 
-/** What a server says of itself, as far as it is needed to find its log. */
-interface ServerSelf {
-  /** Absent: it is of an earlier version. */
+/** What a server says of itself. Absent: it is of an earlier version. */
+interface ServerSelf extends RunningServer {
   readonly log?: LogPlace
-  readonly sip: readonly string[]
 }
 
 export const askServer = (input: AdminInput) =>
-  Effect.map(askAdmin("GET", input, "/status", null), (text) => JSON.parse(text) as ServerSelf)
+  Effect.flatMap(askAdmin("GET", input, "/status", null), (text) =>
+    Effect.try({
+      try: () => JSON.parse(text) as ServerSelf,
+      catch: () =>
+        new ServerSaidNo({ why: "what answers there is no presently", exitCode: exitCodes.unavailable }),
+    }),
+  )
 
 /** Asks a server where its log is. */
 const askLogPlace = Effect.fnUntraced(function* (input: AdminInput) {

@@ -3,11 +3,11 @@
  */
 import { Console, Effect } from "effect"
 import { Command } from "effect/cli"
-import { adminFlags, askAdmin } from "./admin-call.ts"
+import { askAdmin, liveFlags } from "./admin-call.ts"
 
 export const reloadCommand = Command.make(
   "reload",
-  adminFlags,
+  liveFlags,
   Effect.fn(function* (input) {
     const { changes, restart } = JSON.parse(yield* askAdmin("POST", input, "/v1/reload", null)) as {
       readonly changes: readonly string[]

@@ -5,11 +5,11 @@ import { readFileSync } from "node:fs"
 import { Console, Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { LocalFailure } from "../client/failures.ts"
-import { adminFlags, askAdmin } from "./admin-call.ts"
+import { askAdmin, liveFlags } from "./admin-call.ts"
 import type { AdminInput } from "./admin-call.ts"
 
 const shared = {
-  ...adminFlags,
+  ...liveFlags,
   event: Flag.String("package").pipe(
     Flag.withAlias("event"),
     Flag.withMetavar("PACKAGE"),

@@ -104,7 +104,8 @@ const verifyDrift = Effect.fnUntraced(function* (config: Config, json: boolean) 
 
 /** A running server that holds the log repairs what is derived from it. */
 const repairInServer = Effect.fnUntraced(function* (input: AdminInput, fromStart: boolean, json: boolean) {
-  const text = yield* askAdmin("POST", input, "/v1/tables/repair", JSON.stringify({ from_start: fromStart }))
+  const body = JSON.stringify({ from_start: fromStart })
+  const text = yield* askAdmin("POST", { ...input, mayBeStopped: true }, "/v1/tables/repair", body)
   const { store, found, decisions, repaired, left, seconds } = JSON.parse(text) as typeof Repaired.Type
   const { lost, repairedText } = yield* Effect.promise(() => import("../integrity/report.ts"))
   yield* Console.log(

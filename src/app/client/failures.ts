@@ -32,7 +32,7 @@ export class NoAnswer extends Data.TaggedError("NoAnswer")<{
 }> {
   readonly exitCode = exitCodes.unavailable
   override get message(): string {
-    return `nobody answers at ${this.target} (${this.why}): start a server there, or name another with --to HOST:PORT`
+    return `nobody answers at ${this.target} (${this.why}): start a server there, or say where one is with --to HOST:PORT, --data DIR or --config FILE`
   }
 }
 

@@ -25,7 +25,7 @@ export const suspicionOf = Effect.fnUntraced(function* (
   { ahead, doubtDays, isWatched }: Suspicion,
 ) {
   if (ahead !== 0)
-    return `the clock of this machine is ${spanInWords(Math.abs(ahead))} ${ahead > 0 ? "ahead of" : "behind"} what it ought to be, and nothing confirms it`
+    return `the clock of this machine is ${spanInWords(Math.abs(ahead))} ${ahead > 0 ? "ahead of" : "behind"} the right time, and nothing confirms it`
   const { at: database, isLocal } = yield* witness.look
   if (now - database > databaseSlackMillis)
     return `the database's clock says ${iso(database)}, and this machine's ${iso(now)}`

@@ -15,6 +15,7 @@ import { checkValue } from "./check-value.ts"
 import { gather } from "./gather.ts"
 import type { Given } from "./gather.ts"
 import { parseHostPort, withoutScheme } from "./host-port.ts"
+import { chooseLog } from "./log-choice.ts"
 import { masked } from "./masked-url.ts"
 import type { RequestPolicy } from "./request-policy-hook.ts"
 import type { PublishRule, SubscribeRule } from "./request-policy-rules.ts"
@@ -90,6 +91,7 @@ export const readConfig = (given: Given): Config => {
   })
   const admin = readAdmin(values["admin"] as string | null, sources, faults)
   findDatabaseFaults(values, sources, faults)
+  chooseLog(values, sources, faults, notices)
   findDisagreements(values, sources, faults)
   const config = { ...values, listen, admin, sources, notices, advice: [] } as unknown as Config
   if (faults.length > 0) throw new ConfigInvalid({ faults, rest: restOf(config, faults) })
@@ -105,7 +107,7 @@ export const readConfig = (given: Given): Config => {
 interface ReadValues {
   readonly values: Record<string, unknown>
   readonly sources: Record<string, string>
-  readonly notices: readonly string[]
+  readonly notices: string[]
 }
 
 /** Each setting by itself: the value given, or the default. */

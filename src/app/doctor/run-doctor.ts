@@ -11,11 +11,14 @@ import { certificates } from "./certificates.ts"
 import { bad, ok, warn } from "./check.ts"
 import type { Check } from "./check.ts"
 import { dataFolder, limits, keyFiles, secretFiles, sockets } from "./machine.ts"
+import { placeCheck, policyChecks } from "./running.ts"
+import type { Known } from "./running.ts"
 import { rulesFolder } from "./sources.ts"
 import { storeChecks } from "./store.ts"
 import { watchingChecks } from "./watching.ts"
 
-const answerMillis = 5000
+/** How long a server may take to answer. */
+export const answerMillis = 5000
 
 /** What to examine. */
 export interface Patient {
@@ -24,9 +27,16 @@ export interface Patient {
   readonly configFile: string | null
   /** Why `presently serve` would refuse to start. */
   readonly refused: readonly string[]
+  /** A server that runs, and whose settings are not these; null: these are those of the server. */
+  readonly running: Known | null
 }
 
-export const runDoctor = Effect.fn("Doctor.run")(function* ({ config: given, configFile, refused }: Patient) {
+export const runDoctor = Effect.fn("Doctor.run")(function* ({
+  config: given,
+  configFile,
+  refused,
+  running,
+}: Patient) {
   const prepared = yield* Effect.result(resolveConfig(given, () => {}))
   const config = prepared._tag === "Success" ? prepared.success.config : given
   const faults = [...refused, ...(prepared._tag === "Failure" ? prepared.failure.faults : [])]
@@ -35,26 +45,28 @@ export const runDoctor = Effect.fn("Doctor.run")(function* ({ config: given, con
     ...config.notices.map((notice) => warn("config", notice, "leave it out, or see the documentation")),
   ]
   checks.push(...config.advice.map((line) => warn("config", line, "see docs/behind-a-proxy.md")))
-  checks.push(
-    isAuthenticated(config) || !config.insecure_no_auth
-      ? ok("auth", authText(config))
-      : warn("auth", authText(config), "give --users-file FILE, or trusted_peers"),
-  )
+  if (running === null) checks.push(authCheck(config))
   if (faults.length === 0) {
     const given = Object.values(config.sources).filter((source) => source !== "default").length
     checks.unshift(ok("config", `${given} settings given, no fault`))
   }
   if (prepared._tag === "Success") {
     checks.push(...prepared.success.advice.map(({ what, fix }) => warn("config", what, fix)))
-    checks.push(...watchingChecks(config, prepared.success.packages))
+    if (running === null) checks.push(...watchingChecks(config, prepared.success.packages))
     const now = yield* Clock.currentTimeMillis
     checks.push(...certificates(config, prepared.success.tls.credentials, now))
   }
+  if (running !== null) checks.push(...policyChecks(running))
   const server = yield* Effect.promise(() => serverCheck(config))
   checks.push(server.check)
-  checks.push(...(yield* Effect.promise(() => sockets(config, server.isRunning))))
+  const isRunning = running !== null || server.isRunning
+  // the usual addresses are not those of a server that says nothing
+  if (running?._tag !== "Silent" || config.sources.listen !== "default")
+    checks.push(...(yield* Effect.promise(() => sockets(config, isRunning))))
   const folder = dataFolder(config)
-  checks.push(...(yield* storeChecks(config, server.isRunning)))
+  if (running !== null && config.data === null && config.database_url === null && !config.memory)
+    checks.push(placeCheck(running))
+  else checks.push(...(yield* storeChecks(withPeriod(config, running), isRunning)))
   checks.push(
     ...secretFiles(config, configFile),
     ...keyFiles(prepared._tag === "Success" ? prepared.success.tls.credentials : []),
@@ -64,6 +76,18 @@ export const runDoctor = Effect.fn("Doctor.run")(function* ({ config: given, con
   )
   return checks
 })
+
+const authCheck = (config: Config): Check =>
+  isAuthenticated(config) || !config.insecure_no_auth
+    ? ok("auth", authText(config))
+    : warn("auth", authText(config), "give --users-file FILE, or trusted_peers")
+
+/** With the period in which the running server writes its tables; 0: it is not known, and nothing is late. */
+const withPeriod = (config: Config, running: Known | null): Config => {
+  if (running === null) return config
+  const period = running._tag === "Says" ? (running.server.tables?.period ?? 0) : 0
+  return { ...config, db_update_period: period }
+}
 
 /** Errors in settings already say what is wrong and what is allowed. */
 export const faultCheck = (fault: string): Check =>

@@ -63,6 +63,6 @@ export const watcherChecks = Effect.fnUntraced(function* (
     : "the next start"
   const reports = policyReports(found, willBe(start))
   return reports.length === 0
-    ? [ok("watchers", "nobody who watches is treated otherwise by these policies")]
+    ? [ok("watchers", "nobody who watches is treated differently by these policies")]
     : reports.map(({ what, keeping }) => warn("watchers", what, keeping))
 })

@@ -95,7 +95,9 @@ export const explainChange = Effect.fnUntraced(function* (log: HistoryLog, quest
   yield* walk(log, yield* landmarkBefore(store, presentity, version - 1), matches, (moment) => {
     inquiry.take(moment)
     if (moment.decision.version > version) looked += 1
-    return inquiry.isAnswered() || looked > lookMax ? "stop" : "go on"
+    // the page that was read anyway may say how the subscriptions ended
+    const isEnough = inquiry.isAnswered() && (inquiry.isOver() || looked >= pageRows)
+    return isEnough || looked > lookMax ? "stop" : "go on"
   })
   // the change itself says it
   const later = treatment !== null && treatment.position > change.position ? treatment : null

@@ -79,7 +79,8 @@ export const writeUsers = (
   realm: string,
   host: string,
 ): string => {
-  const file = join(folder, "users")
+  // a server at another address keeps its own, also one that is refused because this folder is in use
+  const file = join(folder, `users-${host.replaceAll(/[^0-9A-Za-z.]+/g, "_")}`)
   const lines = accounts.flatMap(({ user, password }) =>
     (["SHA-256", "MD5"] as const).map((algorithm) =>
       userLine(user, realm, password, algorithm, `sip:${user}@${host}` as Uri),

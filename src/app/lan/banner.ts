@@ -5,6 +5,7 @@ import type { Config } from "../config/config.ts"
 import { hostPort, inBrackets } from "../config/host-port.ts"
 import { bannerHead } from "../dev-banner.ts"
 import type { Introduced } from "../dev-banner.ts"
+import { invocation } from "../invocation.ts"
 import { shellWord } from "../shell-word.ts"
 import type { PhoneAccount } from "./accounts.ts"
 import { inWords, isPublic } from "./network.ts"
@@ -68,6 +69,7 @@ const accountTable = (accounts: readonly PhoneAccount[], place: string): readonl
 
 const nextSteps = ({ admin }: Pick<Introduced, "admin">, phones: Phones): readonly string[] => {
   const { accounts, address, port } = phones
+  const command = invocation()
   const [publisher, watcher = publisher] = accounts
   if (publisher === undefined || watcher === undefined) return []
   const uriOf = ({ user }: PhoneAccount): string => `sip:${user}@${inBrackets(address)}`
@@ -78,13 +80,13 @@ const nextSteps = ({ admin }: Pick<Introduced, "admin">, phones: Phones): readon
   return [
     `Accounts may watch each other. With two phones: let ${publisher.user} share its presence, and add ${uriOf(publisher)} to the contacts of ${watcher.user}.`,
     `With one phone or none, from a second terminal:`,
-    `  npx presently watch ${as(watcher)} ${uriOf(publisher)} &`,
-    `  npx presently publish ${as(publisher)} ${uriOf(publisher)} --open --note "hello"`,
+    `  ${command} watch ${as(watcher)} ${uriOf(publisher)} &`,
+    `  ${command} publish ${as(publisher)} ${uriOf(publisher)} --open --note "hello"`,
     ...(asked === null
       ? []
       : [
-          `  npx presently why${adminFlag} ${uriOf(publisher)} --watcher ${uriOf(watcher)}`,
-          `  npx presently history${adminFlag} ${uriOf(publisher)}`,
+          `  ${command} why${adminFlag} ${uriOf(publisher)} --watcher ${uriOf(watcher)}`,
+          `  ${command} history${adminFlag} ${uriOf(publisher)}`,
         ]),
     `Busy lamps (the package dialog) light once somebody publishes calls here, as a PBX does.`,
   ]

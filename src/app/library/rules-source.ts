@@ -189,7 +189,7 @@ const putInForce = (
   return Effect.map(parts.pump.amend(presentity, command, parts.origin), refusal)
 }
 
-/** Remembers whether the rules could be read. Where none are in force, watchers are treated otherwise when that changes. */
+/** Remembers whether the rules could be read. Where none are in force, watchers are treated differently when that changes. */
 const note = Effect.fnUntraced(function* (
   parts: RulesAskerParts,
   unread: Map<string, Unread>,

@@ -37,7 +37,7 @@ interface Verbs {
 
 const areNow: Verbs = {
   ended: (count) => `${isOrAre(count)} ended`,
-  changed: (count) => `${isOrAre(count)} treated otherwise`,
+  changed: (count) => `${isOrAre(count)} treated differently`,
 }
 
 const isOrAre = (count: number): string => (count === 1 ? "is" : "are")
@@ -45,7 +45,7 @@ const isOrAre = (count: number): string => (count === 1 ? "is" : "are")
 /** @param start the start at which it will happen */
 export const willBe = (start: string): Verbs => ({
   ended: () => `will be ended by ${start}`,
-  changed: () => `will be treated otherwise by ${start}`,
+  changed: () => `will be treated differently by ${start}`,
 })
 
 /** One report per package; changes that no watcher can see are left out. */

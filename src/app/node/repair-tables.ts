@@ -23,7 +23,7 @@ export const makeRepairer = (
     Effect.gen(function* () {
       if (log === null) {
         const why =
-          "only tables in a database of its own server are rewritten while it runs: stop it, and use presently verify --repair"
+          "there are no tables, or they are kept within the server's process, where they are not rewritten while it runs: stop it, and use presently verify --repair"
         return yield* new Refused({ status: 409, why })
       }
       const report = yield* projector.flush.pipe(

@@ -9,6 +9,15 @@ import type { Storage } from "./storage.ts"
 /** Milliseconds for a server whose log has been taken: it has nothing more to write. */
 const lostWithin = 1000
 
+/** Milliseconds of a stop that are kept for closing: the statement that is under way, and handing back the log. */
+const closingMillis = 1500
+
+/** How long a stop may write what is under way, so that the log is handed back before its connections are cut off. */
+export const writingWithin = (patience: Duration.Input): Duration.Duration => {
+  const millis = Duration.toMillis(Duration.fromInputUnsafe(patience))
+  return Duration.millis(Math.max(millis / 2, millis - closingMillis))
+}
+
 /**
  * A child scope, closed with the current one.
  *

@@ -42,6 +42,8 @@ export interface Storage {
    * to now; waits indefinitely for a database that does not answer.
    */
   readonly prepare: Effect.Effect<boolean, LogIsTaken | StoreUnfit>
+  /** Whether the tables can be rewritten while the log is written to. */
+  readonly canRepair: boolean
   /** Closes every connection to the database; whatever waits for one fails. */
   readonly cutOff: () => void
   /** Rewrites the tables from the log, whatever they contain, and keeps them from now on. */
@@ -64,6 +66,7 @@ export const storageWithoutDatabase = (
   tookOverAt: () => null,
   claimed: Effect.void,
   prepare: Effect.succeed(true),
+  canRepair: false,
   cutOff: () => {},
   fillTables: Effect.void,
 })
@@ -105,6 +108,7 @@ export const openStorage = Effect.fnUntraced(function* (
     waitingFor: taking.waitingFor,
     tookOverAt: taking.tookOverAt,
     ...readiness,
+    canRepair: database.hasSessions,
     cutOff: database.cutOff,
     fillTables: verifyTables(log, { fromStart: false, repair: true }).pipe(
       Effect.andThen(database.claimTables),

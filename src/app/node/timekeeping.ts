@@ -32,7 +32,7 @@ export const timekeepingOf = (keeper: ClockKeeper | null, retention: () => Reten
       const { ahead } = state()
       if (ahead === 0) return []
       return [
-        `the machine's clock is ${spanInWords(Math.abs(ahead))} ${ahead > 0 ? "ahead of" : "behind"} what it ought to be`,
+        `the machine's clock is ${spanInWords(Math.abs(ahead))} ${ahead > 0 ? "ahead of" : "behind"} the right time`,
       ]
     },
     view: () => {

@@ -5,6 +5,7 @@ import { Clock, Effect } from "effect"
 import { allowEveryone, askTheRules } from "../../domain/presentity/context.ts"
 import type { HistoryQueries } from "../../ports/history-queries.ts"
 import type { Config } from "../config/config.ts"
+import { isDescribed } from "../config/described.ts"
 import { withExtensions } from "../config/extensions.ts"
 import { asksRules, limitsOf } from "../config/limits.ts"
 import { packagesOf } from "../config/packages.ts"
@@ -22,6 +23,7 @@ export const openHistory = Effect.fnUntraced(function* (config: Config, command:
     packages: packagesOf(yield* withExtensions(config)),
     limits: limitsOf(config),
     authorize: asksRules(config) ? askTheRules : allowEveryone,
+    ...(isDescribed(config) ? {} : { isUndescribed: true as const }),
   }
   const desk: HistoryQueries = makeHistoryQueries(
     makeHistoryReader(store.log.store, circumstances, now),

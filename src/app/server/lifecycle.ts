@@ -13,6 +13,7 @@ import type { SipHandler } from "../../ports/sip-transport.ts"
 import { initialTags } from "../config/resolve-config.ts"
 import { errorMessage } from "../error-message.ts"
 import { beginPolicies } from "../node/begin-policies.ts"
+import { writingWithin } from "../node/stopping.ts"
 import { warmUp } from "../node/warm-up.ts"
 import type { Tracing } from "../telemetry/tracing.ts"
 import { Documents } from "./documents.ts"
@@ -169,7 +170,7 @@ const down = Effect.gen(function* () {
   yield* projector.flush
   if (sealer !== null) yield* sealer.seal
 }).pipe((going) =>
-  Effect.flatMap(ServerSettings, ({ stopWithin }) => Effect.timeoutOption(going, stopWithin)),
+  Effect.flatMap(ServerSettings, ({ stopWithin }) => Effect.timeoutOption(going, writingWithin(stopWithin))),
 )
 
 /** Reports outcomes of NOTIFYs to the traces as well. */

@@ -10,6 +10,8 @@ import { Refused } from "../../ports/operation-refused.ts"
 import type { Operations } from "../../ports/operations.ts"
 import { SipTransport } from "../../ports/sip-transport.ts"
 import type { Config } from "../config/config.ts"
+import { authText } from "../config/trusted-peers.ts"
+import { policiesInWords } from "../config/watch-policies.ts"
 import { makeHistoryReader } from "../history/reader.ts"
 import { hardStateKeptElsewhere } from "../node/hard-state-source.ts"
 import { rulesKeptElsewhere } from "../node/rules-source.ts"
@@ -44,7 +46,7 @@ const placeOf = ({ memory, data, database_url: url }: Config) =>
 
 /** Everything that `presently status` shows. */
 const statusOf = Effect.gen(function* () {
-  const { carried, config } = yield* ServerSettings
+  const { carried, circumstances, config, packages } = yield* ServerSettings
   const storage = yield* StorageService
   const pump = yield* PumpService
   const sources = yield* DocumentSources
@@ -58,10 +60,12 @@ const statusOf = Effect.gen(function* () {
     sip: sip.addresses(),
     store: storage.name,
     log: placeOf(config),
+    auth: authText(config),
+    watching: policiesInWords(circumstances.limits.watching, packages),
     ...pump.engine.counts(),
     pump: pump.counters,
     wire: sip.counters,
-    tables: projector.lag(),
+    tables: { ...projector.lag(), period: config.db_update_period },
     committed: pump.committed(),
     writer: writerView(storage, carried.writer),
   })

@@ -39,7 +39,7 @@ export const layerUpkeep: Layer.Layer<
   Upkeep,
   Effect.gen(function* () {
     const { config, keeper, sealKey } = yield* ServerSettings
-    const { name, log } = yield* StorageService
+    const { name, log, canRepair } = yield* StorageService
     const pump = yield* PumpService
     const projector = yield* ProjectorService
     const daily =
@@ -57,7 +57,7 @@ export const layerUpkeep: Layer.Layer<
       daily,
       eraser: log === null ? null : makeEraser({ log, pump, projector }),
       sealer: sealKey === null || log === null ? null : makeSealer(log, sealKey, config.seal_interval),
-      repairTables: makeRepairer(name, config.database_url === null ? null : log, projector),
+      repairTables: makeRepairer(name, canRepair ? log : null, projector),
       timekeeping: timekeepingOf(keeper, () => daily?.counts() ?? null),
     }
   }),

@@ -13,6 +13,7 @@ import type { Context } from "../presentity/context.ts"
 import type { Event } from "../presentity/events.ts"
 import { assess, digestBefore, viewFor } from "../presentity/notify.ts"
 import type { Change as PublishedChange } from "../presentity/notify.ts"
+import { byNo, verdictKey } from "../presentity/state.ts"
 import type { State, Subscription } from "../presentity/state.ts"
 import { currentView } from "../presentity/view.ts"
 import { get, values } from "../table.ts"
@@ -25,7 +26,10 @@ import type { DecisionStep } from "./moments.ts"
 import { unreadBehind } from "./reconstructed-unread.ts"
 
 /** The context of the decisions, as far as the log does not record it. */
-export type DecisionContext = Pick<Context, "packages" | "limits" | "authorize">
+export interface DecisionContext extends Pick<Context, "packages" | "limits" | "authorize"> {
+  /** `limits` and `authorize` are not those of the server: only the log is known. */
+  readonly isUndescribed?: true
+}
 
 /** What was decided for one subscription together with the change. */
 export type Finding =
@@ -252,12 +256,40 @@ export const sequelIn = (moment: DecisionStep, id: SubscriptionNo, { packages }:
 
 /** How the watcher is treated after the decision. */
 export const authorizationIn = (
-  { after, decision }: DecisionStep,
+  moment: DecisionStep,
   eventPackage: EventPackage,
   watcher: Uri,
   circumstances: DecisionContext,
 ): Authorization => {
+  const { after, decision } = moment
+  if (circumstances.isUndescribed === true) return recordedIn(moment, eventPackage.name, watcher)
   const isUnread = unreadBehind(after, decision)
   const context = standingAt({ ...circumstances, isUnread }, clockOf(decision))
   return authorizeWatcher(after, eventPackage, watcher, context)
+}
+
+/** How the watcher is treated as far as the log says it, whatever the settings were. */
+const recordedIn = (
+  { before, after, decision }: DecisionStep,
+  packageName: PackageName,
+  watcher: Uri,
+): Authorization => {
+  const base = { matched: null, forced: false }
+  const verdict = get(after.verdicts, verdictKey(packageName, watcher))
+  if (verdict !== undefined) return { ...base, handling: verdict.handling, by: "operator" }
+  const isTheirs = (subject: Pick<Subscription, "packageName" | "watcher">): boolean =>
+    subject.packageName === packageName && subject.watcher === watcher
+  const left = [...values(after.subscriptions)].filter(isTheirs).sort(byNo).at(-1)
+  if (left !== undefined) {
+    const { matched, polite, status, unread } = left
+    const handling = status === "pending" ? "confirm" : polite ? "polite-block" : "allow"
+    const by = matched !== null ? "rules" : unread === true ? "unread" : "unknown"
+    return { ...base, handling, matched, by }
+  }
+  const isRefused = decision.events.some((event) => {
+    if (event._tag !== "SubscriptionTerminated" || event.reason !== "rejected") return false
+    const ended = get(before.subscriptions, event.no)
+    return ended !== undefined && isTheirs(ended)
+  })
+  return { ...base, handling: isRefused ? "block" : "confirm", by: "unknown" }
 }

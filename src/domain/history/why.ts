@@ -34,8 +34,10 @@ export interface Absence {
   /** Its first subscription after that. */
   readonly next: Life | null
   readonly waiting: Waiting | null
-  /** How a SUBSCRIBE would have been treated; null: there was no such package. */
+  /** How a SUBSCRIBE would have been treated; null: there was no such package, or the server's settings are not known. */
   readonly judgement: Authorization | null
+  /** How a SUBSCRIBE would be treated after the last decision that was read; null: as above. */
+  readonly now: Authorization | null
 }
 
 /** A watcher is shown nothing, or nothing specific, from then on, whether or not anything changes. */
@@ -88,8 +90,10 @@ export interface Question {
 export interface Inquiry {
   /** Takes all decisions on the presentity, oldest first, from some state on. */
   readonly take: (moment: DecisionStep) => void
-  /** Whether no later decision can change the answer. */
+  /** Whether no later decision can change the answer, but for the ends of the subscriptions that it names. */
   readonly isAnswered: () => boolean
+  /** Whether these have all ended. */
+  readonly isOver: () => boolean
   readonly answer: (asOf: Millis) => Explanation
 }
 
@@ -102,6 +106,14 @@ export const makeInquiry = (question: Question, circumstances: DecisionContext):
   let treatment: Treatment | null = null
   let isPast = false
   let lastAt = 0
+  let last: DecisionStep | null = null
+
+  const judgementIn = (moment: DecisionStep): Authorization | null => {
+    const eventPackage = circumstances.packages.find(packageName)
+    if (eventPackage === null) return null
+    const judgement = authorizationIn(moment, eventPackage, watcher, circumstances)
+    return judgement.by === "unknown" ? null : judgement
+  }
 
   const examine = (moment: DecisionStep): void => {
     if (moment.decision.at > at && question.position === undefined) {
@@ -113,7 +125,6 @@ export const makeInquiry = (question: Question, circumstances: DecisionContext):
     if (treated !== undefined) treatment = treated
     const published = changeIn(moment, packageName, watcher, circumstances.packages)
     if (published === null) return
-    const eventPackage = circumstances.packages.find(packageName)
     const findings = new Map<SubscriptionNo, OpenCase>()
     for (const [id, finding] of findingsIn(moment, published, packageName, circumstances, matches)) {
       ledger.notice(id, moment)
@@ -123,13 +134,14 @@ export const makeInquiry = (question: Question, circumstances: DecisionContext):
       moment,
       what: published,
       findings,
-      judgement: eventPackage === null ? null : authorizationIn(moment, eventPackage, watcher, circumstances),
+      judgement: judgementIn(moment),
     }
   }
 
   return {
     take: (moment) => {
       lastAt = clockOf(moment.decision)
+      last = moment
       ledger.take(moment)
       if (found !== null && found.moment.position < moment.position) {
         for (const [id, open] of found.findings) {
@@ -142,32 +154,59 @@ export const makeInquiry = (question: Question, circumstances: DecisionContext):
       if (found === null) return question.position === undefined && isPast
       return (question.position !== undefined || isPast) && isComplete(found, ledger.lives(), lastAt)
     },
+    isOver: () => found !== null && named(found, ledger.lives()).every(({ ended }) => ended !== null),
     answer: (asOf) => {
       const base = { presentity, watcher, packageName, asOf }
       return found === null
         ? { ...base, change: null, cases: [], absence: null, treatment }
-        : { ...base, ...answerOf(found, ledger.lives(), matches, treatment) }
+        : {
+            ...base,
+            ...answerOf(found, ledger.lives(), matches, treatment, () => judgementIn(last ?? found!.moment)),
+          }
     },
   }
 }
 
 /** Whether everything is known about a change that was found, up to a decision at `lastAt`. */
-const isComplete = ({ moment, findings }: Found, lives: readonly Life[], lastAt: Millis): boolean => {
+const isComplete = (found: Found, lives: readonly Life[], lastAt: Millis): boolean => {
+  const { moment, findings } = found
   const from = moment.position
-  if (findings.size === 0) return lives.some(({ began }) => (began?.position ?? 0) > from)
-  return lives.every(({ no: id, sent }) => {
-    if (findings.get(id)?.sequel?._tag === "Open") return false
-    const told = sent.find(({ place }) => place.position >= from)
-    if (told === undefined) return true
-    return told.answeredAt !== null || told.failed !== null || lastAt - told.place.at > unansweredMillis
-  })
+  // without a subscription the answer names the next one, and what it was told first
+  if (findings.size === 0 && nextAfter(moment, lives) === null) return false
+  const isSettled = (sent: Sent | undefined): boolean =>
+    sent === undefined ||
+    sent.answeredAt !== null ||
+    sent.failed !== null ||
+    lastAt - sent.place.at > unansweredMillis
+  return named(found, lives).every(
+    ({ no: id, sent }) =>
+      findings.get(id)?.sequel?._tag !== "Open" &&
+      isSettled(sent.findLast(({ place }) => place.position < from)) &&
+      isSettled(sent.find(({ place }) => place.position >= from)),
+  )
 }
+
+/** The subscriptions that an answer names: those that the change met, else the last one before it and the next one. */
+const named = ({ moment, findings }: Found, lives: readonly Life[]): readonly Life[] => {
+  if (findings.size > 0) return lives.filter(({ no: id }) => findings.has(id))
+  const around = [lastBefore(moment, lives), nextAfter(moment, lives)]
+  return around.filter((life) => life !== null)
+}
+
+/** The last subscription that began before a decision. */
+const lastBefore = ({ position }: DecisionStep, lives: readonly Life[]): Life | null =>
+  lives.findLast(({ began }) => (began?.position ?? 0) < position) ?? null
+
+/** The first subscription that began after a decision. */
+const nextAfter = ({ position }: DecisionStep, lives: readonly Life[]): Life | null =>
+  lives.find(({ began }) => (began?.position ?? 0) > position) ?? null
 
 const answerOf = (
   { moment, what, findings, judgement }: Found,
   lives: readonly Life[],
   matches: (waiting: Waiting) => boolean,
   treatment: Treatment | null,
+  judgementNow: () => Authorization | null,
 ): Pick<Explanation, "change" | "cases" | "absence" | "treatment"> => {
   const place = placeOf(moment)
   const { cause, origin, about } = moment.decision
@@ -181,10 +220,11 @@ const answerOf = (
       ? null
       : {
           _tag: "Absent",
-          last: lives.findLast(({ began }) => (began?.position ?? 0) < place.position) ?? null,
-          next: lives.find(({ began }) => (began?.position ?? 0) > place.position) ?? null,
+          last: lastBefore(moment, lives),
+          next: nextAfter(moment, lives),
           waiting: [...values(moment.after.waiting)].find(matches) ?? null,
           judgement,
+          now: judgementNow(),
         }
   const later = treatment !== null && treatment.position > place.position ? treatment : null
   return { change: { ...place, what, cause, origin, requester }, cases, absence, treatment: later }

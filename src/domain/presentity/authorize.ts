@@ -40,9 +40,9 @@ export interface Authorization {
   /**
    * What decided. `hook`: the server's own code, or the hook that consults nothing; `default`: there were no rules;
    * `unread`: the source of rules had not been read; `members`: the list of members of a line; `owner`, `domain`,
-   * `everybody`: the policy of the package.
+   * `everybody`: the policy of the package; `unknown`: settings of the server, which whoever reads its log was not given.
    */
-  readonly by: "operator" | "hook" | "rules" | "default" | "unread" | Exclude<WatchWord, "rules">
+  readonly by: "operator" | "hook" | "rules" | "default" | "unread" | "unknown" | Exclude<WatchWord, "rules">
 }
 
 /** How one watcher is to be treated now, and what decided that. */

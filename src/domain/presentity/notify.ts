@@ -89,7 +89,7 @@ export const assess = (
   return allowedAt(subscription, eventPackage, limits) <= now ? "told" : "too soon"
 }
 
-/** Of what the watcher would have seen without the change; where it is treated otherwise now, as it was treated before. */
+/** Of what the watcher would have seen without the change; where it is treated differently now, as it was treated before. */
 export const digestBefore = (
   { before, eventPackage, isTreatment }: Change,
   subscription: Subscription,

@@ -87,7 +87,7 @@ const answer = (
   return { explanation, text: whyText(explanation, { ...world, ruleNames, clock, known }) }
 }
 
-/** Explains the change that was found; later decisions count until none can change the answer. */
+/** Explains the change that was found, with all that came of it. */
 const explained = (
   moments: readonly DecisionStep[],
   question: Question,
@@ -95,9 +95,6 @@ const explained = (
   world: DecisionWorld,
 ): Explanation => {
   const inquiry = makeInquiry({ ...question, position: change?.position ?? 0 }, world)
-  for (const moment of moments) {
-    inquiry.take(moment)
-    if (inquiry.isAnswered()) break
-  }
+  for (const moment of moments) inquiry.take(moment)
   return { ...inquiry.answer(asOf), treatment }
 }

@@ -5,9 +5,16 @@
 import type { Explanation, Treatment } from "../../domain/history/why.ts"
 import { words } from "../event-text.ts"
 import { endingInWords } from "./format-finding.ts"
-import { adviceOf, failureAdvice, pendingAdvice, refusedAdvice, testAdvice } from "./why-advice.ts"
+import {
+  adviceOf,
+  failureAdvice,
+  pendingAdvice,
+  refusedAdvice,
+  subscribeAdvice,
+  testAdvice,
+} from "./why-advice.ts"
 import { changeInWords, factsOf, lifeInWords, sentInWords } from "./why-facts.ts"
-import { failurePolicy, policyOf, rulingInWords } from "./why-policy.ts"
+import { failurePolicy, policyOf, rulingInWords, settingsUnknown } from "./why-policy.ts"
 import type { WhyContext } from "./why-policy.ts"
 import { rank, sentenceOf, sinceInWords, treatmentInWords } from "./why-sentence.ts"
 
@@ -100,11 +107,12 @@ const absent = (
   facts: readonly string[],
   context: WhyContext,
 ): WhyText => {
-  const { last, next, waiting, judgement } = absence ?? {
+  const { last, next, waiting, judgement, now } = absence ?? {
     last: null,
     next: null,
     waiting: null,
     judgement: null,
+    now: null,
   }
   const allFacts = [...facts]
   if (last !== null) allFacts.push(`watching  ${lifeInWords(last, context)}`)
@@ -128,19 +136,22 @@ const absent = (
           : "it had not subscribed yet"
         : `its subscription ${last.ended === null ? "is over" : endingInWords(last.ended)}`
   const policy = [
-    ...(judgement === null ? [] : rulingInWords(judgement, packageName, context)),
-    ...(last?.ended?.because === "failure" ? [failurePolicy(context.limits)] : []),
+    ...(judgement === null
+      ? context.isUndescribed === true
+        ? [settingsUnknown]
+        : []
+      : rulingInWords(judgement, packageName, context)),
+    ...(last?.ended?.because === "failure" ? [failurePolicy(context)] : []),
   ]
-  const isRefused = judgement?.handling === "block"
   const advice =
     last?.ended?.because === "failure"
       ? failureAdvice
-      : isRefused
-        ? [refusedAdvice(presentity, watcher, packageName, judgement.by)]
-        : next === null
-          ? ["see whether the phone subscribes: its SUBSCRIBE would be accepted now"]
+      : next === null
+        ? subscribeAdvice(now, presentity, watcher, packageName)
+        : judgement?.handling === "block"
+          ? [refusedAdvice(presentity, watcher, packageName, judgement.by)]
           : []
-  return { sentence: `${sentence}: ${because}.`, facts: allFacts, policy, advice }
+  return { sentence: `${sentence}: ${because}.`, facts: allFacts, policy: [...new Set(policy)], advice }
 }
 
 export const renderWhy = ({ sentence, facts, policy, advice }: WhyText): string =>

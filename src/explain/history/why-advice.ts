@@ -76,3 +76,31 @@ export const refusedAdvice = (
     ? `a SUBSCRIBE is answered 403: presently rules test ${presentity}${packageFlag(packageName)} --watcher ${watcher} says why`
     : "a SUBSCRIBE is answered 403; docs/watching.md says how to let somebody in"
 }
+
+/** What a SUBSCRIBE of somebody without a subscription would meet. @param now null: settings of the server decide, which are not known */
+export const subscribeAdvice = (
+  now: Authorization | null,
+  presentity: Uri,
+  watcher: Uri,
+  packageName: string,
+): readonly string[] => {
+  const start = "see whether the phone subscribes: "
+  switch (now?.handling) {
+    case undefined:
+      return [`${start}the log does not say how its SUBSCRIBE would be treated`]
+    case "allow":
+      return [`${start}its SUBSCRIBE would be accepted now`]
+    case "confirm":
+      return [
+        `${start}its SUBSCRIBE would be pending now, and be shown nothing until somebody decides`,
+        ...pendingAdvice(presentity, watcher, packageName, now!.by),
+      ]
+    case "polite-block":
+      return [
+        `${start}its SUBSCRIBE would be accepted now, and be shown what is shown of somebody absent`,
+        testAdvice(presentity, watcher, packageName),
+      ]
+    case "block":
+      return [refusedAdvice(presentity, watcher, packageName, now!.by)]
+  }
+}

@@ -5,7 +5,6 @@ import type { DecisionContext } from "../../domain/history/findings.ts"
 import type { Knowledge } from "../../domain/history/ledger.ts"
 import type { Case } from "../../domain/history/why.ts"
 import type { Authorization } from "../../domain/presentity/authorize.ts"
-import type { Limits } from "../../domain/presentity/context.ts"
 import { policyKey } from "../../domain/presentity/watching.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
 import type { Clock } from "../event-text.ts"
@@ -22,20 +21,26 @@ export interface WhyContext extends DecisionContext {
   readonly known: Knowledge
 }
 
+/** What stands for settings, where only the log is known. */
+export const settingsUnknown =
+  "settings of the server, which are not known here: give --config FILE, or ask it with --admin"
+
 export const policyOf = ({ finding, sent, life }: Case, context: WhyContext): readonly string[] => {
-  const { limits } = context
+  const { limits, isUndescribed } = context
   if (sent?.failed?.how.outcome === "flow-lost") return []
-  if (sent?.failed != null) return [failurePolicy(limits)]
+  if (sent?.failed != null) return [failurePolicy(context)]
   switch (finding._tag) {
     case "Paced":
-      return finding.isOwnPace
-        ? ["rate_control = 1, and the watcher asked for max-rate (RFC 6446)"]
+      if (finding.isOwnPace) return ["rate_control = 1, and the watcher asked for max-rate (RFC 6446)"]
+      return isUndescribed === true
+        ? [settingsUnknown]
         : [
             limits.notifyIntervalMillis === null
               ? "notify_min_interval is not set: the package's own interval"
               : `notify_min_interval = ${limits.notifyIntervalMillis / 1000}`,
           ]
     case "Retried":
+      if (isUndescribed === true) return [settingsUnknown]
       return [
         `notify_probe_interval = ${limits.probeSeconds}, end_sub_on_timeout = ${limits.endSubOnTimeout ? 1 : 0}`,
       ]
@@ -45,21 +50,23 @@ export const policyOf = ({ finding, sent, life }: Case, context: WhyContext): re
     case "Hidden":
       return [rulesInWords(finding.matched, context.ruleNames)]
     case "Ended":
-      return finding.ending.because === "failure" ? [failurePolicy(limits)] : []
+      return finding.ending.because === "failure" ? [failurePolicy(context)] : []
     default:
       return []
   }
 }
 
-export const failurePolicy = (limits: Limits): string =>
-  `end_sub_on_timeout = ${limits.endSubOnTimeout ? 1 : 0}, notify_probe_interval = ${limits.probeSeconds}, event_framework = ${limits.profile}`
+export const failurePolicy = ({ limits, isUndescribed }: WhyContext): string =>
+  isUndescribed === true
+    ? settingsUnknown
+    : `end_sub_on_timeout = ${limits.endSubOnTimeout ? 1 : 0}, notify_probe_interval = ${limits.probeSeconds}, event_framework = ${limits.profile}`
 
 export const rulingInWords = (
   { by, handling, matched }: Authorization,
   packageName: string,
   context: WhyContext,
 ): readonly string[] => {
-  const { limits, ruleNames } = context
+  const { limits, ruleNames, isUndescribed } = context
   const prefix = limits.watching === undefined ? "" : `the policy rules of package ${packageName} asks them: `
   switch (by) {
     case "operator":
@@ -75,12 +82,14 @@ export const rulingInWords = (
       return []
     case "default":
       return [`${prefix}the presentity has no rules: no_rules = ${limits.noRules}`]
+    case "unknown":
+      return [settingsUnknown]
     case "unread":
       return ["the source of rules had not been read yet, and none were in force: watchers wait until it has"]
     case "rules":
       return [
         matched === "" || matched === null
-          ? `${prefix}no rule matches: no_match = ${limits.noMatch}`
+          ? `${prefix}no rule matches: no_match = ${isUndescribed === true ? handling : limits.noMatch}`
           : `${prefix}${rulesInWords(matched, ruleNames)}: ${handling}`,
       ]
   }

@@ -310,9 +310,8 @@ describe("NOTIFY over UDP", () => {
           resolve: async () => [{ transport: udp, address: "::ffff:127.0.0.1", port: server.port }],
         },
       })
-      const port = peer.port
       peer.close()
-      peer = await udpPeer(server.port, port)
+      peer = await udpPeer(server.port)
       const own = ["127.0.0.1", "[::ffff:127.0.0.1]", "[::FFFF:7f00:1]", "[0:0::ffff:127.0.0.1]"]
       for (const host of [...own, ...own.map((one) => `192.0.2.1;maddr=${one}`)]) {
         const [address, ...parameters] = host.split(";")
@@ -442,9 +441,9 @@ describe("NOTIFY over UDP", () => {
           },
         },
       })
-      const port = peer.port
       peer.close()
-      peer = await udpPeer(server.port, port)
+      peer = await udpPeer(server.port)
+      const { port } = peer
       server.sip.notify([notifyIn(await subscribe(`<sip:bob@watcher.example.net:${port}>`))])
       peer.send(answerTo(await peer.next()))
       server.sip.notify([notifyIn(await subscribe("<sip:bob@nowhere.example.net>"))])
@@ -466,9 +465,9 @@ describe("NOTIFY over UDP", () => {
             leadsTo.map((address) => ({ transport: udp, address, port: port ?? 0 })),
         },
       })
-      const port = peer.port
       peer.close()
-      peer = await udpPeer(server.port, port)
+      peer = await udpPeer(server.port)
+      const { port } = peer
       const command = await subscribe(`<sip:bob@watcher.example.net:${port}>`)
       assert.isDefined(command.dialog.room, "a name proves nothing")
       const { room: _, ...proven } = command.dialog
@@ -513,9 +512,8 @@ describe("NOTIFY over UDP", () => {
         limits: { unansweredOctetsMax: 10_000 },
         onLimit: (limit) => met.push(limit),
       })
-      const { port } = peer
       peer.close()
-      peer = await udpPeer(server.port, port)
+      peer = await udpPeer(server.port)
     })
 
     /** NOTIFYs of some 2,300 octets to a port of this machine, where all is proven. */
@@ -627,9 +625,8 @@ describe("NOTIFY over UDP", () => {
         notifyTo: ["contact"],
         onLimit: (limit) => met.push(limit),
       })
-      const { port } = peer
       peer.close()
-      peer = await udpPeer(server.port, port)
+      peer = await udpPeer(server.port)
       const proof = { _tag: "Unproven", room: 0, since: 0 } as const
       for (let index = 0; index < 8; index++)
         server.sip.notify([notifyIn(await subscribe("<sip:bob@127.0.0.9:7777>"), { proof })])
@@ -653,9 +650,9 @@ describe("NOTIFY over UDP", () => {
     async () => {
       await server.close()
       server = await startServer({ timers: { t1Ms: 20, t2Ms: 80, transactionMs: 1_280 } })
-      const { port } = peer
       peer.close()
-      peer = await udpPeer(server.port, port)
+      peer = await udpPeer(server.port)
+      const { port } = peer
       const headers = { Contact: `<sip:bob@127.0.0.1:${port}>`, "User-Agent": "x".repeat(150) }
       const asked = requestText({ method: "SUBSCRIBE", headers })
       peer.send(asked)
@@ -697,9 +694,8 @@ describe("NOTIFY over UDP", () => {
     async () => {
       await server.close()
       server = await startServer({ timers: { t1Ms: 20, t2Ms: 80, transactionMs: 1_280 } })
-      const { port } = peer
       peer.close()
-      peer = await udpPeer(server.port, port)
+      peer = await udpPeer(server.port)
       const proof = { _tag: "Unproven", room: 5_000, since: 0 } as const
       const [one, other] = [await subscribe(), await subscribe()]
       server.sip.notify([

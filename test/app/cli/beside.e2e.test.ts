@@ -8,9 +8,10 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, beforeAll, describe, it } from "vitest"
+import { emptyWithin } from "../../support/embedded.ts"
 import { live } from "../../support/watched.ts"
-import { patient, run, start, startMemory } from "./command.ts"
-import type { Running } from "./command.ts"
+import { patient, run, runHere, start, startMemory } from "./command.ts"
+import type { Ended, Running } from "./command.ts"
 
 const folder = mkdtempSync(join(tmpdir(), "presently-beside-"))
 const alice = "sip:alice@example.com"
@@ -44,9 +45,13 @@ const startDev = async (): Promise<Running> => {
   return dev
 }
 
-const all = async (place: () => readonly string[], cwd = folder): Promise<void> => {
+/** As processes in the folder of the server, where they find it without a flag. */
+const inItsFolder = (args: readonly string[]): Promise<Ended> => run(args, { cwd: folder })
+
+/** Each command; those that are told where the log is run in this process, which is elsewhere. */
+const all = async (place: () => readonly string[], runs = runHere): Promise<void> => {
   for (const [command, says] of commands) {
-    const { code, stdout, stderr } = await run([...command, ...place()], { cwd })
+    const { code, stdout, stderr } = await runs([...command, ...place()])
     const what = `${command.join(" ")} ${place().join(" ")}: ${code}\n${stdout}\n${stderr}`
     // doctor finds what is bad about a port that is in use, and diff what is different
     if (!["doctor", "diff"].includes(command[0]!)) assert.equal(code, 0, what)
@@ -54,7 +59,7 @@ const all = async (place: () => readonly string[], cwd = folder): Promise<void> 
     assert.doesNotMatch(stderr, /in use/, what)
   }
   const file = join(folder, `${Math.random()}.case`)
-  const exported = await run(["export", "--case", file, alice, ...place()], { cwd })
+  const exported = await runs(["export", "--case", file, alice, ...place()])
   assert.equal(exported.code, 0, exported.stderr)
   assert.match(exported.stdout, /decisions about 1 stream from embedded PostgreSQL in /)
   assert.ok(readFileSync(file, "utf8").includes(alice))
@@ -73,23 +78,25 @@ afterAll(async () => {
 
 describe("beside the running server", () => {
   it("commands with --data", { ...patient, tags: ["CLI"] }, () =>
-    all(() => ["--data", join(folder, "data/dev")], "/"),
+    all(() => ["--data", join(folder, "data/dev")]),
   )
 
-  it("commands with --admin", { ...patient, tags: ["CLI"] }, () => all(() => ["--admin", ports.admin], "/"))
+  it("commands with --admin", { ...patient, tags: ["CLI"] }, () => all(() => ["--admin", ports.admin]))
 
   it("commands with --config", { ...patient, tags: ["CLI"] }, () => {
     const file = join(folder, "presently.yaml")
     writeFileSync(file, `data: ${join(folder, "data/dev")}\n`, { mode: 0o600 })
-    return all(() => ["--config", file], "/")
+    return all(() => ["--config", file])
   })
 
-  it("commands without a flag, in its folder", { ...patient, tags: ["CLI"] }, () => all(() => []))
+  it("commands without a flag, in its folder", { ...patient, tags: ["CLI"] }, () =>
+    all(() => [], inItsFolder),
+  )
 
   it("psql prints the line to paste", { ...patient, tags: ["CLI"] }, async (context) => {
     const { code, stdout } = await run(["psql"], { cwd: folder })
     assert.equal(code, 0)
-    assert.match(stdout, /^psql 'postgresql:\/\/presently@\/postgres\?host=%2F.*'\n$/)
+    assert.match(stdout, /^psql 'postgresql:\/\/presently@\/postgres\?host=%2F.*&port=5432'\n$/)
     if (!existsSync("/usr/bin/psql")) return context.skip("psql is not installed")
     const line = `${stdout.trim()} --no-psqlrc -Atc "SELECT count(*) > 0 FROM events"`
     assert.equal(execFileSync("sh", ["-c", line], { encoding: "utf8" }), "t\n")
@@ -108,7 +115,7 @@ describe("beside the running server", () => {
   )
 
   it("psql of a database within the process fails with one line", { ...patient, tags: ["CLI"] }, async () => {
-    const within = join(folder, "within")
+    const within = await emptyWithin(join(folder, "within"))
     const flags = ["--data", within, "--set", "postgres_bin=none"]
     const serve = start([
       "serve",
@@ -126,6 +133,16 @@ describe("beside the running server", () => {
     const { code, stdout, stderr } = await run(["psql", ...flags])
     assert.deepEqual([code, stdout], [74, ""], stderr)
     assert.match(stderr, /cannot be used: it is kept within this process, where psql cannot connect\n$/)
+  })
+
+  it("the server repairs its tables while it runs", { ...patient, tags: ["CLI"] }, async () => {
+    for (const command of [
+      ["projections", "rebuild"],
+      ["verify", "--repair"],
+    ]) {
+      const { code, stdout, stderr } = await run([...command, "--admin", ports.admin])
+      assert.equal(code, 0, `${command.join(" ")}: ${stdout}${stderr}`)
+    }
   })
 
   it("whatever writes is refused, and says who has the log", { ...patient, tags: ["CLI"] }, async () => {
@@ -169,8 +186,8 @@ describe("when the server has stopped", () => {
     server.signal("SIGTERM")
     await server.ended
     assert.ok(!existsSync(join(folder, "data/dev/server.json")))
-    await all(() => [])
-    await all(() => ["--data", "data/dev"])
+    await all(() => [], inItsFolder)
+    await all(() => ["--data", join(folder, "data/dev")])
     const psql = start(["psql"], { cwd: folder })
     await psql.says(/^psql '.*'\n/)
     psql.signal("SIGTERM")

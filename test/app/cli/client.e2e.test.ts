@@ -184,7 +184,7 @@ describe.concurrent("publish and watch", patient, () => {
     assert.equal(
       udp.stderr,
       `presently: nobody answers at udp ${silent} (no answer in 4 s): start a server there, ` +
-        "or name another with --to HOST:PORT\n",
+        "or say where one is with --to HOST:PORT, --data DIR or --config FILE\n",
     )
     assert.match(tcp.stderr, new RegExp(`nobody answers at tcp ${silent} \\(.*ECONNREFUSED`))
     assert.match(name.stderr, /nobody answers at udp nowhere\.invalid:5060 \(no such host\)/)

@@ -31,7 +31,7 @@ const domain = "example.com"
 const person = `sip:alice.winterbourne@${domain}`
 const user = "alice.winterbourne"
 
-const cluster = await startPostgres()
+const cluster = await startPostgres(false)
 const folder = mkdtempSync(join(tmpdir(), "presently-dictionary-"))
 afterAll(() => {
   cluster?.remove()

@@ -8,7 +8,7 @@ import type { AddressInfo } from "node:net"
 import { describe, it } from "vitest"
 import { patient, runHere } from "./command.ts"
 
-const clock = "degraded: the machine's clock is 2 h ahead of what it ought to be"
+const clock = "degraded: the machine's clock is 2 h ahead of the right time"
 const rules = "degraded: rules cannot be read"
 
 const cases: readonly (readonly [status: number, said: string, line: RegExp])[] = [

@@ -15,7 +15,7 @@ import { answer, openPhone, pidf, script, tuple } from "../../support/sip-client
 import type { Phone } from "../../support/sip-client.ts"
 import { patient, runHere } from "./command.ts"
 
-const cluster = await startPostgres()
+const cluster = await startPostgres(false)
 const folder = mkdtempSync(join(tmpdir(), "presently-erase-"))
 afterAll(() => {
   cluster?.remove()

@@ -244,7 +244,7 @@ describe.concurrent("dev --lan", { ...patient, tags: ["F4", "OPS-lan"] }, () => 
       assert.equal(await register(second, "udp", { user, password }), 200)
       assert.equal(readFileSync(join(data, "phones", `${user}.password`), "utf8"), `${password}\n`)
     }
-    const modes = ["", "users", "201.password"].map(
+    const modes = ["", "users-127.66.42.6", "201.password"].map(
       (name) => statSync(join(data, "phones", name)).mode & 0o777,
     )
     assert.deepEqual(modes, [0o700, 0o600, 0o600])

@@ -94,7 +94,7 @@ describe("a checkout", () => {
   it("runs its sources where no bundle can be made", patient, (context) => {
     const folder = folderFor(context)
     cpSync(join(checkout, "bin"), join(folder, "bin"), { recursive: true })
-    symlinkSync(join(checkout, "src"), join(folder, "src"))
+    for (const name of ["src", "package.json"]) symlinkSync(join(checkout, name), join(folder, name))
     const { status, stdout, stderr } = spawnSync(
       process.execPath,
       [join(folder, "bin/presently.js"), "mi", "--help"],
@@ -102,7 +102,7 @@ describe("a checkout", () => {
     )
     assert.deepEqual([status, stderr], [0, ""])
     assert.match(stdout, /METHOD/)
-    assert.deepEqual(readdirSync(folder).sort(), ["bin", "src"])
+    assert.deepEqual(readdirSync(folder).sort(), ["bin", "package.json", "src"])
   })
 
   it("runs what its sources say, changed ones too, and removes bundles that are old", patient, (context) => {

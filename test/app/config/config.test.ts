@@ -84,6 +84,7 @@ const wrong: readonly (readonly [text: string, ...faults: string[]])[] = [
   [
     "database_url: mysql://root:s@cret@db/x?password=secret",
     "database_url = mysql://***@db/x?password=*** (@2): expected postgres://USER:PASSWORD@HOST:PORT/NAME",
+    "database_url = mysql://***@db/x?password=*** (@2), memory = true (@1): a log is kept in one place: leave out all but one",
   ],
   [
     "min_expires_publish: 7200",
@@ -190,7 +191,7 @@ describe("a file with something wrong", { tags: ["F8", "OPS-config"] }, () => {
     const said = await faultsOf({ file })
     assert.deepEqual(
       said,
-      faults.map((fault) => fault.replace(/@(\d+)\)/, `file ${file}:$1)`)),
+      faults.map((fault) => fault.replace(/@(\d+)\)/g, `file ${file}:$1)`)),
     )
   })
 

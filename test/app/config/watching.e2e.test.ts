@@ -334,7 +334,10 @@ describe.skipIf(cluster === null)("a log that is older than policies", () => {
       assert.ok(ill.stdout.includes(`warn  watchers: ${line("will be ended by the next start")}`), ill.stdout)
       assert.ok(ill.stdout.includes("ok    watching dialog: domain (its own)"), ill.stdout)
       const well = await run(["doctor", ...flags, ...more, "--set", "watch_policy=*=everybody"])
-      assert.ok(well.stdout.includes("ok    watchers: nobody who watches is treated otherwise"), well.stdout)
+      assert.ok(
+        well.stdout.includes("ok    watchers: nobody who watches is treated differently"),
+        well.stdout,
+      )
       assert.ok(well.stdout.includes("ok    watching message-summary: everybody (watch_policy)"), well.stdout)
 
       const server = start(["serve", ...flags, ...more, "--set", "log=json"])
@@ -351,7 +354,7 @@ describe.skipIf(cluster === null)("a log that is older than policies", () => {
 
       const after = await run(["doctor", ...flags, ...more])
       assert.ok(
-        after.stdout.includes("ok    watchers: nobody who watches is treated otherwise"),
+        after.stdout.includes("ok    watchers: nobody who watches is treated differently"),
         after.stdout,
       )
       const history = await run(["history", alice, "--database-url", url])

@@ -2,7 +2,7 @@
  * Accounts that `dev --lan` makes and keeps.
  */
 import assert from "node:assert/strict"
-import { chmodSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs"
+import { chmodSync, readFileSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Effect } from "effect"
@@ -37,7 +37,23 @@ describe("accounts of phones", { tags: ["F4"] }, () => {
     assert.equal(modeOf(folder), "700")
     assert.deepEqual(phoneAccounts(folder), made)
     assert.equal(modeOf(writeUsers(folder, made, "192.0.2.10", "192.0.2.10")), "600")
-    assert.deepEqual(readdirSync(folder).sort(), ["201.password", "202.password", "203.password", "users"])
+    assert.deepEqual(readdirSync(folder).sort(), [
+      "201.password",
+      "202.password",
+      "203.password",
+      "users-192.0.2.10",
+    ])
+  })
+
+  it("are in a file of users for each address, so that a start elsewhere changes none of a running server", (context) => {
+    const folder = folderFor(context)
+    const made = phoneAccounts(folder)
+    const file = writeUsers(folder, made, "192.0.2.10", "192.0.2.10")
+    const before = readFileSync(file, "utf8")
+    const others = ["127.0.0.1", "[2001:db8::1]"].map((host) => writeUsers(folder, made, "presently", host))
+    assert.equal(readFileSync(file, "utf8"), before)
+    assert.equal(new Set([file, ...others]).size, 3)
+    assert.equal(writeUsers(folder, made, "192.0.2.10", "192.0.2.10"), file)
   })
 
   it("get a new password when their file is deleted; others stay, and further ones are taken", (context) => {

@@ -2,8 +2,11 @@
  * Tables of docs/embedding.md against what the library takes.
  */
 import assert from "node:assert/strict"
-import { readFileSync } from "node:fs"
+import { spawnSync } from "node:child_process"
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { pathToFileURL } from "node:url"
 import { describe, it } from "vitest"
 import { Presence } from "../../../src/app/index.ts"
 import { limitsOf } from "../../../src/app/library/options.ts"
@@ -35,6 +38,19 @@ const offered = async (options: object): Promise<readonly string[]> => {
 }
 
 describe("docs/embedding.md", () => {
+  it("begins with a program that prints something and ends", { tags: ["DOC-embedding"] }, (context) => {
+    const [first = ""] = /(?:^ {4}.*\n|^\n)+/m.exec(page.slice(page.indexOf("    import"))) ?? []
+    const library = pathToFileURL(join(import.meta.dirname, "../../../src/app/index.ts")).href
+    const program = first.replaceAll(/^ {4}/gm, "").replace('"presently"', JSON.stringify(library))
+    const folder = mkdtempSync(join(tmpdir(), "presently-opening-"))
+    context.onTestFinished(() => rmSync(folder, { recursive: true }))
+    const file = join(folder, "opening.mjs")
+    writeFileSync(file, program)
+    const { status, stdout, stderr } = spawnSync(process.execPath, [file], { encoding: "utf8" })
+    assert.equal(status, 0, stderr)
+    assert.match(stdout, /<basic>open<\/basic>/)
+  })
+
   it("names each limit, with what it is when it is left out", { tags: ["DOC-embedding"] }, async () => {
     const rows = rowsOf("| Name | Means | Left out |")
     assert.deepEqual(rows.map(([name]) => name).sort(), [...(await offered({ limits: { q: 1 } }))].sort())

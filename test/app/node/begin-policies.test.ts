@@ -185,7 +185,7 @@ describe("a start on a log that is older than policies", () => {
       assert.deepEqual(
         ruled.reports.map(({ what, keeping }) => `${what}; ${keeping}`),
         [
-          `1 subscription of presence is treated otherwise: ${bob} to ${alice} (active to pending) (policy rules); rules that let them in keep them; see docs/watching.md`,
+          `1 subscription of presence is treated differently: ${bob} to ${alice} (active to pending) (policy rules); rules that let them in keep them; see docs/watching.md`,
         ],
       )
       await ruled.settle()

@@ -70,7 +70,7 @@ const doctor = async (admin: string | null | undefined, settings: Record<string,
       ...settings,
     },
   })
-  const checks = await Effect.runPromise(runDoctor({ config, configFile: null, refused: [] }))
+  const checks = await Effect.runPromise(runDoctor({ config, configFile: null, refused: [], running: null }))
   return checks.filter(({ what }) => what === "rules_dir" || what === "server").map(checkText)
 }
 

@@ -154,7 +154,12 @@ describe("wrong calls", () => {
     const { mi, post, another } = await scene(context)
     const usage = "expected presentity_uri, event, refresh_type"
     for (const [method, params, answer] of [
-      ["weather", [], "-32601 weather: there is no such command"],
+      [
+        "weather",
+        [],
+        "-32601 weather: there is no such command; there are pres_phtable_list, refreshWatchers, pres_expose, " +
+          "subs_phtable_list, pres_list_sharing_tags, pres_set_sharing_tag_active, cleanup",
+      ],
       ["refreshWatchers", ["", "presence", 0], "404 Empty presentity URI"],
       ["refreshWatchers", [alice, "", 0], "400 Empty event"],
       ["refreshWatchers", [alice, "weather", 0], "404 unknown event weather"],

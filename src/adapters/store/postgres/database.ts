@@ -68,6 +68,8 @@ export class Database extends Context.Service<
     readonly claimTables: Effect.Effect<void, LogIsTaken | SqlError.SqlError>
     /** The names of all tables that are there. */
     readonly allTables: Effect.Effect<readonly string[], SqlError.SqlError>
+    /** Whether it has sessions beside the one that appends; one within this process has a single session, which long work blocks. */
+    readonly hasSessions: boolean
     /** Ends every connection to the database: whatever waits for one fails. */
     readonly cutOff: () => void
   }
@@ -108,6 +110,7 @@ export const layerStores = (
         prepareTables: (xcap) => Effect.provideContext(prepareTables(tables, xcap), client),
         claimTables: Effect.asVoid(Effect.provideContext(claimTables(tables), client)),
         allTables: tablesIn(sql),
+        hasSessions: url !== null,
         cutOff: () => cutOff(application),
       }
       return Context.make(Database, database).pipe(

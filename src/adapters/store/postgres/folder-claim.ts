@@ -130,7 +130,8 @@ export const livingOwner = (file: string): number | null => {
   } catch {
     return null
   }
-  const [number = "", began = ""] = text.trim().split(" ")
+  // further lines are for readers of the file
+  const [number = "", began = ""] = text.split("\n", 1)[0]!.trim().split(" ")
   const pid = Number.parseInt(number, 10)
   if (!Number.isInteger(pid) || pid <= 0 || !isAlive(pid)) return null
   return began === "" || began === (beginningOf(pid) ?? began) ? pid : null

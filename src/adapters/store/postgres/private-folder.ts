@@ -31,6 +31,8 @@ export const serverEntries = {
   cluster: "postgres",
   /** There while that is being made. */
   mark: "postgres.unfinished",
+  /** There while that is being made for a user id that the system does not know. */
+  scratch: "postgres.scratch",
   /** The server's socket, and who uses it. */
   run: "run",
   log: "postgres.log",
@@ -254,6 +256,11 @@ const walk = (
     const file = join(path, name)
     const status = lstatOf(file)
     if (status === null) continue
+    if (status.isSymbolicLink())
+      refuse(
+        folder,
+        `${file} is a link out of it: move the whole folder to where there is room, and give that one, or a link to it`,
+      )
     if (status.uid !== me && !(me === 0 && serverAccounts().some(({ uid }) => uid === status.uid)))
       refuseOwner(folder, file, status, me)
     if ((status.mode & beyondOwner) !== 0) onWide(file, status, status.isDirectory())

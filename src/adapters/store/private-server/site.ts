@@ -87,14 +87,17 @@ const isShort = (run: string): boolean => Buffer.byteLength(socketIn(run)) <= so
  * Where the server's socket and pipe may be: in the data folder, or where that will not do, because its path is too long
  * or its file system has neither, in a folder for it under /tmp, whatever TMPDIR says: everybody has to find it.
  */
-const possibleRunFolders = ({ path }: Site): readonly string[] => {
+export const possibleRunFolders = ({ path }: Site): readonly string[] => {
   const digest = createHash("sha256").update(path).digest("hex").slice(0, 16)
   return [join(path, serverEntries.run), join("/tmp", `presently-${digest}`)].filter(isShort)
 }
 
 /** Folders in which a server of this data folder may be listening. */
 export const runFolders = (site: Site): readonly string[] =>
-  possibleRunFolders(site).filter((run) => run.startsWith(site.path) || isTrusted(site, run))
+  possibleRunFolders(site).filter((run) => isWithinFolder(site, run) || isTrusted(site, run))
+
+/** Whether a socket folder is in the data folder itself, which only its owner can enter. */
+export const isWithinFolder = ({ path }: Site, run: string): boolean => run === join(path, serverEntries.run)
 
 /**
  * Under /tmp every account can make a folder with the expected name and have a server of its own listen there. Only the

@@ -167,15 +167,19 @@ const copyTable = Effect.fnUntraced(function* (source: Sql, target: Sql, { quote
   // text keeps every digit of what is copied
   const insert = `INSERT INTO ${quoted} (${columns}) OVERRIDING SYSTEM VALUE
     SELECT ${columns} FROM json_populate_recordset(NULL::${quoted}, $1::json)`
-  for (let offset = 0; ; offset += pageSize) {
-    const [page] = yield* source.unsafe<{ rows: string | null; count: number }>(
-      `SELECT json_agg(t)::text AS rows, count(*)::int AS count
-       FROM (SELECT ${columns} FROM ${quoted} ORDER BY ${order} LIMIT ${pageSize} OFFSET ${offset}) t`,
-    )
-    if (page?.rows == null) return
-    yield* target.unsafe(insert, [page.rows])
-    if (page.count < pageSize) return
-  }
+  yield* source.withTransaction(
+    Effect.gen(function* () {
+      yield* source.unsafe(
+        `DECLARE copied NO SCROLL CURSOR FOR
+         SELECT row_to_json(t)::text AS row FROM (SELECT ${columns} FROM ${quoted} ORDER BY ${order}) t`,
+      )
+      for (let isMore = true; isMore;) {
+        const page = yield* source.unsafe<{ row: string }>(`FETCH ${pageSize} FROM copied`)
+        isMore = page.length === pageSize
+        if (page.length > 0) yield* target.unsafe(insert, [`[${page.map(({ row }) => row).join()}]`])
+      }
+    }),
+  )
 })
 
 const copySequences = Effect.fnUntraced(function* (source: Sql, target: Sql) {

@@ -109,7 +109,7 @@ const placeFault = ({ recovering, readonly, schema, role }: Place, unfit: Unfit)
   return null
 }
 
-/** Null: the database is empty, and tables may be made in it. */
+/** Null: the database is empty, or another program has made the log in it meanwhile, and tables may be made in it. */
 const foreignFault = Effect.fnUntraced(function* (
   session: Session,
   theirs: readonly string[],
@@ -120,6 +120,7 @@ const foreignFault = Effect.fnUntraced(function* (
     `SELECT c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
        WHERE n.nspname = current_schema() AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
          AND c.relname <> 'presently_migrations' AND NOT c.relname = ANY ($1::text[])
+         AND (to_regclass('presently_migrations') IS NULL OR to_regclass('events') IS NULL)
          AND NOT EXISTS (SELECT FROM pg_depend d
            WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
        ORDER BY c.relname`,

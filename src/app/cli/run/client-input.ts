@@ -12,12 +12,14 @@ import type { ClientTransportName } from "../../../adapters/sip/transports/names
 import { parseUri } from "../../../adapters/sip/uri.ts"
 import { addressOfRecord } from "../../../domain/uris.ts"
 import type { Credentials } from "../../client/credentials.ts"
-import { LocalFailure, UsageInvalid } from "../../client/failures.ts"
+import { LocalFailure, NoAnswer, UsageInvalid } from "../../client/failures.ts"
 import type { Target } from "../../client/socket.ts"
 import type { UserAgentOptions } from "../../client/user-agent.ts"
+import type { ConfigInvalid } from "../../config/config.ts"
 import { parseHostPort } from "../../config/host-port.ts"
 import { toDefault } from "../client-flags.ts"
 import type { AgentInput } from "../client-flags.ts"
+import { isPlace, noteHere, placeText, serverAt } from "../server-place.ts"
 
 /** How long a command waits for each response. */
 export const answerMillis = 4_000
@@ -53,7 +55,7 @@ export const readPresentity = (text: string): Effect.Effect<Presentity, UsageInv
   return Effect.succeed({ uri: written, presentity: addressOfRecord(uri), host: uri.host, transport })
 }
 
-export const readTarget = (
+const readTarget = (
   to: Option.Option<string>,
   transport: ClientTransportName,
 ): Effect.Effect<Target, UsageInvalid> => {
@@ -64,15 +66,60 @@ export const readTarget = (
     : Effect.succeed({ ...hostPort, transport })
 }
 
+type Where = Pick<AgentInput, "to" | "config" | "data">
+
+/** Where the flags or this folder say that a server listens; null: neither says anything. */
+const listenOf = Effect.fnUntraced(function* (input: Where) {
+  if (!isPlace(input)) return (yield* noteHere)?.listen ?? null
+  const note = yield* serverAt(input)
+  if (note !== null) return note.listen
+  return yield* new NoAnswer({ target: placeText(input), why: "no server runs on that folder" })
+})
+
+/** What a client on the same machine sends to, where the server listens on every address. */
+const reachable = (host: string): string => (host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host)
+
+const addressesIn = (listen: readonly string[]): readonly Target[] =>
+  listen.flatMap((entry): Target[] => {
+    const transport = entry.slice(0, entry.indexOf(":"))
+    const address = parseHostPort(entry.slice(transport.length + 1))
+    if (address === null || !isClientTransportName(transport)) return []
+    return [{ transport, host: reachable(address.host), port: address.port }]
+  })
+
+/**
+ * Where the requests go: as `--to` says, else where the server that the other flags name listens, else that of this folder.
+ *
+ * @param wanted null: any transport will do
+ */
+export const findTarget = Effect.fnUntraced(function* (
+  input: Where,
+  wanted: ClientTransportName | null,
+): Effect.fn.Return<Target, UsageInvalid | NoAnswer | ConfigInvalid> {
+  const listen = Option.isSome(input.to) ? null : yield* listenOf(input)
+  if (listen === null) return yield* readTarget(input.to, wanted ?? presumedName)
+  const addresses = addressesIn(listen)
+  const find = (name: ClientTransportName): Target | undefined =>
+    addresses.find(({ transport }) => transport === name)
+  const found = wanted === null ? (find(presumedName) ?? addresses[0]) : find(wanted)
+  if (found !== undefined && found.port !== 0) return found
+  const transport = wanted === null ? "" : `${wanted}: `
+  return yield* new UsageInvalid({
+    why: `${transport}the server listens on ${listen.join(", ")}: give --transport or the URI one of these, or --to HOST:PORT`,
+  })
+})
+
 /** The options of a user agent, from the flags; reads the password file. */
 export const agentOptions = Effect.fnUntraced(function* (
   input: AgentInput,
   uriTransport: ClientTransportName | null,
-): Effect.fn.Return<UserAgentOptions, UsageInvalid | LocalFailure> {
-  const transport = Option.getOrElse(input.transport, () => uriTransport ?? presumedName)
+): Effect.fn.Return<UserAgentOptions, UsageInvalid | LocalFailure | NoAnswer | ConfigInvalid> {
   const authorities = yield* readAuthorities(input.ca)
-  const read = yield* readTarget(input.to, transport)
-  const target = authorities === null ? read : { ...read, authorities }
+  const found = yield* findTarget(
+    input,
+    Option.getOrElse(input.transport, () => uriTransport),
+  )
+  const target = authorities === null ? found : { ...found, authorities }
   const credentials = yield* readCredentials(input)
   return { target, credentials, timers: { transactionMs: answerMillis } }
 })

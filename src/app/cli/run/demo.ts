@@ -11,30 +11,35 @@ import { subscribe } from "../../client/subscription.ts"
 import { openUserAgent } from "../../client/user-agent.ts"
 import type { Traced } from "../../client/user-agent.ts"
 import { readConfig } from "../../config/config.ts"
-import { answerMillis, readPresentity, readTarget } from "./client-input.ts"
+import { isPlace, placeText } from "../server-place.ts"
+import type { ServerPlace } from "../server-place.ts"
+import { answerMillis, findTarget, readPresentity } from "./client-input.ts"
 import type { Presentity } from "./client-input.ts"
 import { drawHead, drawStep } from "./demo-ladder.ts"
 import { paintFor } from "./paint.ts"
 
 export const demo = Effect.fn(function* ({
-  to,
   uri,
-}: {
+  ...where
+}: ServerPlace & {
   readonly to: Option.Option<string>
   readonly uri: Option.Option<string>
 }) {
-  if (Option.isNone(to) && Option.isNone(uri)) return yield* office
+  const isNamed = Option.isSome(where.to) || isPlace(where)
+  if (!isNamed && Option.isNone(uri)) return yield* office
   const presentity = yield* readPresentity(Option.getOrElse(uri, () => alice))
   yield* Effect.scoped(
     Effect.gen(function* () {
-      const target = Option.isSome(to) ? yield* readTarget(to, "udp") : yield* ownServer
+      const target = isNamed ? yield* findTarget(where, "udp") : yield* ownServer
       yield* perform(target, presentity)
     }),
   )
-  const next = `presently watch${toText(to)} ${presentity.presentity}`
-  yield* Console.log(
-    Option.isSome(to) ? `Next: ${next}` : `Next: presently dev, and in a second terminal: ${next}`,
-  )
+  const flags = Option.match(where.to, {
+    onNone: () => (isNamed ? ` ${placeText(where)}` : ""),
+    onSome: (to) => ` --to ${to}`,
+  })
+  const next = `presently watch${flags} ${presentity.presentity}`
+  yield* Console.log(isNamed ? `Next: ${next}` : `Next: presently dev, and in a second terminal: ${next}`)
 })
 
 const alice = "sip:alice@example.com"
@@ -49,8 +54,6 @@ const office = Effect.gen(function* () {
 Next: presently demo ${alice} draws the messages of such a change.
       presently dev, and in a second terminal: presently watch ${alice}`)
 })
-
-const toText = (to: Option.Option<string>): string => (Option.isSome(to) ? ` --to ${to.value}` : "")
 
 /** A server in this process, in memory, on a port that the system chooses. */
 const ownServer = Effect.gen(function* () {

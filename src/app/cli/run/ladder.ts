@@ -20,7 +20,7 @@ import { placeConfig } from "../log-place.ts"
 import type { StoreFlags } from "../store-flags.ts"
 import { paintFor } from "./paint.ts"
 
-interface LadderInput extends StoreFlags, AdminInput {
+interface LadderInput extends StoreFlags, Pick<AdminInput, "admin" | "token"> {
   readonly json: boolean
   readonly since: readonly string[]
   readonly until: readonly string[]

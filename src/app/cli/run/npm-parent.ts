@@ -1,5 +1,5 @@
 /**
- * A server that npm started ends with npm. `npx` runs a command through a shell, and Debian's neither becomes the command
+ * A process that npm started ends with npm. `npx` runs a command through a shell, and Debian's neither becomes the command
  * nor passes signals on; and nobody passes on the signals that npm dies of at once.
  */
 import { readFileSync } from "node:fs"
@@ -42,19 +42,14 @@ const relationsToNpm = (): readonly Relation[] => {
   return above !== null && isNpm(above) ? [self, { pid: self.parent, parent: above }] : []
 }
 
-/**
- * Tells this process to stop, as SIGTERM does, when the npm that runs it is gone.
- *
- * @returns what ends the watch
- */
-export const stopWithNpm = (): (() => void) => {
+/** Tells this process to stop, as SIGTERM does, when the npm that runs it is gone. */
+export const stopWithNpm = (): void => {
   const relations = relationsToNpm()
-  if (relations.length === 0) return () => {}
+  if (relations.length === 0) return
   const timer = setInterval(() => {
     if (relations.every(({ pid, parent }) => parentOf(pid) === parent)) return
     clearInterval(timer)
     process.kill(process.pid, "SIGTERM")
   }, everyMillis)
   timer.unref()
-  return () => clearInterval(timer)
 }

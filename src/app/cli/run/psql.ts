@@ -14,20 +14,23 @@ import type { StoreFlags } from "../store-flags.ts"
 
 /** @param run the folder of the socket */
 const lineFor = (run: string): string =>
-  `psql ${shellWord(`postgresql://presently@/postgres?host=${encodeURIComponent(run)}`)}`
+  `psql ${shellWord(`postgresql://presently@/postgres?host=${encodeURIComponent(run)}&port=5432`)}`
 
 /** The socket folder of the server that runs in a data folder; null: none does. */
 const socketFolderIn = (folder: string): string | null =>
   existsSync(folder) ? runningIn(siteIn(folder, realpathSync(folder))) : null
 
-export const printPsql = Effect.fn(function* (input: StoreFlags & AdminInput) {
+export const printPsql = Effect.fn(function* ({
+  create,
+  ...input
+}: StoreFlags & AdminInput & { readonly create: boolean }) {
   const config = yield* placeConfig(input)
   if (config.database_url !== null)
     return yield* Console.log(`psql ${shellWord(withoutPassword(config.database_url))}`)
   const running = config.data === null ? null : socketFolderIn(config.data)
   if (running !== null) return yield* Console.log(lineFor(running))
   // says what is wrong, if anything is
-  const { name } = yield* openStore(config, "psql")
+  const { name } = yield* openStore(config, "psql", false, create)
   const started = config.data === null ? null : socketFolderIn(config.data)
   if (started === null) {
     return yield* new StoreUnusable({

@@ -16,7 +16,6 @@ import { listenForHangups } from "../hangup.ts"
 import type { Hangups } from "../hangup.ts"
 import { narrowOutput } from "../secret-output.ts"
 import type { ServerFlags } from "../server-flags.ts"
-import { stopWithNpm } from "./npm-parent.ts"
 import { configOf, unlessRefused } from "./server-config.ts"
 
 /** The defaults of `dev`: a database in the working folder, ready early, and no pacing, so that effects are visible at once. */
@@ -116,7 +115,6 @@ const runServer = Effect.fnUntraced(function* (
   const signal = yield* Effect.acquireRelease(Effect.sync(listenForStops), (listening) =>
     Effect.sync(listening.close),
   )
-  yield* Effect.acquireRelease(Effect.sync(stopWithNpm), (close) => Effect.sync(close))
   /** When the current server began, if the process started another one before it; null: it is the first. */
   let began: number | null = null
   const once = Effect.scoped(

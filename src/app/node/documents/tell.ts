@@ -26,7 +26,7 @@ export const tell = Effect.fnUntraced(function* (polling: Polling, found: Look) 
     if (files.has(file)) continue
     files.add(file)
     const whose = document === null ? "" : ` of ${nameOf(document)}`
-    yield* Effect.logInfo(`${kind.name}${whose} in ${file}: nothing is wrong with it any more`)
+    yield* Effect.logInfo(`${kind.name}${whose} in ${file} can be used again`)
   }
 })
 
@@ -40,7 +40,7 @@ export const isLost = Effect.fnUntraced(function* (polling: Polling, why: string
     ? "what is in force stays"
     : polling.hasRead
       ? "rules that are in force stay"
-      : "rules that the log knows count, whoever it knows none of has his watchers wait"
+      : "rules recorded in the log apply; watchers of everyone else wait"
   yield* Effect.logError(`${kind.name}: ${why}: ${meanwhile}`)
 })
 
@@ -50,7 +50,7 @@ const troubleInWords = (polling: Polling, { of: document, file, why, spare }: Tr
   if (spare === true) return `${kind.name} of ${nameOf(document)} in ${file} not used: ${why}`
   const isKnown = present(polling, document.presentity, document.packageName) !== null
   const meanwhile = isKnown
-    ? "the old stays in force"
+    ? "the previous one stays in force"
     : kind.decidesWhoWatches
       ? "none were in force, and watchers wait"
       : "none was in force"
@@ -59,5 +59,5 @@ const troubleInWords = (polling: Polling, { of: document, file, why, spare }: Tr
 
 /** It is unknown whether it was removed from the source, or had never been there. */
 export const unlistedInWords = (kind: DocumentKind, source: string, change: DocumentChange): string =>
-  `${kind.name} of ${nameOf(change)} removed: ${source} has none; what was in force did not come from there, ` +
-  "or was taken away there while nobody looked"
+  `${kind.name} of ${nameOf(change)} removed: ${source} has none; what was in force came from elsewhere, ` +
+  "or was removed there while the server was not looking"

@@ -45,7 +45,7 @@ export const makePeer = (): Peer => {
             ? subscribeAgain(sent, line, 0)
             : subscribe(sent, line, ++sent.watchers, null, 3600)
         case 3:
-          return publish(sent, line, "")
+          return publish(sent, line, line.entityTag === null ? documentOf(line.name, step) : "")
         case 5:
         case 6:
           return subscribeAgain(sent, line, 3600)

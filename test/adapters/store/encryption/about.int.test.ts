@@ -18,7 +18,7 @@ import { lineOf, readLine } from "../../../../src/explain/case/format.ts"
 import { startPostgres } from "../../../support/postgres.ts"
 import { verified } from "../../../support/projected.ts"
 
-const cluster = await startPostgres()
+const cluster = await startPostgres(false)
 afterAll(() => cluster?.remove())
 
 const alice = "sip:alice@example.com" as Uri

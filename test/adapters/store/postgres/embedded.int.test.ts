@@ -10,6 +10,7 @@ import { Effect } from "effect"
 import { assert, describe, it } from "vitest"
 import type { TestContext } from "vitest"
 import { embeddedClient } from "../../../../src/adapters/store/postgres/embedded.ts"
+import { emptyWithin } from "../../../support/embedded.ts"
 
 const folderOf = ({ onTestFinished }: TestContext): string => {
   const folder = mkdtempSync(join(tmpdir(), "presently-embedded-"))
@@ -60,8 +61,7 @@ describe("the folder of a database within the process", () => {
     "the lock of a process that was killed does not count, even when its number has come again",
     { tags: ["OPS-data"] },
     async (context) => {
-      const folder = folderOf(context)
-      await once(folder, (sql) => sql`SELECT 1`)
+      const folder = await emptyWithin(folderOf(context))
       writeFileSync(join(folder, "presently.pid"), `${process.pid} 1\n`)
       await once(folder, (sql) => {
         const lock = readFileSync(join(folder, "presently.pid"), "utf8")

