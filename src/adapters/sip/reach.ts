@@ -55,7 +55,7 @@ export const reachOf = (
   arrival: ReceivedOn,
   rules: RequestRules,
 ): Reach | undefined => {
-  const { transport, sourceAddress, sourcePort } = arrival
+  const { transport, sourceAddress, sourcePort, certificate } = arrival
   const mode = rules.notifyTo === null ? "auto" : rules.notifyTo(sourceAddress)
   if (mode === "contact") return "contact"
   const hop = nextHopOf(uri, rules.transports)
@@ -65,7 +65,7 @@ export const reachOf = (
   // a zone of a link-local address cannot be named in a header; and nothing is sent to ourselves
   if (sourceAddress.includes("%") || rules.isOwnAddress(sourceAddress, sourcePort)) return undefined
   if (mode === "source") return "source"
-  const isFromPeer = rules.peers.find(sourceAddress, transport.name) !== null
+  const isFromPeer = rules.peers.find(sourceAddress, transport.name, certificate) !== null
   if (isAliased(uri, arrival, isFromPeer, rules)) return "alias"
   // behind a proxy the source is the proxy
   if (message.vias.length !== 1) return undefined

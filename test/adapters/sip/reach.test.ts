@@ -10,6 +10,7 @@ import { isPrivateAddress } from "../../../src/adapters/sip/reach.ts"
 import { aliasOf, withoutAlias } from "../../../src/adapters/sip/received-address.ts"
 import type { RequestRules } from "../../../src/adapters/sip/request-rules.ts"
 import { tcp } from "../../../src/adapters/sip/transports/tcp.ts"
+import { tls } from "../../../src/adapters/sip/transports/tls.ts"
 import { transports } from "../../../src/adapters/sip/transports/transports.ts"
 import { parseUri } from "../../../src/adapters/sip/uri.ts"
 import type { SipUri } from "../../../src/adapters/sip/uri.ts"
@@ -118,6 +119,19 @@ describe("where NOTIFYs go unless a setting says it", () => {
     const listed = { ...requestRules, isNotifyTarget: hostList(["10.0.0.0/8"]) }
     assert.strictEqual(reachOf("<sip:bob@10.0.0.7>", from("203.0.113.9"), {}, listed), "usual")
     assert.strictEqual(reachOf("<sip:bob@192.168.1.7>", from("203.0.113.9"), {}, listed), "private")
+  })
+
+  it("a server trusted by its certificate is one, wherever it is", () => {
+    const rules = trusting("certificate:proxy.example.com")
+    const names = { domains: ["proxy.example.com"], addresses: [], users: [] }
+    const on = from("203.0.113.9", { transport: tls, certificate: names })
+    const believed = { "P-Asserted-Identity": "<sip:bob@example.com>" }
+    const aliased = "<sip:bob@10.0.0.7;alias=198.51.100.7~40001~2>"
+    assert.strictEqual(reachOf("<sip:bob@10.0.0.7>", on, believed, rules), "usual")
+    assert.strictEqual(reachOf(aliased, on, believed, rules), "alias")
+    // to a server that trusts nobody it is a phone like any other
+    assert.strictEqual(reachOf("<sip:bob@10.0.0.7>", on), "private")
+    assert.strictEqual(reachOf(aliased, on), "private")
   })
 
   it("our own address among the private ones of another network is no reason to refuse", () => {
