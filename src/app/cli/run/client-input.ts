@@ -104,8 +104,12 @@ export const findTarget = Effect.fnUntraced(function* (
   const found = wanted === null ? (find(presumedName) ?? addresses[0]) : find(wanted)
   if (found !== undefined && found.port !== 0) return found
   const transport = wanted === null ? "" : `${wanted}: `
+  const spoken = listen.filter((entry) => addressesIn([entry]).length > 0)
   return yield* new UsageInvalid({
-    why: `${transport}the server listens on ${listen.join(", ")}: give --transport or the URI one of these, or --to HOST:PORT`,
+    why:
+      spoken.length > 0
+        ? `${transport}the server listens on ${spoken.join(", ")}: give --transport or the URI one of these, or --to HOST:PORT`
+        : `the server listens on ${listen.join(", ")}, and this command speaks ${clientTransportNames.join(", ")}: give --to HOST:PORT`,
   })
 })
 
