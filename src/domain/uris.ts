@@ -80,7 +80,7 @@ const canonicalUrn = (rest: string): string => {
 const canonicalAddress = (scheme: string, rest: string): string => {
   // The only unescaped `@` in a URI ends the user part.
   const sign = rest.indexOf("@")
-  const user = sign === -1 ? "" : `${withPlainEscapes(rest.slice(0, sign))}@`
+  const user = sign === -1 ? "" : `${withPlainEscapes(rest.slice(0, sign)).replaceAll("#", "%23")}@`
   const [, hostPort = "", parameters = "", headers = ""] =
     /^([^;?]*)(;[^?]*)?(\?.*)?$/s.exec(rest.slice(sign + 1)) ?? []
   const [, host = "", port = ""] = /^(.*?)(:[0-9]*)?$/s.exec(hostPort.trim()) ?? []

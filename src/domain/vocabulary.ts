@@ -54,11 +54,42 @@ export const isHeaderValue = (text: string): boolean =>
   /^[\t\x20-\x7e\x80-\xff]+$/.test(text) && !/^[\t ]|[\t ]$/.test(text)
 
 /**
+ * Why NOTIFYs are sent to the source of the newest SUBSCRIBE, or over its connection, and not to its Contact:
+ *
+ * - `ob`: the Contact has the parameter `ob`, or `reg-id` (RFC 5626 §4.3, §5.3)
+ * - `invalid`: its host is under `.invalid`, a name that no DNS has (RFC 7118 §5, RFC 2606)
+ * - `private`: its address is private, and the source is another one (RFC 1918, 6598, 4193, 3927, 1122)
+ * - `nat`: its host is the one in Via, with `rport`, and the source is another one (RFC 3581)
+ * - `alias`: its parameter `alias` or `received` names the address, and is believed
+ * - `source`: the operator's setting says so
+ * - `silence`: the Contact has not answered, and never did
+ *
+ * `contact`: the operator's setting says that NOTIFYs go to the Contact, except over the connection of the newest
+ * SUBSCRIBE while it is open.
+ */
+export type Reach = "ob" | "invalid" | "private" | "nat" | "alias" | "source" | "silence" | "contact"
+
+/** Where a SUBSCRIBE of a dialog arrived, and what follows for the requests that we send in it. */
+export interface Arrival {
+  /** The URI in our Contact. */
+  readonly localContact: string
+  /** The socket on which the SUBSCRIBE arrived: `udp:192.0.2.10:5060`. */
+  readonly flow: string
+  /** The source address of the SUBSCRIBE: `192.0.2.20:5060`; empty: not known. */
+  readonly source: string
+  /**
+   * Why NOTIFYs do not follow RFC 3261 §12.2.1.1. Absent: they do, and over a stream (`flow`) take the connection of
+   * the SUBSCRIBE while it is open.
+   */
+  readonly reach?: Reach
+}
+
+/**
  * What is needed to send requests inside a dialog.
  *
- * @source RFC 3261 §12.1.1; `flow`, `source` and `room` are additions
+ * @source RFC 3261 §12.1.1; `flow`, `source`, `reach` and `room` are additions
  */
-export interface DialogStart {
+export interface DialogStart extends Arrival {
   readonly callId: string
   /** Our tag: To tag of the 2xx, From tag of every NOTIFY. */
   readonly localTag: string
@@ -74,12 +105,6 @@ export interface DialogStart {
   readonly routeSet: readonly string[]
   /** CSeq of the last accepted SUBSCRIBE. */
   readonly remoteCseq: number
-  /** The URI in our Contact. */
-  readonly localContact: string
-  /** The socket on which the SUBSCRIBE arrived: `udp:192.0.2.10:5060`. */
-  readonly flow: string
-  /** The source address of the SUBSCRIBE: `192.0.2.20:5060`. */
-  readonly source: string
   /**
    * The target of NOTIFYs is not proven: until a NOTIFY is answered 2xx from there, a document of at most this many
    * octets may be sent. Over a stream (`flow`) this applies to the target used once the connection is gone. Absent: the

@@ -30,6 +30,8 @@ const Reason = Schema.Literals(["deactivated", "probation", "rejected", "timeout
 const Rate = Schema.NullOr(Schema.Finite)
 const Rates = Schema.Struct({ max: Rate, min: Rate, adaptiveMin: Rate })
 
+const Reach = Schema.Literals(["ob", "invalid", "private", "nat", "alias", "source", "silence", "contact"])
+
 const DialogStart = Schema.Struct({
   callId: Text,
   localTag: Text,
@@ -42,8 +44,18 @@ const DialogStart = Schema.Struct({
   localContact: Text,
   flow: Text,
   source: Text,
+  reach: Schema.optionalKey(Reach),
   room: Schema.optionalKey(Schema.Int),
 })
+
+const Arrival = Schema.optionalKey(
+  Schema.Struct({
+    localContact: Schema.optionalKey(Text),
+    flow: Schema.optionalKey(Text),
+    source: Schema.optionalKey(Text),
+    reach: Schema.optionalKey(Schema.NullOr(Reach)),
+  }),
+)
 
 const Room = Schema.optionalKey(Schema.NullOr(Schema.Int))
 
@@ -60,6 +72,8 @@ const StoredEvent = Schema.TaggedUnion({
     headers: Headers,
     droppedHeaders: Schema.optionalKey(Text),
     sender: Nullable,
+    device: Schema.optionalKey(Text),
+    after: Schema.optionalKey(Schema.Int),
     receivedAt: Schema.optionalKey(Schema.Finite),
   },
   PublicationModified: {
@@ -69,12 +83,13 @@ const StoredEvent = Schema.TaggedUnion({
     headers: Headers,
     droppedHeaders: Schema.optionalKey(Text),
     sender: Nullable,
+    after: Schema.optionalKey(Schema.Int),
   },
   PublicationRefreshed: { ...Publication, supersedes: Text },
   PublicationRemoved: {
     packageName: Text,
     entityTag: Text,
-    cause: Schema.Literals(["requested", "expired"]),
+    cause: Schema.Literals(["requested", "expired", "replaced"]),
     sender: Schema.optionalKey(Text),
   },
   HardStateReplaced: { packageName: Text, body: Schema.NullOr(Body) },
@@ -92,6 +107,7 @@ const StoredEvent = Schema.TaggedUnion({
     rates: Schema.optionalKey(Rates),
     dormant: Schema.optionalKey(Schema.Literal(true)),
     argument: Schema.optionalKey(Text),
+    needs: Schema.optionalKey(Text),
     accept: Schema.optionalKey(Schema.Array(Text)),
     sharingTag: Schema.optionalKey(Text),
     parked: Schema.optionalKey(Schema.Literal(true)),
@@ -116,6 +132,7 @@ const StoredEvent = Schema.TaggedUnion({
     argument: Schema.optionalKey(Text),
     accept: Schema.optionalKey(Schema.NullOr(Schema.Array(Text))),
     private: Schema.optionalKey(Schema.Boolean),
+    arrival: Arrival,
   },
   SubscriptionStatusChanged: {
     no: Schema.Int,
@@ -166,8 +183,12 @@ const StoredEvent = Schema.TaggedUnion({
     watcher: Text,
     handling: Schema.NullOr(Schema.Literals(["block", "confirm", "polite-block", "allow"])),
   },
-  RemoteTargetChanged: { dialog: Schema.Int, remoteTarget: Text, room: Room },
-  TargetDoubted: { dialog: Schema.Int, room: Schema.Int },
+  RemoteTargetChanged: { dialog: Schema.Int, remoteTarget: Text, room: Room, arrival: Arrival },
+  TargetDoubted: {
+    dialog: Schema.Int,
+    room: Schema.Int,
+    reach: Schema.optionalKey(Schema.Literal("silence")),
+  },
   TargetProven: { dialog: Schema.Int, address: Text },
   NotificationsIssued: {
     packageName: Text,
@@ -187,7 +208,7 @@ const StoredEvent = Schema.TaggedUnion({
   NotificationFailed: {
     no: Schema.Int,
     cseq: Schema.Int,
-    outcome: Schema.Literals(["refused", "timed-out", "unreachable", "unproven", "unrepeated"]),
+    outcome: Schema.Literals(["refused", "timed-out", "unreachable", "unproven", "unrepeated", "flow-lost"]),
     status: Schema.optionalKey(Schema.Int),
   },
   NotificationsAccepted: { of: Schema.Array(Schema.Int) },

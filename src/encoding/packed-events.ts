@@ -95,6 +95,8 @@ const words = [
   "unreachable",
   "unproven",
   "unrepeated",
+  "flow-lost",
+  "replaced",
 ]
 
 /** By field: what is written as a place in a list. */

@@ -4,7 +4,8 @@
  */
 import { answersIn } from "../domain/presentity/delivery-acks.ts"
 import type { Event } from "../domain/presentity/events.ts"
-import type { SubscriptionNo, WatchWord } from "../domain/vocabulary.ts"
+import type { ArrivalChange } from "../domain/presentity/target-events.ts"
+import type { Reach, SubscriptionNo, WatchWord } from "../domain/vocabulary.ts"
 import { bodyInWords, shownText } from "./document-summary.ts"
 import { spanInWords } from "./time-spans.ts"
 
@@ -25,7 +26,7 @@ type EventTexts = { readonly [Tag in Event["_tag"]]: EventText<Extract<Event, { 
 /** Joins the non-empty parts with two spaces. */
 export const words = (...parts: readonly string[]): string => parts.filter((part) => part !== "").join("  ")
 
-const short = (text: string): string => (text.length > 14 ? `${text.slice(0, 13)}…` : text)
+export const short = (text: string): string => (text.length > 14 ? `${text.slice(0, 13)}…` : text)
 
 const withheldInWords = "without the document: it waits until the phone's address has answered"
 
@@ -35,6 +36,32 @@ const roomInWords = (room: number | null | undefined): string =>
     : room === null
       ? "at a proven address"
       : `at an address that has not answered yet (a document of up to ${room} octets may go there)`
+
+/** Where a later SUBSCRIBE came from, if from elsewhere than the one before, and what that means for NOTIFYs. */
+const arrivalInWords = (arrival: ArrivalChange | undefined): string =>
+  arrival === undefined
+    ? ""
+    : words(
+        arrival.source === undefined ? "" : `heard from ${arrival.source}`,
+        arrival.flow === undefined ? "" : `at ${arrival.flow}`,
+        arrival.reach === undefined
+          ? ""
+          : arrival.reach === null
+            ? "reached at its Contact"
+            : reachInWords[arrival.reach],
+      )
+
+/** Why NOTIFYs go where they go. */
+export const reachInWords: Readonly<Record<Reach, string>> = {
+  ob: "reached where it was heard from, as its Contact asks (ob, RFC 5626)",
+  invalid: "reached where it was heard from: its Contact is a name that does not exist (.invalid)",
+  private: "reached where it was heard from: its Contact is a private address, and not that one",
+  nat: "reached where it was heard from: that is not the address that it gives in Contact and Via",
+  alias: "reached at the address that its Contact names beside its host (alias, received)",
+  source: "reached where it was heard from, by the setting notify_to",
+  silence: "reached where it was heard from: its Contact never answered",
+  contact: "reached at its Contact, by the setting notify_to",
+}
 
 const standing = (subject: {
   readonly status: string
@@ -65,6 +92,7 @@ const publicationText: EventText<
       `etag ${short(event.entityTag)}`,
       `until ${clock(event.expiresAt)}`,
       event.sender === null ? "" : `by ${event.sender}`,
+      "device" in event && event.device !== undefined ? `device: ${event.device}` : "",
     ),
   brief: (event) => `${event._tag} ${event.packageName} ${shownText(event.body)}`,
 }
@@ -86,7 +114,15 @@ export const failureInWords = ({
         ? "was not sent, since it would have gone where nobody had answered yet"
         : outcome === "unrepeated"
           ? "got no answer for 8 s and was too large to be sent again to where nobody had answered yet: one without the document asks"
-          : "could not be sent"
+          : outcome === "flow-lost"
+            ? "was not delivered, the connection of its phone being closed"
+            : "could not be sent"
+
+const removals: Readonly<Record<Extract<Event, { readonly _tag: "PublicationRemoved" }>["cause"], string>> = {
+  expired: "by time",
+  requested: "by its publisher",
+  replaced: "replaced, as its device published anew without its entity-tag",
+}
 
 const texts: EventTexts = {
   PublicationCreated: publicationText,
@@ -97,12 +133,7 @@ const texts: EventTexts = {
     brief: (event) => `${event._tag} ${event.packageName}`,
   },
   PublicationRemoved: {
-    full: (event) =>
-      words(
-        event.packageName,
-        `etag ${short(event.entityTag)}`,
-        event.cause === "expired" ? "by time" : "by its publisher",
-      ),
+    full: (event) => words(event.packageName, `etag ${short(event.entityTag)}`, removals[event.cause]),
     brief: (event) => `${event._tag} ${event.packageName} (${event.cause})`,
   },
   HardStateReplaced: {
@@ -117,8 +148,10 @@ const texts: EventTexts = {
         event.watcher,
         standing(event),
         event.private === true ? "not named to others" : "",
+        event.argument === undefined ? "" : `for ${event.argument}`,
         `until ${clock(event.expiresAt)}`,
         event.takenOver === undefined ? "" : "taken over from another server",
+        event.start?.reach === undefined ? "" : reachInWords[event.start.reach],
         roomInWords(event.start?.room),
       ),
     brief: (event) =>
@@ -131,6 +164,7 @@ const texts: EventTexts = {
         `until ${clock(event.expiresAt)}`,
         event.private === undefined ? "" : event.private ? "not named to others" : "named to others again",
         event.remoteTarget === null ? "" : `now at ${event.remoteTarget}`,
+        arrivalInWords(event.arrival),
         roomInWords(event.room),
       ),
     brief: (event, watcher) =>
@@ -188,11 +222,15 @@ const texts: EventTexts = {
   SharingTagSet: sharingTagText,
   SharingTagSwitched: sharingTagText,
   RemoteTargetChanged: {
-    full: (event) => words(event.remoteTarget, roomInWords(event.room)),
+    full: (event) => words(event.remoteTarget, arrivalInWords(event.arrival), roomInWords(event.room)),
     brief: (event) => `${event._tag} ${event.remoteTarget}`,
   },
   TargetDoubted: {
-    full: (event) => words("NOTIFYs would go somewhere else than before", roomInWords(event.room)),
+    full: (event) =>
+      words(
+        event.reach === undefined ? "NOTIFYs would go somewhere else than before" : reachInWords[event.reach],
+        roomInWords(event.room),
+      ),
     brief: (event) => `${event._tag} room ${event.room}`,
   },
   TargetProven: { full: (event) => event.address, brief: (event) => `${event._tag} ${event.address}` },

@@ -87,6 +87,8 @@ export interface SipCounters {
   notifyRefused: number
   notifyTimedOut: number
   notifyUnreachable: number
+  /** The connection of its watcher was closed: no failure. */
+  notifyFlowLost: number
   /** NOTIFYs that were not sent because their target was no longer proven. */
   notifyUnproven: number
   /** NOTIFYs with a document that had no response in time and could not be repeated: the next one goes without it. */
@@ -108,9 +110,36 @@ export interface SipCounters {
   bigRequestsOverTcp: number
   bigRequestsFellBack: number
   connectionsRefused: number
+  /** Handshakes (TLS, WebSocket) of accepted connections that failed, took too long, or were one too many. */
+  handshakesFailed: number
+  handshakesTimedOut: number
+  handshakesRefused: number
+  /** Requests for a WebSocket that were refused, by reason: `request`, `protocol`, `origin`. */
+  upgradesRefused: Record<string, number>
+  /** WebSockets closed because what arrived was no WebSocket frame, or too long. */
+  webSocketFaults: number
+  /** WebSockets closed because their peer did not answer a ping. */
+  pingsUnanswered: number
+  /** Connections of ours that ended because the certificate of the peer was not that of the host. */
+  tlsPeersUnverified: number
+  /** Refused because its source address has as many as it may. */
+  connectionsRefusedOfSource: number
+  /** Closed because nothing came for too long and no subscription depends on it. */
+  connectionsIdle: number
+  /** Closed because a message was not completed in time. */
+  connectionsSlow: number
+  /** Closed because the peer does not read what is sent to it. */
+  connectionsUnread: number
+  /** Closed because a NOTIFY on it had no answer, and nothing else was heard on it. */
+  connectionsSilent: number
+  /** Keep-alives of phones that were answered: double CRLF and STUN binding requests (RFC 5626 §3.5). */
+  keepAlivesAnswered: number
+  /** Keep-alives sent to phones behind a NAT. */
+  keepAlivesSent: number
   sendErrors: number
   defects: number
   connections: number
+  handshakes: number
   serverTransactions: number
   clientTransactions: number
   clientOctets: number

@@ -8,6 +8,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync, existsSync } from "node:
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
+import { ownCertificate } from "../../src/app/lan/own-certificate.ts"
 import { asking } from "../support/admin.ts"
 import { commandFile } from "../support/command-file.ts"
 import { compileCache } from "../support/compile-cache.ts"
@@ -21,8 +22,17 @@ const isInstalled = (name: string): boolean => spawnSync("which", [name]).status
 const folder = mkdtempSync(join(tmpdir(), "presently-clients-"))
 let server: PresenceServer
 
+/** The certificate of the server, which it has signed itself. */
+let authority: string
+
 beforeAll(async () => {
-  server = await startPresence({ admin: "127.0.0.1:0" })
+  const { file, certificateFile } = await ownCertificate(join(folder, "own"), ["127.0.0.1"])
+  authority = certificateFile
+  server = await startPresence({
+    admin: "127.0.0.1:0",
+    listen: ["udp:127.0.0.1:0", "tcp:127.0.0.1:0", "tls:127.0.0.1:0"],
+    tls_certificate: [file],
+  })
 })
 afterAll(async () => {
   await server.stop()
@@ -113,18 +123,21 @@ const baresipModules = ["/usr/lib/baresip/modules", "/usr/lib/x86_64-linux-gnu/b
 )
 
 describe.skipIf(!isInstalled("baresip") || baresipModules === undefined)("baresip", () => {
-  it(
-    "shows what another client publishes, with its own Route to the server in every request",
+  it.each(["udp", "tcp", "tls"] as const)(
+    "shows what another client publishes, with its own Route to the server in every request (%s)",
     { tags: ["3856-6.7-a"] },
-    async () => {
-      const home = join(folder, "baresip")
+    async (transport) => {
+      const home = join(folder, `baresip-${transport}`)
       mkdirSync(home)
-      const domain = `127.0.0.1:${server.udpPort}`
+      const domain = `127.0.0.1:${server.portOf(transport)}`
       writeFileSync(
         join(home, "config"),
         [
           `module_path ${baresipModules}`,
           `sip_listen 127.0.0.1:${await freePort()}`,
+          // a server is to prove itself
+          `sip_cafile ${authority}`,
+          "sip_verify_server yes",
           ...["account.so", "contact.so", "menu.so", "presence.so"].flatMap((one) => [
             `module ${one}`,
             `module_app ${one}`,
@@ -134,18 +147,22 @@ describe.skipIf(!isInstalled("baresip") || baresipModules === undefined)("baresi
       )
       writeFileSync(
         join(home, "accounts"),
-        `<sip:bob@${domain}>;regint=0;outbound="sip:${domain};transport=udp"\n`,
+        `<sip:bob@${domain}>;regint=0;outbound="sip:${domain};transport=${transport}"\n`,
       )
-      writeFileSync(join(home, "contacts"), `"Alice" <sip:alice@${domain}>;presence=p2p\n`)
+      writeFileSync(join(home, "contacts"), `"Alice" <sip:alice-${transport}@${domain}>;presence=p2p\n`)
       // it is told to stop when it has shown what it is to show, or shows nothing for minutes
       const watching = run("baresip", ["-4", "-f", home, "-s", "-v"], { killAfter: "seen by baresip" })
-      await somebodyWatches("sip:alice@127.0.0.1")
+      await somebodyWatches(`sip:alice-${transport}@127.0.0.1`)
       const published = await run(process.execPath, [
         commandFile(),
         "publish",
         "--to",
         domain,
-        "sip:alice@127.0.0.1",
+        "--transport",
+        transport,
+        "--ca",
+        authority,
+        `sip:alice-${transport}@127.0.0.1`,
         "--open",
         "--note",
         "seen by baresip",

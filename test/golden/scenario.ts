@@ -19,7 +19,7 @@ import { retentionStream } from "../../src/domain/presentity/retention.ts"
 import { sharingTagsStream } from "../../src/domain/presentity/sharing-tags.ts"
 import { anonymous } from "../../src/domain/privacy.ts"
 import { get, values } from "../../src/domain/table.ts"
-import type { EntityTag, Millis, Uri } from "../../src/domain/vocabulary.ts"
+import type { Arrival, EntityTag, Millis, Uri } from "../../src/domain/vocabulary.ts"
 import { worldOf } from "../../src/explain/case/world.ts"
 import type { CaseWorld } from "../../src/explain/case/world.ts"
 import type { RecordedDecision } from "../../src/ports/event-store.ts"
@@ -278,6 +278,39 @@ export const playScenario = (): Played => {
   ask(alice, publish({ packageName: "dialog", ifMatch: call, body: dialogBody("confirmed"), expires: 60 }))
   answered()
 
+  // a phone that restarts, watched by one that needs a dialog in every document, and one that asks for one dialog
+  const device = "instance urn:uuid:00000000-0000-4000-8000-000000000001"
+  ask(
+    erin,
+    subscribe({
+      packageName: "dialog",
+      watcher: erin,
+      expires: 600,
+      needs: "idle-dialog",
+      dialog: dialogOf(70),
+    }),
+  )
+  answered()
+  ask(
+    erin,
+    subscribe({
+      packageName: "dialog",
+      watcher: dave,
+      expires: 600,
+      argument: 'call-id="c1";to-tag="l1";from-tag="r1"',
+      dialog: dialogOf(71),
+    }),
+  )
+  answered()
+  ask(erin, publish({ packageName: "dialog", body: dialogBody("confirmed"), expires: 600, device }))
+  answered()
+  until("10:01:12")
+  ask(erin, publish({ packageName: "dialog", body: dialogBody("terminated"), expires: 600, device }))
+  answered()
+  // the same dialog again, in a publication that may be late: it stays beside the one that says the call is over
+  ask(erin, publish({ packageName: "dialog", body: dialogBody("early"), expires: 600, device }))
+  answered()
+
   // appearances of a shared line: state in headers, and an argument
   const info = "<sip:line@example.com>;appearance-index=1;appearance-state=active"
   ask(line, subscribe({ packageName: "call-info", expires: 600, dialog: dialogOf(20) }))
@@ -484,6 +517,46 @@ export const playScenario = (): Played => {
   answered()
   isUnread = false
   ask(somebody, { _tag: "RefreshWatchers", packageName: "presence", kind: "rules" })
+  answered()
+  // a phone behind a NAT whose Contact is silent, and which comes back from another port, by a connection, and by another
+  const natted = "sip:ned@example.com" as Uri
+  const wanders = { packageName: "presence", watcher: bob, expires: 3600 }
+  const inside = { remoteTarget: "sip:bob@192.0.2.77", room: 40 }
+  ask(natted, publish({ packageName: "presence", body: pidf("t1=open"), expires: 3600 }))
+  const heard = numberOf(natted)
+  ask(natted, subscribe({ ...wanders, dialog: dialogOf(70, inside) }))
+  for (const { no, cseq } of flying.splice(0))
+    ask(natted, { _tag: "ReportDelivery", no, cseq, outcome: { _tag: "TimedOut" } })
+  answered()
+  const from = (source: string, over: Partial<Arrival> = {}): Arrival => {
+    const { localContact, flow } = dialogOf(70)
+    return { localContact, flow, source, ...over }
+  }
+  ask(
+    null,
+    resubscribe(70, {
+      ...wanders,
+      cseq: 2,
+      remoteTarget: inside.remoteTarget,
+      arrival: from("192.0.2.20:40001"),
+    }),
+  )
+  answered()
+  const stream = { localContact: "sip:192.0.2.10;transport=tcp", flow: "tcp:192.0.2.10:5060" }
+  const connection = from("192.0.2.20:40002", { ...stream, reach: "private" })
+  ask(null, resubscribe(70, { ...wanders, cseq: 3, remoteTarget: "sip:bob@10.0.0.7", arrival: connection }))
+  answered(heard, { _tag: "FlowLost" })
+  answered()
+  ask(
+    null,
+    resubscribe(70, {
+      ...wanders,
+      packageName: "dialog",
+      cseq: 4,
+      remoteTarget: "sip:bob@10.0.0.7",
+      arrival: from("192.0.2.20:40003", { ...stream, reach: "ob" }),
+    }),
+  )
   answered()
   // and somebody who is still there at the end
   const last = "sip:zoe@example.com" as Uri

@@ -211,7 +211,8 @@ describe("the end of a NOTIFY", () => {
     outcome: Extract<Moment["command"], { readonly _tag: "ReportDelivery" }>["outcome"],
     limits: Run["world"]["limits"],
   ): "none" | "one" | "dialog" => {
-    if (outcome._tag === "Accepted") return "none"
+    // a connection that is gone says nothing about its watcher, who comes back by another (RFC 5626 §5.3)
+    if (outcome._tag === "Accepted" || outcome._tag === "FlowLost") return "none"
     if (outcome._tag !== "Refused") return limits.endSubOnTimeout ? "one" : "none"
     const { status } = outcome
     if (limits.profile === "3265" && outcome.retryAfter !== null && status !== 481) return "none"
@@ -247,7 +248,7 @@ describe("the histories", () => {
     () => {
       const seen = new Set<string>()
       for (const world of worlds) {
-        for (const steps of fc.sample(anySteps, { numRuns: 300, seed: 1 })) {
+        for (const steps of fc.sample(anySteps, { numRuns: 600, seed: 1 })) {
           for (const { events, after, before, command } of play(world, steps).moments) {
             for (const event of events) seen.add(event._tag)
             for (const { usages } of values(after.dialogs)) if (usages > 1) seen.add("shared")

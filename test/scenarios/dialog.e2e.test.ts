@@ -53,7 +53,7 @@ describe.each(["udp", "tcp"] as const)("dialog over %s", (transport) => {
       const another = await scene(context, transport)
       const [bob, carol, proxy] = [await another("bob"), await another("carol"), await another("alice")]
       const lamp = lampOf(bob)
-      const granted = await bob.subscribe({ ...lampHeaders, Event: "dialog;x=y;call-id=1", Expires: null })
+      const granted = await bob.subscribe({ ...lampHeaders, Event: "dialog;x=y", Expires: null })
       assert.deepEqual([granted.raw.status, granted.header("expires")], [200, "3600"])
       const first = await lamp.next()
       assert.deepEqual(

@@ -80,7 +80,7 @@ describe("NOTIFYs aimed at strangers", () => {
   }
 
   beforeAll(async () => {
-    server = await startPresence()
+    server = await startPresence({ notify_to: ["contact"] })
     phone = await openPhone(server, "udp")
     const tcp = await openPhone(server, "tcp")
     const published = await script(tcp, { user: "big", presentity }).publish(
@@ -288,7 +288,12 @@ describe("phones that are where they say", () => {
         userLine("alice", "example.com", "secret-alice", "SHA-256"),
         userLine("bob", "example.com", "secret-bob", "SHA-256"),
       )
-      const server = await startPresence({ domain: ["example.com"], users_file: users, policy: "open" })
+      const server = await startPresence({
+        domain: ["example.com"],
+        users_file: users,
+        policy: "open",
+        notify_to: ["contact"],
+      })
       context.onTestFinished(() => server.stop())
       const phone = await openPhone(server, "udp")
       context.onTestFinished(() => phone.close())

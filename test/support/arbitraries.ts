@@ -197,6 +197,7 @@ export const anyOutcome: fc.Arbitrary<DeliveryOutcome> = fc.oneof(
   },
   { weight: 2, arbitrary: fc.constant<DeliveryOutcome>({ _tag: "TimedOut" }) },
   { weight: 1, arbitrary: fc.constant<DeliveryOutcome>({ _tag: "Unreachable" }) },
+  { weight: 1, arbitrary: fc.constant<DeliveryOutcome>({ _tag: "FlowLost" }) },
 )
 
 const anyTime: fc.Arbitrary<Step> = fc.oneof(

@@ -9,7 +9,7 @@ import type {
   Resubscribe,
   Subscribe,
 } from "../../src/domain/presentity/commands.ts"
-import type { Event, SubscriptionCreated } from "../../src/domain/presentity/events.ts"
+import type { Event, NotificationFailed, SubscriptionCreated } from "../../src/domain/presentity/events.ts"
 import type { TerminationReason } from "../../src/domain/presentity/intents.ts"
 import { viewHash } from "../../src/domain/presentity/view-digest.ts"
 import { dialogKey } from "../../src/domain/vocabulary.ts"
@@ -269,11 +269,17 @@ export const dropped = (id: number): Event => ({
 })
 
 /** The event for a NOTIFY with that outcome. */
+const outcomeNames: Partial<Record<Failure["_tag"], NotificationFailed["outcome"]>> = {
+  Refused: "refused",
+  TimedOut: "timed-out",
+  FlowLost: "flow-lost",
+}
+
 export const failure = (id: number, cseq: number, outcome: Failure): Event => ({
   _tag: "NotificationFailed",
   no: id,
   cseq,
-  outcome: outcome._tag === "Refused" ? "refused" : outcome._tag === "TimedOut" ? "timed-out" : "unreachable",
+  outcome: outcomeNames[outcome._tag] ?? "unreachable",
   ...(outcome._tag === "Refused" ? { status: outcome.status } : {}),
 })
 

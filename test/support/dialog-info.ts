@@ -42,12 +42,27 @@ export const partial = (inside: string): string => written(inside, 'version="1" 
 export const dialog = (id: string, state: DialogState, callId: string | null = null): string =>
   `<dialog id="${id}"${callId === null ? "" : ` call-id="${callId}"`}><state>${state}</state></dialog>`
 
-/** Publications in order, with keys 1, 2 …, or those given. */
+/** Initial publications in order, a second apart, with keys 1, 2 …, or those given. */
 const sources = (
   documents: readonly DialogInfo[],
   keys: readonly string[] = [],
 ): readonly Source<DialogInfo>[] =>
-  documents.map((document, index) => ({ key: keys[index] ?? `${index + 1}`, document }))
+  documents.map((document, index) => ({
+    key: keys[index] ?? `${index + 1}`,
+    document,
+    order: { at: index + 1, after: 0, receivedAt: 1000 * (index + 1) },
+  }))
+
+/** The same publications as a log has them in which their order was not recorded. */
+export const composedUnordered = (
+  eventPackage: EventPackage<DialogInfo>,
+  documents: readonly DialogInfo[],
+): DialogInfo | null =>
+  eventPackage.compose({
+    presentity: alice,
+    documents: sources(documents).map(({ key, document }) => ({ key, document })),
+    ended: [],
+  })
 
 export const composed = (
   eventPackage: EventPackage<DialogInfo>,

@@ -24,6 +24,11 @@ const wants: readonly (readonly [condition: RegExp, sentence: string])[] = [
   [/!hasSystemd/, "systemd-analyze is not installed"],
   [/!hasParser/, "python3-prometheus-client is not installed"],
   [/!canUnshare|!canConfine/, "name spaces cannot be made here (unshare)"],
+  [/^chromium === undefined$/, "Chromium is not installed"],
+  [
+    /noNattedNetwork !== null/,
+    "no NAT can be made here: that takes Linux, root, network name spaces, and the programs ip, nft and conntrack",
+  ],
   [/!isRoot/, "this is not root"],
   [/platform !== "linux"/, "this is not Linux"],
   [/platform === "win32"/, "this is Windows, where there is no private server"],

@@ -5,11 +5,26 @@ import { nextDeadline } from "../../src/domain/presentity/deadlines.ts"
 import type { State, Subscription } from "../../src/domain/presentity/state.ts"
 import { get, values } from "../../src/domain/table.ts"
 import { dialogKey } from "../../src/domain/vocabulary.ts"
-import type { DialogKey, DialogStart, EntityTag, Uri } from "../../src/domain/vocabulary.ts"
+import type { Arrival, DialogKey, DialogStart, EntityTag, Uri } from "../../src/domain/vocabulary.ts"
 import { bodyFor, presentities, watchers } from "./arbitraries.ts"
 import type { Step } from "./arbitraries.ts"
 import { keyOf } from "./machine.ts"
 import type { Input, Machine } from "./machine.ts"
+
+/** Ways by which a refresh may come, besides that of the SUBSCRIBE before. */
+const arrivals: readonly Arrival[] = (
+  [
+    ["udp", "192.0.2.20:40001", undefined],
+    ["udp", "192.0.2.21:40002", "private"],
+    ["tcp", "192.0.2.20:40003", "ob"],
+    ["tcp", "192.0.2.21:40004", undefined],
+  ] as const
+).map(([transport, source, reach]) => ({
+  localContact: "sip:192.0.2.10",
+  flow: `${transport}:192.0.2.10:5060`,
+  source,
+  ...(reach === undefined ? {} : { reach }),
+}))
 
 /** @param id the number of the first input of this step */
 export const resolve = (machine: Machine, step: Step, id: number): readonly Input[] => {
@@ -96,6 +111,7 @@ export const resolve = (machine: Machine, step: Step, id: number): readonly Inpu
           accept: null,
           cseq,
           remoteTarget: device,
+          ...(step.which % 2 === 0 ? {} : { arrival: arrivals[(step.which - 1) / 2]! }),
           ...(step.rates === null ? {} : { rates: step.rates }),
           ...(suppressIfMatch === undefined ? {} : { suppressIfMatch }),
           forceActive: false,

@@ -2,6 +2,7 @@
  * A whole server in this process: memory store, free loopback ports, settings chosen by the test.
  */
 import { Effect, Exit, Logger, Scope } from "effect"
+import type { TransportName } from "../../src/adapters/sip/transports/names.ts"
 import { readConfig } from "../../src/app/config/config.ts"
 import type { SettingName } from "../../src/app/config/settings.ts"
 import { startServer } from "../../src/app/server/start-server.ts"
@@ -11,7 +12,7 @@ export interface PresenceServer {
   readonly tcpPort: number
   /** URL of the management port; null when it is off. */
   readonly admin?: string | null
-  readonly portOf: (transport: "udp" | "tcp") => number
+  readonly portOf: (transport: TransportName) => number
   /** Waits until everything that has arrived and fallen due is decided, stored and released. */
   readonly settle?: () => Promise<void>
   readonly stop: () => Promise<void>
@@ -45,8 +46,8 @@ export const startPresence = async (
       return started
     }).pipe(Scope.provide(scope), Effect.provide(Logger.layer([]))),
   )
-  const portOf = (transport: "udp" | "tcp"): number => {
-    const address = server.addresses().find((candidate) => candidate.startsWith(transport)) ?? ""
+  const portOf = (transport: TransportName): number => {
+    const address = server.addresses().find((candidate) => candidate.startsWith(`${transport}:`)) ?? ""
     return Number(address.slice(address.lastIndexOf(":") + 1))
   }
   return {

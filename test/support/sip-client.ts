@@ -39,7 +39,8 @@ export interface Phone {
 
 export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
-const makePhone = (
+/** A phone over a socket that is not of this process. @returns it, and what takes each message that it receives */
+export const makePhone = (
   server: Asked,
   transport: Transport,
   address: string,

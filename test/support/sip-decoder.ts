@@ -26,6 +26,7 @@ export const requestRules: RequestRules = {
   transports,
   prepareDialog,
   serves: (host) => host === "example.com" || host === "192.0.2.10",
+  isOwnHost: (host) => host === "192.0.2.10",
   isOwnAddress: (host, port) => host === "192.0.2.10" && port === 5060,
   authenticate: null,
   mayPublishFor: () => false,
@@ -40,11 +41,15 @@ export const requestRules: RequestRules = {
   peerEvent: () => {},
   allowAnyContact: true,
   isNotifyTarget: () => false,
+  notifyTo: null,
   udpMtuBytes: 1_300,
   carriedHeaders: new Map([["lines", ["Call-Info", "X-State"]]]),
   presentityOf: () => undefined,
   argumentHeaders: new Map([["seats", "X-State"]]),
   mintTag: () => "our-tag",
+  readParameters: () => undefined,
+  deviceRecognition: "none",
+  needsOf: () => undefined,
   policy: null,
 }
 

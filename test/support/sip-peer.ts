@@ -121,7 +121,7 @@ export interface TcpPeer {
   readonly close: () => void
 }
 
-const watch = (socket: Socket): TcpPeer => {
+export const watchSocket = (socket: Socket): TcpPeer => {
   let text = ""
   let isClosed = false
   socket.on("data", (chunk: Buffer) => {
@@ -148,7 +148,7 @@ export const tcpPeer = async (serverPort: number): Promise<TcpPeer> => {
     socket.once("error", reject)
   })
   socket.setNoDelay(true)
-  return watch(socket)
+  return watchSocket(socket)
 }
 
 /** A watcher that listens on TCP. */
@@ -161,7 +161,7 @@ export interface TcpListening {
 /** @returns null if another process has the port */
 export const tcpListener = async (port = 0): Promise<TcpListening | null> => {
   const peers: TcpPeer[] = []
-  const server: Server = createServer((socket) => peers.push(watch(socket)))
+  const server: Server = createServer((socket) => peers.push(watchSocket(socket)))
   const isOurs = await new Promise<boolean>((resolve) => {
     server.once("error", () => resolve(false)).listen(port, "127.0.0.1", () => resolve(true))
   })

@@ -16,7 +16,7 @@ import { Effect } from "effect"
 import type { PackageName, Uri } from "../../domain/vocabulary.ts"
 import { SourceUnusable, keyOf } from "../../ports/document-source.ts"
 import type { DocumentChange, DocumentPlace, Look, Trouble } from "../../ports/document-source.ts"
-import { notUtf8, textOf, tooLarge } from "./documents.ts"
+import { textOf, tooLarge } from "./documents.ts"
 
 export interface FilesOptions {
   /** Longer documents are not read. */
@@ -199,10 +199,10 @@ const readChanged = async (path: string, settled: string | null, octetsMax: numb
       if (opened.octets > octetsMax) return unusable(tooLarge(opened.octets, octetsMax))
       const bytes = await file.readFile()
       if (bytes.length > octetsMax) return unusable(tooLarge(bytes.length, octetsMax))
-      const text = textOf(bytes)
-      if (text === null) return unusable(notUtf8)
+      const read = textOf(bytes)
+      if ("why" in read) return unusable(read.why)
       const isRestless = Date.now() - opened.changedAt < restlessMillis
-      return { _tag: "Changed", text, stamp: isRestless ? null : opened.stamp }
+      return { _tag: "Changed", text: read.text, stamp: isRestless ? null : opened.stamp }
     } finally {
       await file.close()
     }

@@ -9,7 +9,7 @@ import { Cause, Effect, Layer } from "effect"
 import type { PackageName, Uri } from "../../domain/vocabulary.ts"
 import { SourceUnusable, XcapTables, keyOf } from "../../ports/document-source.ts"
 import type { DocumentChange, DocumentPlace, Trouble, XcapOptions } from "../../ports/document-source.ts"
-import { notUtf8, textOf, tooLarge } from "./documents.ts"
+import { textOf, tooLarge } from "./documents.ts"
 
 /** All documents in it are of this package. */
 const packageName: PackageName = "presence"
@@ -86,14 +86,13 @@ export const openXcapTable = (sql: PgClient.PgClient, options: XcapOptions): Doc
       for (const { id, presentity, file } of some) {
         const of = { packageName, presentity }
         const found = byId.get(id)
-        const text = found === undefined ? null : textOf(found.doc)
-        if (found === undefined || text === null) {
+        const read = found === undefined ? { why: "it changed while it was looked at" } : textOf(found.doc)
+        if (found === undefined || "why" in read) {
           settled.delete(presentity)
-          const why = found === undefined ? "it changed while it was looked at" : notUtf8
-          troubles.push({ of, file, why })
+          if ("why" in read) troubles.push({ of, file, why: read.why })
           continue
         }
-        const change: DocumentChange = { ...of, text, file }
+        const change: DocumentChange = { ...of, text: read.text, file }
         told.set(change, found.hash)
         changes.push(change)
       }

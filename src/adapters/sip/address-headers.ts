@@ -4,15 +4,21 @@
  * A line is scanned once, forward, and only positions are recorded; strings are cut out on demand, because
  * most requests need little more than the tag. Tests compare this reader with the npm package `sip`
  * (`sip-package.ts`), which reads the same values where speed does not matter.
+ *
+ * Reading is more liberal than the grammar in two ways, and what is written (`untagged`) is proper: a display
+ * name that is no token needs no quotes (RFC 4475 §3.1.2.15), and of the URI see `writableUri`.
  */
+import { isUtf8 } from "node:buffer"
+import { schemeOf } from "../../domain/uris.ts"
 import { isToken, tokenEnd } from "./message-reader.ts"
+import { writableUri } from "./uri.ts"
 
 /** One address; its strings are slices of the line, so copy (`copyText`) any that outlive the message. */
 export interface Address {
   /** The URI as written, without brackets. */
   readonly uri: string
   readonly tag: string | null
-  /** The whole value without its tag, whitespace collapsed. */
+  /** The whole value without its tag, whitespace collapsed, as it may be written. */
   readonly untagged: string
   /** All parameters except the tag, without whitespace: `;expires=60;+sip.instance="…"`. */
   readonly parameterText: string
@@ -39,7 +45,9 @@ export const parseAddresses = (line: string): readonly Address[] | null => {
 /** The value of a line that must hold exactly one; null if it is malformed or there are more. */
 export const parseAddress = (line: string): Address | null => {
   const address = readAddress(line, 0)
-  return address !== null && address.next > line.length ? address : null
+  if (address !== null && address.next > line.length) return address
+  const loose = readLoosely(line, 0, true)
+  return loose !== null && loose.next > line.length ? loose : null
 }
 
 /** One well-formed value of a line. A class, so that its strings are created lazily. */
@@ -62,10 +70,12 @@ class AddressInLine implements Address {
   }
 
   get untagged(): string {
-    const { start, uriStart, uriEnd, bracket } = this.#place
-    if (bracket < 0) return this.#line.slice(uriStart, uriEnd) + this.parameterText
+    const { start, bracket, isLoose } = this.#place
+    const uri = writableUri(this.uri)
+    if (bracket < 0) return uri + this.parameterText
     const display = collapsed(this.#line, start, bracket)
-    return `${display}${display === "" ? "" : " "}<${this.uri}>${this.parameterText}`
+    const written = isLoose === true ? quoted(display) : display
+    return `${written}${written === "" ? "" : " "}<${uri}>${this.parameterText}`
   }
 
   get parameterText(): string {
@@ -105,6 +115,8 @@ interface Place {
   readonly uriStart: number
   readonly uriEnd: number
   readonly parametersAt: number
+  /** The display name lacks the quotes that it needs. */
+  readonly isLoose?: true
 }
 
 const TAB = 9
@@ -134,6 +146,13 @@ const collapsed = (line: string, start: number, end: number): string => {
   return text.startsWith('"') ? text : text.replace(/[ \t]+/g, " ")
 }
 
+/** A quoted string; text that is not UTF-8 is taken for ISO-8859-1. */
+const quoted = (display: string): string => {
+  const octets = Buffer.from(display, "latin1")
+  const text = isUtf8(octets) ? display : Buffer.from(display, "utf8").toString("latin1")
+  return `"${text.replace(/[\\"]/g, "\\$&")}"`
+}
+
 /** The index after the closing quote of a quoted string, or -1. */
 const quotedEnd = (text: string, from: number): number => {
   for (let at = from + 1; at < text.length; at++) {
@@ -144,11 +163,40 @@ const quotedEnd = (text: string, from: number): number => {
   return -1
 }
 
+const readAddress = (line: string, from: number): AddressInLine | null =>
+  readStrictly(line, from) ?? readLoosely(line, from, false)
+
+/**
+ * A value whose display name is neither tokens nor a quoted string: all before the first bracket, which must
+ * hold a URI with a scheme. Text in which another address might be meant is refused.
+ *
+ * @param isSingle the line holds one value, so that a comma may be part of the name
+ */
+const readLoosely = (line: string, from: number, isSingle: boolean): AddressInLine | null => {
+  const start = skipBlanks(line, from)
+  const bracket = line.indexOf("<", start)
+  if (bracket <= start || line.charCodeAt(start) === QUOTE) return null
+  const display = line.slice(start, bracket)
+  if (!isPossibleName(display, isSingle)) return null
+  const close = line.indexOf(">", bracket)
+  if (close < 0) return null
+  const [uriStart, uriEnd] = withoutBlanks(line, bracket + 1, close)
+  if (!isUriText(line, uriStart, uriEnd) || schemeOf(line.slice(uriStart, uriEnd)) === null) return null
+  return readParameters(line, { start, bracket, uriStart, uriEnd, parametersAt: close + 1, isLoose: true })
+}
+
+const isPossibleName = (display: string, isSingle: boolean): boolean => {
+  if (display.includes(">") || /(?:sips?|tel|pres):/i.test(display)) return false
+  if (display.startsWith(",") || !/[A-Za-z0-9\x80-\xff]/.test(display)) return false
+  if (display.includes(",") && (!isSingle || display.includes("@"))) return false
+  return display.split('"').length % 2 === 1
+}
+
 /**
  * @source RFC 3261 §25.1 `name-addr`, `addr-spec`; §20.10: a URI with a comma, semicolon or question mark
  * needs brackets
  */
-const readAddress = (line: string, from: number): AddressInLine | null => {
+const readStrictly = (line: string, from: number): AddressInLine | null => {
   const start = skipBlanks(line, from)
   const bracket = bracketAfter(line, start)
   if (bracket === malformed) return null
@@ -160,11 +208,16 @@ const readAddress = (line: string, from: number): AddressInLine | null => {
   }
   const close = line.indexOf(">", bracket)
   if (close < 0) return null
-  const uriStart = skipBlanks(line, bracket + 1)
-  let uriEnd = close
-  while (uriEnd > uriStart && isBlank(line.charCodeAt(uriEnd - 1))) uriEnd--
+  const [uriStart, uriEnd] = withoutBlanks(line, bracket + 1, close)
   if (!isUriText(line, uriStart, uriEnd)) return null
   return readParameters(line, { start, bracket, uriStart, uriEnd, parametersAt: close + 1 })
+}
+
+const withoutBlanks = (line: string, from: number, to: number): readonly [start: number, end: number] => {
+  const start = skipBlanks(line, from)
+  let end = to
+  while (end > start && isBlank(line.charCodeAt(end - 1))) end--
+  return [start, end]
 }
 
 const noBracket = -1
@@ -203,7 +256,7 @@ const isUriText = (line: string, start: number, end: number): boolean => {
   if (end <= start) return false
   for (let at = start; at < end; at++) {
     const code = line.charCodeAt(at)
-    if (code <= SPACE || code >= 127 || code === QUOTE || code === LESS || code === GREATER) return false
+    if (code <= SPACE || code === 127 || code === QUOTE || code === LESS || code === GREATER) return false
   }
   return true
 }

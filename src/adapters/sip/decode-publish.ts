@@ -8,13 +8,16 @@ import type { Rejection } from "../../domain/presentity/commands.ts"
 import { badRequest } from "../../domain/presentity/rejections.ts"
 import { anonymous } from "../../domain/privacy.ts"
 import type { Body, Header } from "../../domain/vocabulary.ts"
+import { declaresOther, documentText } from "../../encoding/document-text.ts"
 import { policyQuestion, whoIn } from "./apply-policy.ts"
 import { refuse } from "./decode-result.ts"
 import type { Accepted, CheckedRequest, DecodeResult, ReceivedOn } from "./decode-result.ts"
+import { deviceIn } from "./device.ts"
 import { listValues, parseContentType, parseExpires, readEvent } from "./headers.ts"
+import type { ContentType } from "./headers.ts"
 import { identify, mayPublish, senderOf, userOf } from "./identity.ts"
 import type { RawMessage } from "./message-reader.ts"
-import { copyText, isToken } from "./message-reader.ts"
+import { contradicts, copyText, isToken } from "./message-reader.ts"
 import { factsOf } from "./request-facts.ts"
 import type { RequestRules } from "./request-rules.ts"
 import { ownAddressOf } from "./uri.ts"
@@ -34,11 +37,14 @@ export const decodePublish = (
     return refuse(403, identity._tag === "Asserted" ? "Peer Does Not Publish For This User" : null)
   const event = readEvent(message.headers, rules.limits.eventIdBytesMax, rules.parameterized)
   if (event === "malformed") return refuse(400, "Malformed Event")
+  if (contradicts(message, singlesNeeded)) return refuse(400, "Repeated Single-Value Header")
   const ifMatch = listValues(message.headers.get("sip-if-match"))
   if (ifMatch === null || !ifMatch.every((tag) => isToken(tag))) return refuse(400, "Malformed SIP-If-Match")
   const content = readBody(message, rules)
   const headers = event === null ? noHeaders : carriedIn(message, event.packageName, rules)
   const about = factsOf(request, identity, presentity, rules.keptOfRequests)
+  // a publication that goes on keeps the device that it began with
+  const device = ifMatch.length > 0 ? undefined : deviceIn(message, arrival, rules.deviceRecognition)
   const submit: Accepted = {
     _tag: "Submit",
     presentity,
@@ -53,12 +59,16 @@ export const decodePublish = (
       ...(headers.length === 0 ? undefined : { headers }),
       sender:
         rules.trustSenderHeader || identity._tag === "Asserted" ? senderOf(message, rules.limits) : null,
+      ...(device === undefined ? undefined : { device }),
     },
   }
   if (rules.policy === null) return submit
   const who = identity._tag === "Asserted" ? (identity.uri ?? anonymous) : whoIn(from.uri)
   return policyQuestion(submit, message, arrival, { to: presentity, from: who, user: userOf(identity) })
 }
+
+const singlesNeeded = ["event", "expires"]
+const singlesOfBody = ["content-type", "content-encoding", "content-disposition"]
 
 /** The header fields that the package carries, in the order in which it names them; one entry for each line. */
 const carriedIn = (message: RawMessage, packageName: string, rules: RequestRules): readonly Header[] => {
@@ -86,6 +96,7 @@ const unsupported = ({ accept }: RequestRules): Rejection => ({
 
 const readBody = (message: RawMessage, rules: RequestRules): Content => {
   if (message.body.length === 0) return noContent
+  if (contradicts(message, singlesOfBody)) return faulty(badRequest("Repeated Single-Value Header"))
   const encoding = message.headers.first("content-encoding")
   if (encoding !== undefined && encoding.toLowerCase() !== "identity")
     return faulty({ _tag: "UnsupportedEncoding", status: 415, acceptEncoding: ["identity"] })
@@ -93,18 +104,45 @@ const readBody = (message: RawMessage, rules: RequestRules): Content => {
   if (written === undefined) return faulty(badRequest("Missing Content-Type"))
   const type = parseContentType(written)
   if (type === null) return faulty(badRequest("Malformed Content-Type"))
-  if (type.charset !== null && type.charset !== "utf-8" && type.charset !== "us-ascii")
-    return faulty(unsupported(rules))
-  if (!isUtf8(message.body) || message.body.includes(0)) {
-    const isText =
-      type.mediaType.endsWith("xml") ||
-      type.mediaType.startsWith("text/") ||
-      rules.accept.includes(type.mediaType)
-    return faulty(isText ? badRequest("Body Is Not UTF-8 Text") : unsupported(rules))
-  }
-  const text = message.body.toString("utf8")
+  const text = plainText(message.body, type) ?? convertedText(message.body, type, rules)
+  if (typeof text !== "string") return faulty(text)
   const contentType = copyText(type.mediaType)
   return type.parameters === ""
     ? { body: { contentType, text }, fault: null }
     : { body: { contentType, parameters: copyText(type.parameters), text }, fault: null }
+}
+
+const usualDeclaration = '<?xml version="1.0" encoding="UTF-8"'
+
+/** The text of a body that is UTF-8 and says nothing else, as almost every one does; null: look closer. */
+const plainText = (body: Buffer, { mediaType, charset }: ContentType): string | null => {
+  if (charset !== null && charset !== "utf-8" && charset !== "us-ascii") return null
+  if (!isUtf8(body) || body.includes(0)) return null
+  const text = body.toString("utf8")
+  if (!mediaType.endsWith("xml") || text.startsWith(usualDeclaration)) return text
+  if (text.startsWith("<?")) return declaresOther(text) ? null : text
+  return text.startsWith("<") ? text : null
+}
+
+/** The text of any other body, or why there is none. */
+const convertedText = (
+  body: Buffer,
+  { mediaType, charset }: ContentType,
+  rules: RequestRules,
+): string | Rejection => {
+  const isText =
+    mediaType.endsWith("xml") || mediaType.startsWith("text/") || rules.accept.includes(mediaType)
+  const read = documentText(body, charset)
+  if (read._tag === "Text") return read.text
+  if (!isText) return unsupported(rules)
+  if (read._tag === "NotText")
+    return badRequest(
+      read.encoding === "utf-8" ? "Body Is Not UTF-8 Text" : "Body Is Not Text Of Its Encoding",
+    )
+  // the type is served, its charset is not
+  return {
+    _tag: "UnsupportedMediaType",
+    status: 415,
+    accept: rules.accept.map((type) => (type === mediaType ? `${type};charset=utf-8` : type)),
+  }
 }

@@ -44,14 +44,13 @@ export const checkRequest = (
   }
   const from = parseAddress(message.from)
   if (from === null) return refuse(400, "Malformed From")
-  if (to === null) return refuse(400, "Malformed To")
+  if (to === null || !isUsableTo(to, message.uri)) return refuse(400, "Malformed To")
   if ((from.tag ?? "").length > rules.limits.tagBytesMax || (to.tag ?? "").length > rules.limits.tagBytesMax)
     return refuse(400, "Tag Too Long")
   const uri = parseUri(message.uri)
   if (uri === null) {
     const scheme = schemeOf(message.uri)?.toLowerCase() ?? null
-    const isKnown =
-      scheme === null || scheme === "sip" || scheme === "sips" || scheme === "pres" || scheme === "tel"
+    const isKnown = scheme === null || ownSchemes.has(scheme)
     return isKnown ? refuse(400, "Malformed Request-URI") : refuse(416)
   }
   // A request within a dialog is addressed to our Contact, which need not be in a served domain.
@@ -66,6 +65,24 @@ export const checkRequest = (
     mergeKey: to.tag === null ? mergeKeyOf(message, from.tag) : null,
   }
 }
+
+/**
+ * Whether To holds a URI, since it becomes the From of NOTIFYs. It usually is the Request-URI, which is read
+ * anyway; within a dialog nothing is written by it again. A scheme that is not ours is somebody else's matter
+ * (RFC 4475 §3.3.4).
+ */
+const isUsableTo = ({ uri, tag }: Address, requestUri: string): boolean => {
+  if (uri === requestUri) return true
+  if (tag !== null && uri.startsWith("sip:") && uri.length > 4) return true
+  const scheme = schemeOf(uri)
+  if (scheme === null) return false
+  // `example.com:5060` is a host and a port
+  return ownSchemes.has(scheme.toLowerCase())
+    ? parseUri(uri) !== null
+    : !/^[0-9]*$/.test(uri.slice(scheme.length + 1))
+}
+
+const ownSchemes: ReadonlySet<string> = new Set(["sip", "sips", "pres", "tel"])
 
 /** @param isMerged a copy of this request has already arrived by another path */
 export const decodeRequest = (

@@ -7,6 +7,7 @@ import { reply } from "../../encoding/sip-replies.ts"
 import type { Address } from "./address-headers.ts"
 import type { RawMessage } from "./message-reader.ts"
 import type { PolicyRequest } from "./policy.ts"
+import type { PeerCertificate } from "./transports/certificate-names.ts"
 import type { Transport } from "./transports/transport.ts"
 import type { SipUri, TelUri } from "./uri.ts"
 import type { Target } from "./via.ts"
@@ -18,6 +19,10 @@ export interface ReceivedOn {
   readonly flow: string
   /** Our Contact URI on that socket. */
   readonly contact: string
+  /** The same as a `sips` URI; absent or null: we are not reached over TLS. */
+  readonly secureContact?: () => string | null
+  /** The verified certificate of the sender; absent or null: none. */
+  readonly certificate?: PeerCertificate | null | undefined
   readonly sourceAddress: string
   readonly sourcePort: number
   /** Where the response goes, if the Via sends it elsewhere; absent: to the source address. */

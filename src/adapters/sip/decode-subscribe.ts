@@ -7,7 +7,7 @@ import type { PresentityFound } from "../../domain/packages/event-package.ts"
 import type { Rejection, Resubscribe, Subscribe } from "../../domain/presentity/commands.ts"
 import { anonymous, isAnonymous } from "../../domain/privacy.ts"
 import { dialogKey } from "../../domain/vocabulary.ts"
-import type { DialogStart, Uri } from "../../domain/vocabulary.ts"
+import type { Arrival, DialogStart, Reach, Uri } from "../../domain/vocabulary.ts"
 import { onOneLine } from "../../encoding/sip-replies.ts"
 import { policyQuestion, whoIn } from "./apply-policy.ts"
 import { refuse } from "./decode-result.ts"
@@ -15,15 +15,19 @@ import type { Accepted, CheckedRequest, DecodeResult, ReceivedOn, Refused } from
 import { readContact, readRouteSet } from "./decode-targets.ts"
 import type { Contact } from "./decode-targets.ts"
 import { nextHopOf } from "./format-notify.ts"
+import type { NextHop } from "./format-notify.ts"
 import { parseAccept, parseExpires, readEvent, splitParameters } from "./headers.ts"
+import type { EventHeader } from "./headers.ts"
 import { identify, userOf, wantsPrivacy } from "./identity.ts"
 import type { Identity } from "./identity.ts"
 import type { RawMessage } from "./message-reader.ts"
-import { copyText, flattened, isToken } from "./message-reader.ts"
+import { contradicts, copyText, flattened, isToken } from "./message-reader.ts"
+import { aliasOf } from "./received-address.ts"
 import { shared } from "./remembered-lines.ts"
 import { factsOf } from "./request-facts.ts"
 import type { RequestRules } from "./request-rules.ts"
 import { headOctetsIn, headOctetsOf, isAt, isProven, roomOf } from "./room.ts"
+import { contactTowards, hopFault } from "./secure-dialog.ts"
 import { bracketed, ownAddressOf, parseUri } from "./uri.ts"
 import type { SipUri, TelUri } from "./uri.ts"
 
@@ -75,12 +79,13 @@ const readSubscribe = (
   const fromUri = parseUri(from.uri)
   if (fromUri === null) return refuse(400, "Malformed From")
   const written = ownAddressOf(fromUri)
-  const watcher = watcherOf(identity, written)
+  const watcher = watcherOf(identity, fromUri, written, rules)
   if (watcher === null) return refuse(403)
   if (to.tag === null && identity._tag === "Asserted" && identity.uri === null)
     rules.peerEvent("unnamed", identity.peer.text)
   const event = readEvent(message.headers, rules.limits.eventIdBytesMax, rules.parameterized)
   if (event === "malformed") return refuse(400, "Malformed Event")
+  if (contradicts(message, singlesNeeded)) return refuse(400, "Repeated Single-Value Header")
   const conditions = message.headers.get("suppress-if-match")
   const condition = conditions?.[0]
   // RFC 5839 §5.1: one entity-tag or `*`
@@ -88,7 +93,9 @@ const readSubscribe = (
     return refuse(400, "Malformed Suppress-If-Match")
   const contact = readContact(message, arrival, rules)
   if (contact?._tag === "Reply") return contact
-  const common = commonOf(message, rules, { identity, watcher, event, condition })
+  const argument = event === null ? null : argumentOf(message, event, rules)
+  if (argument !== null && typeof argument === "object") return refuse(400, onOneLine(argument.why))
+  const common = commonOf(message, rules, { identity, watcher, event, condition, argument })
   const isPrivate = wantsPrivacy(message.headers.get("privacy"), written)
   const { packageName } = common
   const { uri, mergeKey } = request
@@ -109,11 +116,14 @@ const readSubscribe = (
   }
 }
 
+const singlesNeeded = ["event", "expires"]
+
 interface Read {
   readonly identity: Named
   readonly watcher: Uri
   readonly event: Exclude<ReturnType<typeof readEvent>, "malformed">
   readonly condition: string | undefined
+  readonly argument: string | null
 }
 
 /** Fields of the command that are the same inside and outside a dialog. */
@@ -135,9 +145,8 @@ type Common = Pick<
 const commonOf = (
   message: RawMessage,
   rules: RequestRules,
-  { identity, watcher, event, condition }: Read,
+  { identity, watcher, event, condition, argument }: Read,
 ): Common => {
-  const argument = event === null ? null : argumentIn(message, event.packageName, rules)
   const common: { -readonly [Key in keyof Common]: Common[Key] } = {
     packageName: event === null ? null : copyText(event.packageName),
     eventId: event === null || event.id === null ? null : copyText(event.id),
@@ -158,14 +167,22 @@ const wasGivenToOf = (identity: Named): ((place: string) => boolean) | null =>
   identity._tag === "Known" ? (identity.wasGivenTo ?? null) : null
 
 /** A SUBSCRIBE within a dialog: a refresh or an unsubscribe. */
-const renew = (subscribing: Subscribing, arrival: ReceivedOn, rules: RequestRules): Accepted => {
+const renew = (subscribing: Subscribing, arrival: ReceivedOn, rules: RequestRules): Accepted | Refused => {
   const { message, from, to, identity, contact, common, isPrivate } = subscribing
+  const hop = contact === null ? null : nextHopOf(contact.uri, rules.transports)
+  // behind a proxy the next hop is that of the route set, which the core knows
+  const fault =
+    hop === null || message.headers.has("record-route")
+      ? null
+      : hopFault(message, hop, arrival, rules.transports.presumed)
+  if (fault !== null) return refuse(400, fault)
   const command: { -readonly [Key in keyof Resubscribe]: Resubscribe[Key] } = {
     _tag: "Resubscribe",
     ...common,
     dialog: flattened(dialogKey(message.callId, to.tag ?? "", from.tag ?? "")),
     cseq: message.cseq,
     remoteTarget: contact === null ? null : contact.text,
+    arrival: arrivalIn(arrival, contact?.reach),
   }
   const room = roomInDialog(subscribing, arrival, rules)
   if (room !== null) command.room = room
@@ -174,6 +191,15 @@ const renew = (subscribing: Subscribing, arrival: ReceivedOn, rules: RequestRule
   if (identity._tag === "Asserted" && identity.uri === null && !identity.isUnreadable)
     command.through = bracketed(arrival.sourceAddress)
   return { _tag: "Submit", presentity: null, command }
+}
+
+const sourceIn = ({ sourceAddress, sourcePort }: ReceivedOn): string =>
+  flattened(`${bracketed(sourceAddress)}:${sourcePort}`)
+
+const arrivalIn = (arrival: ReceivedOn, reach: Reach | undefined): Arrival => {
+  const { contact: localContact, flow } = arrival
+  const source = sourceIn(arrival)
+  return reach === undefined ? { localContact, flow, source } : { localContact, flow, source, reach }
 }
 
 /** A SUBSCRIBE outside a dialog. */
@@ -194,12 +220,15 @@ const begin = (subscribing: Subscribing, arrival: ReceivedOn, rules: RequestRule
     remoteTarget: contact.text,
     routeSet,
     remoteCseq: message.cseq,
-    localContact: arrival.contact,
+    localContact: contactTowards(message, arrival),
     flow: arrival.flow,
-    source: flattened(`${bracketed(arrival.sourceAddress)}:${arrival.sourcePort}`),
+    source: sourceIn(arrival),
+    ...(contact.reach === undefined ? {} : { reach: contact.reach }),
   }
   const prepared = rules.prepareDialog(start)
   const { hop } = prepared
+  const fault = hopFault(message, hop, arrival, rules.transports.presumed)
+  if (fault !== null) return refuse(400, fault)
   const isFromPeer = identity._tag === "Asserted"
   if (!rules.allowAnyContact && !isFromPeer && (hop === null || !isAt(hop, arrival.sourceAddress)))
     return refuse(403, routeSet.length > 0 ? "Record-Route Is Not The Source" : "Contact Is Not The Source")
@@ -209,9 +238,11 @@ const begin = (subscribing: Subscribing, arrival: ReceivedOn, rules: RequestRule
   const dialog: DialogStart = isSure
     ? start
     : Object.assign(start, { room: roomOf(head, message.octets, rules.udpMtuBytes) })
+  const needs = packageName === null ? undefined : rules.needsOf(packageName, message)
   const command = {
     _tag: "Subscribe",
     ...common,
+    ...(needs === undefined ? {} : { needs }),
     ...(isPrivate === true ? { private: true as const } : {}),
     dialog,
   } as const
@@ -237,6 +268,20 @@ const presentityOf = (
     contact: contactUri === null ? (contact as Uri) : ownAddressOf(contactUri),
     header: (name) => message.headers.get(name.toLowerCase()) ?? [],
   })
+}
+
+/** What exactly is subscribed to, in a header or in parameters of Event; null: nothing in particular. */
+const argumentOf = (
+  message: RawMessage,
+  { packageName, parameters }: EventHeader,
+  rules: RequestRules,
+): string | null | { readonly why: string } => {
+  if (parameters !== null) {
+    const read = rules.readParameters(packageName, parameters)
+    if (read?._tag === "BadRequest") return read
+    if (read !== undefined && read.argument !== null) return copyText(read.argument)
+  }
+  return argumentIn(message, packageName, rules)
 }
 
 /** Several lines are one list (RFC 3261 §7.3.1). */
@@ -265,16 +310,38 @@ const roomInDialog = (
   arrival: ReceivedOn,
   rules: RequestRules,
 ): number | null => {
-  const hop = contact === null ? null : nextHopOf(contact.uri, rules.transports)
+  const hop = contact === null ? null : hopTo(contact, arrival, rules)
   if (hop !== null && isProven(hop, arrival, wasGivenToOf(identity), rules)) return null
   const head = headOctetsIn(message, contact === null ? "" : contact.text, packageName ?? "", arrival)
   return roomOf(head, message.octets, rules.udpMtuBytes)
 }
 
+/** The next hop of NOTIFYs, without regard to a route set. */
+const hopTo = (
+  { uri, reach }: Contact,
+  arrival: ReceivedOn,
+  { transports }: RequestRules,
+): NextHop | null => {
+  if (reach === undefined || reach === "contact") return nextHopOf(uri, transports)
+  if (reach === "alias") return aliasOf(uri, transports)
+  const { transport, sourceAddress: host, sourcePort: port } = arrival
+  return { host, isNumeric: true, port, transport }
+}
+
 /** Null: the authenticated user is not the user in From. */
-const watcherOf = (identity: Named, written: Uri): Uri | null => {
+const watcherOf = (
+  identity: Named,
+  from: SipUri | TelUri,
+  written: Uri,
+  { isOwnHost }: RequestRules,
+): Uri | null => {
   if (identity._tag === "Asserted") return identity.uri ?? anonymous
   if (identity.uri === null || identity.uri === written) return written
+  // a phone that knows the server by its address writes that instead of the domain
+  if (from.scheme !== "tel" && from.user !== null && isOwnHost(from.host)) {
+    const account = parseUri(identity.uri)
+    if (account !== null && account.scheme !== "tel" && account.user === from.user) return identity.uri
+  }
   // RFC 3323 §4.1.1.3: a user who wants privacy sends an anonymous From, and is known by the credentials
   return isAnonymous(written) ? identity.uri : null
 }

@@ -1,15 +1,18 @@
 /** Contact and Record-Route of a SUBSCRIBE: where requests within its dialog will be sent. */
+import type { Reach } from "../../domain/vocabulary.ts"
 import { parseAddress, parseAddresses } from "./address-headers.ts"
+import type { Address } from "./address-headers.ts"
 import { refuse } from "./decode-result.ts"
 import type { ReceivedOn, Refused } from "./decode-result.ts"
 import { hopHostOf, nextHopOf } from "./format-notify.ts"
 import { copyText } from "./message-reader.ts"
 import type { RawMessage } from "./message-reader.ts"
+import { reachOf } from "./reach.ts"
 import type { RequestRules } from "./request-rules.ts"
 import { looksTagged } from "./responses.ts"
 import { isAt } from "./room.ts"
 import type { Transports } from "./transports/transport.ts"
-import { isNobody, parseUri } from "./uri.ts"
+import { isNobody, parseUri, writableUri } from "./uri.ts"
 import type { SipUri } from "./uri.ts"
 
 /** The URI of a Contact. */
@@ -18,6 +21,8 @@ export interface Contact {
   /** As written, without its headers. */
   readonly text: string
   readonly uri: SipUri
+  /** Why NOTIFYs do not go to it, or do in any case; undefined: RFC 3261 §12.2.1.1 applies. */
+  readonly reach: Reach | undefined
 }
 
 /**
@@ -34,18 +39,24 @@ export const readContact = (
   if (lines === undefined) return null
   if (lines.length > 1) return refuse(400, "More Than One Contact")
   if (lines[0] === "*") return refuse(400, "Contact Is Not A URI")
-  const written = parseAddress(lines[0]!)?.uri
-  if (written === undefined || written.length > rules.limits.uriBytesMax)
-    return refuse(400, "Malformed Contact")
+  const address = parseAddress(lines[0]!)
+  if (address === null) return refuse(400, "Malformed Contact")
+  const written = writableUri(address.uri)
+  if (written.length > rules.limits.contactBytesMax) return refuse(400, "Contact Too Long")
   const uri = parseUri(written)
   if (uri === null || uri.scheme === "tel" || uri.scheme === "pres") return refuse(400, "Malformed Contact")
   const hasRoute = message.headers.has("record-route")
+  const reach = reachOf(uri, hasRegId(address), message, arrival, rules)
+  const isElsewhere = reach !== undefined && reach !== "contact"
   // a Contact that none of our transports reaches may still be reachable through a proxy
-  if (!rules.transports.reaches(uri.scheme) && !hasRoute) return refuse(400, "Contact Scheme Not Reachable")
-  if (!isPossibleTarget(uri, rules)) return refuse(400, "Contact Is Not An Address To Send To")
+  if (!rules.transports.reaches(uri.scheme) && !hasRoute && !isElsewhere)
+    return refuse(400, "Contact Scheme Not Reachable")
+  if (uri.port === 0 || (!isElsewhere && !isPossibleTarget(uri, rules)))
+    return refuse(400, "Contact Is Not An Address To Send To")
   // outside a dialog this is checked on the next hop, once the route set is known
-  if (!rules.allowAnyContact && !hasRoute && looksTagged(message.to)) {
-    const isFromPeer = rules.peers.find(arrival.sourceAddress, arrival.transport.name) !== null
+  if (!rules.allowAnyContact && !hasRoute && !isElsewhere && looksTagged(message.to)) {
+    const isFromPeer =
+      rules.peers.find(arrival.sourceAddress, arrival.transport.name, arrival.certificate) !== null
     const hop = nextHopOf(uri, rules.transports)
     if (!isFromPeer && (hop === null || !isAt(hop, arrival.sourceAddress)))
       return refuse(403, "Contact Is Not The Source")
@@ -53,8 +64,12 @@ export const readContact = (
   // RFC 3261 §19.1.5: the headers component of a URI is not part of a Request-URI
   const text =
     uri.headers === null ? written : written.slice(0, written.indexOf("?", written.indexOf("@") + 1))
-  return { _tag: "Contact", text: copyText(text), uri }
+  return { _tag: "Contact", text: copyText(text), uri, reach }
 }
+
+/** @source RFC 5626 §4.3 */
+const hasRegId = ({ parameterText, parameters }: Address): boolean =>
+  parameterText !== "" && parameters.has("reg-id")
 
 const isPossibleTarget = (uri: SipUri, rules: RequestRules): boolean => {
   const host = hopHostOf(uri)
@@ -83,7 +98,9 @@ export const readRouteSet = (message: RawMessage, rules: RequestRules): readonly
       if (uri === null || uri.scheme === "tel" || uri.scheme === "pres" || !isPossibleTarget(uri, rules))
         return null
       const { untagged } = address
-      routes.push(copyText(untagged.includes("<") ? untagged : `<${address.uri}>${address.parameterText}`))
+      routes.push(
+        copyText(untagged.includes("<") ? untagged : `<${writableUri(address.uri)}>${address.parameterText}`),
+      )
     }
   }
   return routes.length > rules.limits.routesMax ? null : routes

@@ -7,11 +7,13 @@
  * @source RFC 7616 with RFC 8760; RFC 3261 §22
  */
 import { createHash, createHmac, getHashes, timingSafeEqual } from "node:crypto"
-import { addressOfRecord, canonicalUri, sameUri } from "../../domain/uris.ts"
+import { addressOfRecord } from "../../domain/uris.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
+import { parseAddress } from "./address-headers.ts"
 import { splitAt, unquoted } from "./headers.ts"
 import type { RawMessage } from "./message-reader.ts"
 import type { AuthOptions, DigestAlgorithm, Secret } from "./options.ts"
+import { looksTagged } from "./responses.ts"
 import { parseUri } from "./uri.ts"
 
 export type DigestCheck =
@@ -112,11 +114,8 @@ export const parseCredentials = (text: string): Credentials | null => {
   if (algorithm !== "MD5" && algorithm !== "SHA-256" && algorithm !== "SHA-512-256") return null
   const qop = fields.get("qop") ?? null
   if (qop !== null && qop !== "auth") return null
-  if (
-    qop !== null &&
-    (field("nc").length !== 8 || Number.isNaN(Number(`0x${field("nc")}`)) || field("cnonce") === "")
-  )
-    return null
+  // RFC 7616 §3.4 wants eight digits; some phones leave out the zeros
+  if (qop !== null && (!/^[0-9a-f]{1,8}$/i.test(field("nc")) || field("cnonce") === "")) return null
   const isComplete =
     field("username") !== "" && field("nonce") !== "" && field("uri") !== "" && field("response") !== ""
   if (!isComplete) return null
@@ -239,11 +238,14 @@ const makeNonces = (
  * @param now wall clock, since nonces of one node are checked by another @returns a function of the request
  * and of where its response goes (`udp:192.0.2.20:5060`); a nonce is accepted from anywhere, but proves only
  * the place it was sent to
+ *
+ * @param isNoDomain whether a host is none of the domains served: an address of ours, or of a proxy on the way
  */
 export const makeDigest = (
   options: AuthOptions,
   now: () => number,
   random: (bytes: number) => Uint8Array,
+  isNoDomain: (host: string) => boolean = () => false,
 ): ((message: RawMessage, place?: string) => DigestCheck) => {
   const algorithms = options.algorithms ?? algorithmsDefault
   const counts = makeNonceCounts()
@@ -270,7 +272,9 @@ export const makeDigest = (
         credentials ??= read
     }
     if (credentials === null) return challenge(false)
-    if (!isSameTarget(credentials.uri, message.uri)) return challenge(false)
+    // RFC 7616 §3.4.6: 400, since a client would answer a challenge in the same way again
+    if (!isSameResource(credentials.uri, message, isNoDomain))
+      return { _tag: "Unreadable", why: "Digest URI Is Another Resource" }
     const issued = issuedAt(credentials.nonce)
     if (issued === null) return challenge(false)
     const secret = options.lookup(credentials.username, options.realm)
@@ -306,6 +310,24 @@ export const makeDigest = (
   }
 }
 
-const isSameTarget = (left: string, right: string): boolean =>
-  left === right ||
-  (parseUri(left) !== null && parseUri(right) !== null && sameUri(canonicalUri(left), canonicalUri(right)))
+/**
+ * Whether a digest URI and the Request-URI name the same resource, however each is spelled (RFC 7616 §3.4.6):
+ * a client may leave out port and parameters, and a proxy may have put an address in place of the domain, or
+ * the domain in place of its own address. Within a dialog the URI of the dialog's To names it as well.
+ */
+const isSameResource = (
+  written: string,
+  message: RawMessage,
+  isNoDomain: (host: string) => boolean,
+): boolean => {
+  if (written === message.uri) return true
+  const [named, asked] = [parseUri(written), parseUri(message.uri)]
+  if (named === null || asked === null) return false
+  const address = addressOfRecord(named)
+  if (address === addressOfRecord(asked)) return true
+  const isSameUser = named.scheme !== "tel" && asked.scheme !== "tel" && named.user === asked.user
+  if (isSameUser && (isNoDomain(named.host) || isNoDomain(asked.host))) return true
+  if (!looksTagged(message.to)) return false
+  const to = parseUri(parseAddress(message.to)?.uri ?? "")
+  return to !== null && address === addressOfRecord(to)
+}

@@ -7,11 +7,13 @@
  * @source RFC 3265 §3.2, RFC 3261 §12.2.1.1
  */
 import type { Notify } from "../../domain/presentity/intents.ts"
+import { isSourceReached } from "../../domain/presentity/targets.ts"
 import { withPlainEscapes } from "../../domain/uris.ts"
-import type { Body, DialogStart } from "../../domain/vocabulary.ts"
+import type { Body, DialogStart, Reach } from "../../domain/vocabulary.ts"
 import { parseAddress } from "./address-headers.ts"
 import { formatEvent, formatSubscriptionState } from "./headers.ts"
 import { flattened } from "./message-reader.ts"
+import { aliasOf, withoutAlias } from "./received-address.ts"
 import type { Transport, Transports } from "./transports/transport.ts"
 import { transports as knownTransports } from "./transports/transports.ts"
 import { isNobody, numericHost, parseUri, plainHost, readHostPort } from "./uri.ts"
@@ -38,8 +40,17 @@ export interface PreparedDialog {
   /** The socket the SUBSCRIBE arrived on, from the dialog's flow; the host without brackets. */
   readonly arrivedHost: string
   readonly arrivedPort: number
-  /** The remote end of the connection the SUBSCRIBE arrived on; null if it was a datagram. */
-  readonly arrivedFrom: { readonly host: string; readonly port: number } | null
+  /** The remote end of the connection that NOTIFYs take while it is open; null: there is none. */
+  readonly connected: { readonly transport: Transport; readonly host: string; readonly port: number } | null
+  /** Why NOTIFYs do not go where RFC 3261 §12.2.1.1 sends them; null: they do. */
+  readonly reach: Reach | null
+  /** The hop is the far end of a connection that only the peer can open. */
+  readonly isBound: boolean
+  /**
+   * The watcher last spoke over a connection: when that is gone it comes back by another one, unless the operator says
+   * that it is always at its Contact.
+   */
+  readonly hasFlow: boolean
   /** Request line up to the Via's transport; the lines from Via to the CSeq number; our Contact line. */
   readonly start: string
   readonly middle: string
@@ -122,8 +133,7 @@ export const makePrepareDialog = (transports: Transports): PrepareDialog => {
 export const prepareDialog: PrepareDialog = makePrepareDialog(knownTransports)
 
 const prepare = (dialog: DialogStart, transports: Transports): PreparedDialog => {
-  const { requestUri, routes, hopUri } = routeOf(dialog.remoteTarget, dialog.routeSet)
-  const parsed = parseUri(hopUri)
+  const { requestUri, routes, hopUri } = routeOf(targetOf(dialog), dialog.routeSet)
   let middle = "Max-Forwards: 70\r\n"
   for (const route of routes) middle += `Route: ${route}\r\n`
   middle += `From: ${dialog.localUri};tag=${dialog.localTag}\r\n`
@@ -134,24 +144,68 @@ const prepare = (dialog: DialogStart, transports: Transports): PreparedDialog =>
       : `To: ${dialog.remoteUri};tag=${dialog.remoteTag}\r\n`
   middle += `Call-ID: ${dialog.callId}\r\nCSeq: `
   const arrivedOver = transports.ofFlow(dialog.flow)
+  const { hop, reach } = hopOfDialog(dialog, hopUri, arrivedOver, transports)
+  const isReliable = (reach === null ? null : (hop?.transport ?? arrivedOver))?.isReliable === true
   const colon = dialog.flow.lastIndexOf(":")
   return {
     requestUri,
     routes,
-    hop: parsed === null || parsed.scheme === "tel" ? null : nextHopOf(parsed, transports),
+    hop,
     arrivedOver,
     arrivedHost: withoutBrackets(dialog.flow.slice(dialog.flow.indexOf(":") + 1, colon)),
     arrivedPort: Number(dialog.flow.slice(colon + 1)),
-    arrivedFrom: arrivedOver?.isReliable === true ? sourceOf(dialog) : null,
+    connected: connectedTo(dialog, hop, reach, arrivedOver),
+    reach,
+    isBound: isReliable || hop?.transport?.isDialed === false,
+    hasFlow: arrivedOver?.isReliable === true && dialog.reach !== "contact",
     start: flattened(`NOTIFY ${requestUri} SIP/2.0\r\nVia: SIP/2.0/`),
     middle: flattened(middle),
     contact: flattened(`Contact: <${dialog.localContact}>\r\n`),
   }
 }
 
+/** The remote target as its phone wrote it. */
+const targetOf = ({ remoteTarget, reach }: DialogStart): string =>
+  reach === "alias" ? withoutAlias(remoteTarget) : remoteTarget
+
+/** The next hop, and why it is another than that of RFC 3261 §12.2.1.1; null: it is that. */
+const hopOfDialog = (
+  dialog: DialogStart,
+  hopUri: string,
+  arrivedOver: Transport | null,
+  transports: Transports,
+): { readonly hop: NextHop | null; readonly reach: Exclude<Reach, "contact"> | null } => {
+  const { reach, routeSet, remoteTarget } = dialog
+  if (isSourceReached(reach, routeSet)) {
+    const target = reach === "alias" ? parseUri(remoteTarget) : null
+    const alias = target === null || target.scheme === "tel" ? null : aliasOf(target, transports)
+    const source = reach === "alias" ? null : sourceOf(dialog)
+    if (alias !== null) return { hop: alias, reach }
+    if (source !== null && arrivedOver !== null)
+      return { hop: { ...source, isNumeric: true, transport: arrivedOver }, reach }
+  }
+  const parsed = parseUri(hopUri)
+  const hop = parsed === null || parsed.scheme === "tel" ? null : nextHopOf(parsed, transports)
+  return { hop, reach: null }
+}
+
+const connectedTo = (
+  dialog: DialogStart,
+  hop: NextHop | null,
+  reach: Reach | null,
+  arrivedOver: Transport | null,
+): PreparedDialog["connected"] => {
+  if (reach === "alias" && hop !== null && hop.port !== null) {
+    const transport = hop.transport ?? arrivedOver
+    return transport?.isReliable === true ? { transport, host: hop.host, port: hop.port } : null
+  }
+  const source = arrivedOver?.isReliable === true ? sourceOf(dialog) : null
+  return source === null || arrivedOver === null ? null : { transport: arrivedOver, ...source }
+}
+
 const withoutBrackets = (host: string): string => (host.startsWith("[") ? host.slice(1, -1) : host)
 
-const sourceOf = ({ source }: DialogStart): PreparedDialog["arrivedFrom"] => {
+const sourceOf = ({ source }: DialogStart): { readonly host: string; readonly port: number } | null => {
   const read = readHostPort(source, 0)
   return read === null || read.port === null ? null : { host: withoutBrackets(read.host), port: read.port }
 }
@@ -189,7 +243,7 @@ const formatCarried = (headers: Notify["headers"]): string => {
 /**
  * Formats one NOTIFY.
  *
- * @param sentBy host and port of the sending socket, as printed in Via
+ * @param sentBy host and port of the sending socket, as printed in Via; @param branch with what follows it there
  */
 export const formatNotify = (
   notify: Notify,

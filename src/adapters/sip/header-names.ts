@@ -35,8 +35,6 @@ const multiples = [
 export const singleBits: ReadonlyMap<string, number> = new Map(
   singles.map((name, index) => [name, 1 << index]),
 )
-/** Headers that hold addresses; their lines have a lower length limit. */
-export const isAddress = new Set(["from", "to", "contact", "route", "record-route"])
 
 /**
  * Compact forms (RFC 3261 §7.3.3, RFC 6665 §8.2.1) of headers we read. Others need no entry: unknown and

@@ -66,12 +66,13 @@ interface Parameters {
   readonly parameters: ReadonlyMap<string, string | null>
 }
 
-/** `value;name=value;name`; null if malformed or if a name is repeated. */
+/** `value;name=value;name`; null if malformed or if a name is repeated. A semicolon at the end adds nothing. */
 export const splitParameters = (text: string): Parameters | null => {
   const pieces = splitAt(text, ";")
   if (pieces === null) return null
   const parameters = new Map<string, string | null>()
-  for (let at = 1; at < pieces.length; at++) {
+  const end = pieces.length > 1 && pieces.at(-1) === "" ? pieces.length - 1 : pieces.length
+  for (let at = 1; at < end; at++) {
     const piece = pieces[at]!
     const equals = piece.indexOf("=")
     const name = trim(equals < 0 ? piece : piece.slice(0, equals)).toLowerCase()
@@ -88,6 +89,8 @@ export interface EventHeader {
   readonly id: string | null
   /** Null if the watcher asks for no particular rate. */
   readonly rates: Rates | null
+  /** All parameters by lower-case name; quoted values keep their quotes. Null: there are none. */
+  readonly parameters: ReadonlyMap<string, string | null> | null
 }
 
 /** Package names with parameters (`dialog;sla`), parsed; those with most parameters first. */
@@ -132,12 +135,12 @@ export const parseEvent = (
       type === parts.value &&
       parameters.every(([name, value]) => parts.parameters.has(name) && parts.parameters.get(name) === value),
   )
-  return { packageName: special?.packageName ?? parts.value, id, rates }
+  return { packageName: special?.packageName ?? parts.value, id, rates, parameters: parts.parameters }
 }
 
 /** An event type without parameters; null for anything else. */
 const readPlainEvent = remembering((text): EventHeader | null =>
-  isToken(text) ? { packageName: text, id: null, rates: null } : null,
+  isToken(text) ? { packageName: text, id: null, rates: null, parameters: null } : null,
 )
 
 /** The Event header of a request; null if it has none. */
@@ -189,16 +192,21 @@ export const parseExpires = (text: string | undefined): Seconds | null => {
 /**
  * Media ranges in lower case without parameters, except those with `q=0`.
  *
- * @returns null without an Accept header; an empty header accepts nothing (RFC 3261 §20.1)
+ * @returns null without an Accept header that can be read; an empty one accepts nothing (RFC 3261 §20.1)
  */
 export const parseAccept = (lines: readonly string[] | undefined): readonly string[] | null => {
   if (lines === undefined) return null
-  return lines.length === 1 ? readAccept(lines[0]!) : lines.flatMap(readAccept)
+  if (lines.length === 1) return readAccept(lines[0]!)
+  const readable = lines.map(readAccept).filter((ranges) => ranges !== null)
+  return readable.length === 0 ? null : readable.flat()
 }
 
-const readAccept = remembering((line): readonly string[] => {
+/** Null: a quote is not closed. */
+const readAccept = remembering((line): readonly string[] | null => {
+  const pieces = splitAt(line, ",")
+  if (pieces === null) return null
   const ranges: string[] = []
-  for (const piece of splitAt(line, ",") ?? []) {
+  for (const piece of pieces) {
     const semicolon = piece.indexOf(";")
     const range = trim(semicolon < 0 ? piece : piece.slice(0, semicolon)).toLowerCase()
     if (range === "" || (semicolon >= 0 && isExcluded(piece))) continue

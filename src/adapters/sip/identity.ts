@@ -2,10 +2,11 @@
  * Who sent a request, and what a trusted peer may assert about that.
  *
  * A request from a trusted peer (`peers.ts`) comes from the user whom the peer asserts, and from nobody known
- * if it asserts none: anyone can write a From. Everyone else is authenticated by digest if there are users,
- * refused if there are only peers, and believed by From if there is neither.
+ * if it asserts none: anyone can write a From. A user whom a certificate names is known by it. Everyone else is
+ * authenticated by digest if there are users, refused if there are only peers or certificates, and believed by From
+ * if there is none of these.
  *
- * @source RFC 3325 §5, §9.1; RFC 3261 §22; RFC 3323 §4.2
+ * @source RFC 3325 §5, §9.1; RFC 3261 §22, §26.3.1; RFC 3323 §4.2; RFC 5922 §7.1
  */
 import { isAnonymous } from "../../domain/privacy.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
@@ -16,11 +17,15 @@ import type { ReceivedOn, Refused } from "./decode-result.ts"
 import type { DigestCheck } from "./digest.ts"
 import { hopHostOf } from "./format-notify.ts"
 import type { RawMessage } from "./message-reader.ts"
-import { copyText, isToken } from "./message-reader.ts"
+import { contradicts, copyText, isToken } from "./message-reader.ts"
+import type { NotifyToOf } from "./notify-to.ts"
 import type { Limits } from "./options.ts"
 import type { Peers, TrustedPeer } from "./peers.ts"
+import { aliasOf } from "./received-address.ts"
 import { placeOfAnswer } from "./room.ts"
-import { ownAddressOf, parseUri } from "./uri.ts"
+import type { PeerCertificate } from "./transports/certificate-names.ts"
+import type { Transports } from "./transports/transport.ts"
+import { ownAddressOf, parseUri, writableUri } from "./uri.ts"
 
 export type Identity =
   | {
@@ -58,6 +63,11 @@ export interface IdentityRules {
   readonly authenticate: ((message: RawMessage, place: string) => DigestCheck) | null
   readonly mayPublishFor: (user: string, presentity: string) => boolean
   readonly peers: Peers
+  /** Whether clients are asked for certificates, so that who shows none is not known. */
+  readonly asksCertificates?: boolean
+  readonly transports: Transports
+  /** Where NOTIFYs go, by the source of the SUBSCRIBE; null: nothing is set. */
+  readonly notifyTo: NotifyToOf | null
   /** Called for each such request; `peer` is the entry in the settings, or the address of a stranger. */
   readonly peerEvent: (what: PeerEvent, peer: string) => void
 }
@@ -78,15 +88,18 @@ export const identify = (
   from: Address,
   isBegin: boolean,
 ): Identity => {
-  const peer = rules.peers.find(arrival.sourceAddress, arrival.transport.name)
+  const peer = rules.peers.find(arrival.sourceAddress, arrival.transport.name, arrival.certificate)
   if (peer !== null) {
-    if (arrival.transport.isReliable || !isBegin || leadsTo(peer, message, arrival.sourceAddress))
+    if (arrival.transport.isReliable || !isBegin || leadsTo(peer, message, arrival.sourceAddress, rules))
       return namedBy(peer, message, from, rules)
     rules.peerEvent("doubted", peer.text)
     if (rules.authenticate === null) return refuse(403, "Record-Route Or Contact Is Not The Peer's")
   }
+  const holder = holderOf(arrival.certificate, from)
+  if (holder !== null) return { _tag: "Known", user: holder, uri: holder }
   if (rules.authenticate === null) {
-    if (rules.peers.size === 0) return unasked
+    if (rules.peers.size === 0 && rules.asksCertificates !== true) return unasked
+    if (rules.peers.size === 0) return refuse(403, "No Certificate Of A User")
     rules.peerEvent("stranger", arrival.sourceAddress)
     return refuse(403, "Not A Trusted Peer")
   }
@@ -105,18 +118,41 @@ export const identify = (
 }
 
 /**
+ * The user whom the certificate of the sender names: of several the one in From, else the first.
+ *
+ * @returns null if there is no certificate, or it names no user
+ */
+const holderOf = (certificate: PeerCertificate | null | undefined, from: Address): Uri | null => {
+  const [first] = certificate?.users ?? []
+  if (first === undefined) return null
+  const uri = parseUri(from.uri)
+  const address = uri === null ? null : ownAddressOf(uri)
+  return address !== null && certificate!.users.includes(address) ? address : first
+}
+
+/**
  * Whether the dialog that a SUBSCRIBE would create sends its requests to the peer first. The source of a
  * datagram is easily forged, but a forger gains nothing if all that follows goes to the peer.
  */
-const leadsTo = (peer: TrustedPeer, message: RawMessage, source: string): boolean => {
-  const line = message.headers.first("record-route") ?? message.headers.first("contact")
+const leadsTo = (
+  peer: TrustedPeer,
+  message: RawMessage,
+  source: string,
+  { transports, notifyTo }: IdentityRules,
+): boolean => {
+  const route = message.headers.first("record-route")
+  const line = route ?? message.headers.first("contact")
   // a SUBSCRIBE without Contact is refused for that reason later
   if (line === undefined) return true
   const first = parseAddresses(line)?.[0]
   const uri = first === undefined ? null : parseUri(first.uri)
   if (uri === null || uri.scheme === "tel") return false
   const host = hopHostOf(uri)
-  return host !== null && peer.isHost(host, source)
+  const isThere = host !== null && peer.isHost(host, source)
+  const alias = route === undefined ? aliasOf(uri, transports) : null
+  if (alias === null) return isThere
+  // what a peer writes beside the host of a Contact is believed, so it has to lead there as well
+  return peer.isHost(alias.host, source) && (isThere || notifyTo?.(source) !== "contact")
 }
 
 const namedBy = (peer: TrustedPeer, message: RawMessage, from: Address, rules: IdentityRules): Identity => {
@@ -212,13 +248,14 @@ export const mayRegister = (
       identity.peer.publishesFor(address)
 
 /** Values that do not ask to hide the watcher from others, or that withdraw such a request. */
-const otherPrivacy: ReadonlySet<string> = new Set(["none", "critical", "header", "session", "history"])
+const otherPrivacy: ReadonlySet<string> = new Set(["none", "critical", "session", "history"])
 
 /**
  * Whether the sender asks not to be shown to other watchers.
  *
- * `id` and `user` ask for it; so do unknown values and an unreadable header, to err on the side of privacy.
- * `header`, `session` and `history` concern headers, media and a list that no watcher is shown. An anonymous
+ * `id` and `user` ask for it. So does `header`: what identifies the sender in headers, such as an asserted
+ * identity, is not to be passed on (RFC 3323 §5.1). So do unknown values and an unreadable header, to err on
+ * the side of privacy. `session` and `history` concern media and a list that no watcher is shown. An anonymous
  * URI in From asks for it too.
  *
  * @returns null if the request does not say @source RFC 3323 §4.2, RFC 3325 §9.3
@@ -233,6 +270,8 @@ export const wantsPrivacy = (lines: readonly string[] | undefined, fromUri: Uri)
 /** The URI of the publishing device, which is not to be notified of its own publication (`Sender` of OpenSIPS). */
 export const senderOf = (message: RawMessage, limits: Limits): string | null => {
   const text = message.headers.first("sender")
-  const address = text === undefined || text.length > limits.addressLineBytesMax ? null : parseAddress(text)
-  return address === null ? null : copyText(address.uri)
+  if (text === undefined || text.length > limits.addressLineBytesMax) return null
+  // believed to be nobody in particular if it came with several values
+  const address = contradicts(message, ["sender"]) ? null : parseAddress(text)
+  return address === null ? null : copyText(writableUri(address.uri))
 }

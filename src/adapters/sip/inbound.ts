@@ -21,10 +21,11 @@ import { copyText, flattened } from "./message-reader.ts"
 import type { RawMessage } from "./message-reader.ts"
 import type { PolicyDecision } from "./policy.ts"
 import type { RequestRules } from "./request-rules.ts"
-import { formatResponse, looksTagged } from "./responses.ts"
+import { formatResponse, formatUnroutable, looksTagged } from "./responses.ts"
+import { contactTowards } from "./secure-dialog.ts"
 import { transactionKey } from "./server-transactions.ts"
 import type { ServerTransaction, ServerTransactions } from "./server-transactions.ts"
-import type { Flow } from "./transports/transport.ts"
+import type { Connection, Flow } from "./transports/transport.ts"
 import { bracketed } from "./uri.ts"
 import { parseVia, responseTarget, stampVia } from "./via.ts"
 import type { Target, Via } from "./via.ts"
@@ -90,13 +91,13 @@ const receive = (
   const { client, server, counters } = parts
   counters.received++
   if (!message.isRequest) {
-    if (message.fault !== null || !client.answer(message)) counters.dropped++
+    if (!client.answer(message)) counters.dropped++
     return
   }
   const via = message.vias.length === 0 ? null : parseVia(message.vias[0]!)
   if (via === null) {
     counters.malformed++
-    return
+    return refuseUnroutable(parts, message, flow, address, port)
   }
   // RFC 3261 §17.1.1.3: an ACK gets no response
   if (message.method === "ACK") return
@@ -128,6 +129,31 @@ const receive = (
   handle(parts, inbound, key)
 }
 
+/**
+ * Refuses a request whose topmost Via is missing or malformed, at the address it came from (RFC 3261 §18.2.2).
+ *
+ * Only a request that is complete otherwise is answered: the response then is no larger than the request, so
+ * that nothing is gained by forging its source.
+ */
+const refuseUnroutable = (
+  parts: InboundParts,
+  message: RawMessage,
+  flow: Flow,
+  address: string,
+  port: number,
+): void => {
+  const { method, from, to, callId, cseqText, vias, fault } = message
+  if (method === "ACK" || from === "" || to === "" || callId === "" || cseqText === "") return
+  const isViaMissing = vias.length === 0
+  const answer =
+    fault === null || isViaMissing
+      ? reply(400, "", isViaMissing ? "Missing Via" : "Malformed Via")
+      : reply(fault.status, "", fault.reason)
+  count(parts.counters, method, answer.status)
+  const tag = looksTagged(to) ? null : statelessTag(parts, message)
+  flow.send(formatUnroutable(message, tag, answer), address, port)
+}
+
 /** Counter names by method and status. Other methods share `other`, so that a sender cannot create counters. */
 const counterNames: ReadonlyMap<string, string[]> = new Map(
   ["PUBLISH", "SUBSCRIBE", "NOTIFY", "OPTIONS", "REGISTER", "CANCEL"].map((method) => [method, []]),
@@ -144,7 +170,7 @@ const count = ({ responses }: SipCounters, method: string, status: number): void
 /** RFC 3261 §8.2.7: the same request gets the same tag without keeping state. */
 const statelessTag = ({ statelessKey }: InboundParts, message: RawMessage): string =>
   createHmac("sha256", statelessKey)
-    .update(`${message.callId}\n${message.cseqText}\n${message.from}\n${message.vias[0]!}`, "latin1")
+    .update(`${message.callId}\n${message.cseqText}\n${message.from}\n${message.vias[0] ?? ""}`, "latin1")
     .digest("hex")
     .slice(0, 32)
 
@@ -280,9 +306,10 @@ const answered = (parts: InboundParts, accepted: Accepted, opened: Opened, answe
   // its NOTIFY follows the response at once, and the same limits apply
   if (isFetched(answer) && isFull(parts, accepted, transaction)) return
   const { command } = accepted
+  if (opened.arrival.transport.isReliable) keepConnection(opened, command, answer)
   const recordRoutes =
     command._tag === "Publish" ? noRoutes : (opened.inbound.message.headers.get("record-route") ?? noRoutes)
-  const { contact } = opened.arrival
+  const contact = contactTowards(opened.inbound.message, opened.arrival)
   complete(
     parts,
     transaction,
@@ -291,6 +318,22 @@ const answered = (parts: InboundParts, accepted: Accepted, opened: Opened, answe
 }
 
 const noRoutes: readonly string[] = []
+
+/** How much longer than its subscription a connection is kept, in milliseconds: a refresh may be late. */
+const keptLonger = 60_000
+
+/** A connection by which a subscription was made or renewed is not closed for being idle while it lives. */
+const keepConnection = (
+  { inbound: { flow } }: Opened,
+  command: Accepted["command"],
+  answer: Answer,
+): void => {
+  if (!("keepFor" in flow) || command._tag === "Publish") return
+  if (answer._tag !== "Accepted" || answer.reply._tag !== "Subscribed") return
+  const { expires } = answer.reply
+  const dialog = command._tag === "Subscribe" ? command.dialog.localTag : command.dialog.split("\n")[1]!
+  ;(flow as Connection).keepFor(dialog, expires === 0 ? 0 : expires * 1_000 + keptLonger)
+}
 
 /**
  * Answers 503 if the NOTIFY of a fetch could not be sent: there is only one, which is not sent later, so the

@@ -4,10 +4,16 @@
  * One forward scan without regular expressions, so that time is linear in the size of the message. Header
  * text is a latin1 view of the bytes, so what is copied into a response is copied byte for byte. A message
  * with an error that can still be answered carries its `fault`; one that cannot be answered is null.
+ *
+ * A malformed line that nobody needs is no fault (RFC 3261 §8.2.2): a line without a colon and one whose name
+ * is not a token are skipped, a control character is read as a space, and a repeated line is refused only
+ * where the request cannot be processed without it. A response has no faults: what it is matched by (RFC 3261
+ * §17.1.3) decides alone.
  */
+import { withoutControls } from "./control-characters.ts"
 import { HeaderList } from "./header-lines.ts"
 import type { HeaderLines } from "./header-lines.ts"
-import { isAddress, lowerNames, singleBits, usualNameAt } from "./header-names.ts"
+import { lowerNames, singleBits, usualNameAt } from "./header-names.ts"
 import type { Limits } from "./options.ts"
 
 export interface Fault {
@@ -39,7 +45,13 @@ export interface RawMessage {
    * (RFC 3261 §8.2.2). Does not include Via.
    */
   readonly headers: HeaderLines
+  /**
+   * Headers that may occur once and came again with another value: nobody can tell which is meant. Empty for
+   * almost every message.
+   */
+  readonly contradicted: readonly string[]
   readonly body: Buffer
+  /** Always null in a response. */
   readonly fault: Fault | null
   /** Its octets on the wire; 0 if it was not read from there. */
   readonly octets: number
@@ -50,12 +62,15 @@ type Draft = { -readonly [K in keyof Omit<RawMessage, "headers" | "vias">]: RawM
   vias: string[]
   /** Bits of the single-value headers already seen. */
   seen: number
+  /** Lines kept. */
+  kept: number
 }
 
 const TAB = 9
 const LF = 10
 const CR = 13
 const SPACE = 32
+const SLASH = 47
 
 /** Characters of a token (RFC 3261 §25.1). */
 const tokenCharacters = (() => {
@@ -125,28 +140,14 @@ const trimmed = (text: string, start: number, end: number): string => {
 const noBody = Buffer.alloc(0)
 
 /**
- * Control characters are not allowed, and CR and LF only as a pair, so that what passes can be echoed without
- * header injection.
- */
-const hasStrayControl = (head: string): boolean => {
-  for (let at = 0; at < head.length; at++) {
-    const code = head.charCodeAt(at)
-    if (code >= SPACE ? code === 127 : code !== TAB) {
-      if (code !== CR || head.charCodeAt(at + 1) !== LF) return true
-      at++
-    }
-  }
-  return false
-}
-
-/**
  * Reads a start line and its headers.
  *
- * @param head latin1 text from the first byte of the start line through the CRLF of the last header @param
+ * @param written latin1 text from the first byte of the start line through the CRLF of the last header @param
  * carried names of further headers to keep, in lower case; each may occur many times @returns null if it is
  * neither a request nor a usable response, so that nothing can be answered
  */
-export const readHead = (head: string, limits: Limits, carried: Names = noNames): RawMessage | null => {
+export const readHead = (written: string, limits: Limits, carried: Names = noNames): RawMessage | null => {
+  const head = withoutControls(written)
   const message: Draft = {
     isRequest: true,
     method: "",
@@ -160,15 +161,16 @@ export const readHead = (head: string, limits: Limits, carried: Names = noNames)
     cseq: -1,
     contentLength: null,
     headers: new HeaderList(),
+    contradicted: nothing,
     body: noBody,
     fault: null,
     octets: 0,
     seen: 0,
+    kept: 0,
   }
   const startEnd = head.indexOf("\r\n")
   if (startEnd <= 0) return null
   if (!readStartLine(head, startEnd, message, limits)) return null
-  if (hasStrayControl(head)) fail(message, 400, "Control Character In Header")
   if (head.length > limits.headBytesMax) fail(message, 513, "Message Too Large")
   readHeaders(head, startEnd + 2, message, limits, carried)
   if (message.isRequest) checkRequired(message, limits)
@@ -180,14 +182,17 @@ export const readHead = (head: string, limits: Limits, carried: Names = noNames)
 export type Names = Pick<ReadonlySet<string>, "has">
 
 const noNames: Names = new Set()
+const nothing: readonly string[] = []
 
-/** Records the first fault only. */
+/** Records the first fault of a request. */
 const fail = (message: Draft, status: Fault["status"], reason: string): void => {
-  message.fault ??= { status, reason }
+  if (message.isRequest) message.fault ??= { status, reason }
 }
 
 const readStartLine = (head: string, end: number, message: Draft, limits: Limits): boolean => {
-  if (head.startsWith("SIP/")) return readStatusLine(head, end, message)
+  // a method is a token, in which there is no slash
+  if (head.charCodeAt(3) === SLASH && head.slice(0, 3).toUpperCase() === "SIP")
+    return readStatusLine(head, end, message)
   const first = head.indexOf(" ")
   if (first < 0 || first >= end || !isToken(head, 0, first)) return false
   message.method = head.slice(0, first)
@@ -201,14 +206,14 @@ const readStartLine = (head: string, end: number, message: Draft, limits: Limits
   message.uri = head.slice(first + 1, second)
   const version = head.slice(second + 1, end)
   if (version !== "SIP/2.0" && version.toUpperCase() !== "SIP/2.0") {
-    if (version.slice(0, 4).toUpperCase() === "SIP/") fail(message, 505, "Version Not Supported")
+    if (/^SIP\/[0-9]+\.[0-9]+$/i.test(version)) fail(message, 505, "Version Not Supported")
     else fail(message, 400, "Malformed Request-Line")
   }
   if (message.uri.length > limits.uriBytesMax) fail(message, 414, "Request-URI Too Long")
   for (let at = 0; at < message.uri.length; at++) {
     const code = message.uri.charCodeAt(at)
-    // `"`, `<` and `>` delimit URIs and cannot occur in one
-    if (code <= SPACE || code >= 127 || code === 34 || code === 60 || code === 62) {
+    // `"`, `<` and `>` delimit URIs and cannot occur in one; of octets beyond ASCII the reader of URIs decides
+    if (code <= SPACE || code === 127 || code === 34 || code === 60 || code === 62) {
       fail(message, 400, "Malformed Request-URI")
       break
     }
@@ -218,7 +223,9 @@ const readStartLine = (head: string, end: number, message: Draft, limits: Limits
 
 const readStatusLine = (head: string, end: number, message: Draft): boolean => {
   message.isRequest = false
-  if (!head.startsWith("SIP/2.0 ") || end < 11) return false
+  // RFC 3261 §7.1: of either case
+  if (end < 11 || (!head.startsWith("SIP/2.0 ") && head.slice(0, 8).toUpperCase() !== "SIP/2.0 "))
+    return false
   const status = readDigits(head, 8, 11, 700)
   if (status < 100 || (end > 11 && head.charCodeAt(11) !== SPACE)) return false
   message.status = status
@@ -226,21 +233,17 @@ const readStatusLine = (head: string, end: number, message: Draft): boolean => {
 }
 
 const readHeaders = (head: string, from: number, message: Draft, limits: Limits, carried: Names): void => {
-  let lines = 0
   let at = from
   // searched again only once passed: rescanning for each line without a colon would be quadratic
   let colon = head.indexOf(":", from)
   while (at < head.length) {
-    if (++lines > limits.headerLinesMax) fail(message, 513, "Too Many Header Lines")
     const start = at
     let end = head.indexOf("\r\n", start)
     if (end < 0) end = head.length
     at = end + 2
     if (colon >= 0 && colon < start) colon = head.indexOf(":", start)
-    if (colon < 0 || colon >= end) {
-      fail(message, 400, "Header Line Without Colon")
-      continue
-    }
+    // a line without a colon is skipped; its continuation lines have no proper name either
+    if (colon < 0 || colon >= end) continue
     let value = trimmed(head, colon + 1, end)
     // RFC 3261 §7.3.1: a line that starts with whitespace continues the previous one
     while (at < head.length && isBlank(head.charCodeAt(at))) {
@@ -256,10 +259,7 @@ const readHeaders = (head: string, from: number, message: Draft, limits: Limits,
     while (nameEnd > start && isBlank(head.charCodeAt(nameEnd - 1))) nameEnd--
     let name = usualNameAt(head, start, nameEnd)
     if (name === undefined) {
-      if (!isToken(head, start, nameEnd)) {
-        fail(message, 400, "Malformed Header Name")
-        continue
-      }
+      if (!isToken(head, start, nameEnd)) continue
       const lower = head.slice(start, nameEnd).toLowerCase()
       name = lowerNames.get(lower) ?? (carried.has(lower) ? lower : undefined)
       if (name === undefined) continue
@@ -270,16 +270,14 @@ const readHeaders = (head: string, from: number, message: Draft, limits: Limits,
 
 const keep = (message: Draft, name: string, value: string, limits: Limits): void => {
   if (value.length > limits.lineBytesMax) return fail(message, 400, "Header Line Too Long")
+  if (++message.kept > limits.headerLinesMax) return fail(message, 513, "Too Many Header Lines")
   if (name === "via") {
     if (message.vias.length >= limits.viaMax) fail(message, 513, "Too Many Via Headers")
     message.vias.push(value)
     return
   }
-  if (value.length > limits.addressLineBytesMax && isAddress.has(name))
-    fail(message, 400, "Address Header Too Long")
   const bit = singleBits.get(name)
-  if (bit !== undefined && (message.seen & bit) !== 0)
-    return fail(message, 400, "Repeated Single-Value Header")
+  if (bit !== undefined && (message.seen & bit) !== 0) return keepRepeated(message, name, value)
   message.seen |= bit ?? 0
   message.headers.add(name, value)
   if (name === "from") message.from = value
@@ -293,10 +291,33 @@ const keep = (message: Draft, name: string, value: string, limits: Limits): void
   }
 }
 
+/** What identifies a request: repeated, even with the same value, it is refused (RFC 4475 §3.3.8). */
+const identifying: ReadonlySet<string> = new Set(["from", "to", "call-id", "cseq"])
+
+/**
+ * A header that may occur once, and has occurred. The same value again says nothing new; of another value,
+ * only a request that needs the header makes a fault, in its decoder.
+ */
+const keepRepeated = (message: Draft, name: string, value: string): void => {
+  if (identifying.has(name)) return fail(message, 400, "Repeated Single-Value Header")
+  if (message.headers.first(name) === value) return
+  message.contradicted = [...message.contradicted, name]
+  if (name !== "content-length") return
+  // RFC 4475 §3.3.9: where the message ends is unknown, so a stream cannot be read on
+  message.contentLength = -1
+  fail(message, 400, "Repeated Single-Value Header")
+}
+
+/** Whether one of these headers came several times with different values. */
+export const contradicts = ({ contradicted }: RawMessage, names: readonly string[]): boolean =>
+  contradicted.some((name) => names.includes(name))
+
 const checkRequired = (message: Draft, limits: Limits): void => {
   if (message.vias.length === 0) fail(message, 400, "Missing Via")
   if (message.from === "") fail(message, 400, "Missing From")
   if (message.to === "") fail(message, 400, "Missing To")
+  if (message.from.length > limits.addressLineBytesMax || message.to.length > limits.addressLineBytesMax)
+    fail(message, 400, "Address Header Too Long")
   if (message.callId === "") fail(message, 400, "Missing Call-ID")
   else if (message.callId.length > limits.callIdBytesMax) fail(message, 400, "Call-ID Too Long")
   else if (message.callId.includes(" ") || message.callId.includes("\t"))
@@ -312,6 +333,7 @@ const readCseq = (message: Draft): void => {
   while (digits < text.length && !isBlank(text.charCodeAt(digits))) digits++
   message.cseq = readDigits(text, 0, digits, 0x8000_0000)
   const method = trimmed(text, digits, text.length)
+  // a response without a method matches no transaction
   if (message.cseq < 0 || !isToken(method)) return fail(message, 400, "Malformed CSeq")
   if (!message.isRequest) message.method = method
   else if (method !== message.method) fail(message, 400, "CSeq Method Mismatch")
@@ -357,8 +379,8 @@ export const withBody = (message: RawMessage, body: Buffer, octets: number): Raw
   return message
 }
 
-/** Sets the fault, unless there is one already. */
+/** Sets the fault of a request, unless there is one already. */
 export const withFault = (message: RawMessage, status: Fault["status"], reason: string): RawMessage => {
-  ;(message as Draft).fault ??= { status, reason }
+  fail(message as Draft, status, reason)
   return message
 }

@@ -16,6 +16,7 @@ import {
   retryAfterFull,
   sendOn,
   start,
+  unreachable,
 } from "./notify-delivery.ts"
 import type { NotifierParts, Notifying, OutgoingNotify, Peer } from "./notify-delivery.ts"
 import { sendUnproven } from "./notify-unproven.ts"
@@ -35,6 +36,7 @@ const streamRefusalsMax = 20_000
 export const makeNotifier = (parts: NotifierParts): Notifier => {
   const notifying: Notifying = {
     ...parts,
+    afterConnection: (outgoing) => afterConnection(notifying, outgoing),
     streamRefusals: new Map(),
     branches: 0,
     sentBy: { host: "", port: 0, text: "" },
@@ -46,7 +48,7 @@ export const makeNotifier = (parts: NotifierParts): Notifier => {
 }
 
 const send = (notifying: Notifying, notify: Notify): void => {
-  const { counters, limits, client, transports } = notifying
+  const { counters, limits, client } = notifying
   if (counters.clientOctets >= limits.unansweredOctetsMax) {
     counters.notifyTooManyOctets++
     notifying.onLimit("unanswered_octets_max")
@@ -54,17 +56,32 @@ const send = (notifying: Notifying, notify: Notify): void => {
   }
   if (counters.clientTransactions >= limits.clientTransactionsMax) return putOff(notifying, notify)
   const prepared = notifying.prepareDialog(notify.dialog)
-  const { hop } = prepared
-  if (hop === null) return endSoon(notifying, notify, { _tag: "Unreachable" })
   // a response over the connection would not prove where the Contact leads
   const connection = notify.proof?._tag === "Unproven" ? null : connectionOf(notifying, prepared)
   if (connection !== null) {
     if (client.isShareUsed(connection.remoteAddress, connection.remotePort))
       return shareUsed(notifying, notify)
-    return sendOn(notifying, { notify, prepared, named: null, allowed: null }, connection)
+    return sendOn(notifying, { notify, prepared, named: null, allowed: null, isOnFlow: true }, connection)
   }
   // only the connection was proven, and it has been closed
   if (notify.proof?._tag === "Connection") return endSoon(notifying, notify, { _tag: "Unproven" })
+  sendToHop(notifying, notify, prepared)
+}
+
+/**
+ * The connection of the dialog has failed with this NOTIFY on it. A peer that can be connected to gets the same request
+ * in a new transaction (RFC 3261 §8.1.3.1, RFC 3263 §4.3).
+ */
+const afterConnection = (notifying: Notifying, { notify, prepared }: OutgoingNotify): void => {
+  if (notify.proof !== undefined) return end(notifying, notify, { _tag: "FlowLost" })
+  sendToHop(notifying, notify, prepared)
+}
+
+/** Sends it to the next hop, if a connection to it is not only for the peer to open. */
+const sendToHop = (notifying: Notifying, notify: Notify, prepared: PreparedDialog): void => {
+  const { hop } = prepared
+  const { transports } = notifying
+  if (hop === null || prepared.isBound) return endSoon(notifying, notify, unreachable(prepared))
   const transport = transportTo(hop, prepared)
   if (hop.isNumeric) {
     const known = transport ?? transports.presumed
@@ -73,7 +90,7 @@ const send = (notifying: Notifying, notify: Notify): void => {
   }
   notifying.resolver.resolve(hop.host, hop.port, transport).then(
     (hops) => sendToOneOf(notifying, notify, prepared, hop.host, hops),
-    () => end(notifying, notify, { _tag: "Unreachable" }),
+    () => end(notifying, notify, unreachable(prepared)),
   )
 }
 
@@ -81,14 +98,11 @@ const send = (notifying: Notifying, notify: Notify): void => {
 const transportTo = (hop: NextHop, { arrivedOver }: PreparedDialog): Transport | null =>
   hop.transport ?? (arrivedOver?.isReliable === true ? arrivedOver : null)
 
-/** The connection that the SUBSCRIBE arrived over, while it is open: the only way back to a watcher behind a NAT. */
-const connectionOf = (
-  { socketsOf }: Notifying,
-  { arrivedOver, arrivedFrom }: PreparedDialog,
-): Connection | null => {
-  if (arrivedOver === null || arrivedFrom === null) return null
-  const sockets = socketsOf(arrivedOver)
-  return sockets.kind === "streams" ? sockets.find(arrivedFrom.host, arrivedFrom.port) : null
+/** The connection that the newest SUBSCRIBE arrived over, while it is open: the only way back to a watcher behind a NAT. */
+const connectionOf = ({ socketsOf }: Notifying, { connected }: PreparedDialog): Connection | null => {
+  if (connected === null) return null
+  const sockets = socketsOf(connected.transport)
+  return sockets.kind === "streams" ? sockets.find(connected.host, connected.port) : null
 }
 
 const shareUsed = (notifying: Notifying, notify: Notify): void => {
@@ -126,7 +140,7 @@ const sendToOneOf = (
     .map((hop): Hop => ({ ...hop, address: canonicalAddress(hop.address) }))
     .filter(({ address, port }) => port !== 0 && !isNobody(address) && !notifying.isOwnAddress(address, port))
   const [first] = hops
-  if (first === undefined) return end(notifying, notify, { _tag: "Unreachable" })
+  if (first === undefined) return end(notifying, notify, unreachable(prepared))
   const { proof } = notify
   const placeIs = ({ transport, address, port }: Hop): string => placeOf(transport, address, port)
   if (notifying.isNotifyTarget(name)) return sendTo(notifying, notify, prepared, null, first)
@@ -141,12 +155,18 @@ const overConnection = (
   notifying: Notifying,
   outgoing: OutgoingNotify,
   streams: StreamSockets,
-  { address, port }: Peer,
+  { address, port, name }: Hop,
 ): void =>
-  streams.open(address, port, notifying.limits.connectMs, (connection) => {
-    if (connection === null) endSoon(notifying, outgoing.notify, { _tag: "Unreachable" })
-    else sendOn(notifying, outgoing, connection)
-  })
+  streams.open(
+    address,
+    port,
+    notifying.limits.connectMs,
+    (connection) => {
+      if (connection === null) endSoon(notifying, outgoing.notify, unreachable(outgoing.prepared))
+      else sendOn(notifying, outgoing, connection)
+    },
+    name,
+  )
 
 const asDatagram = (
   notifying: Notifying,
@@ -159,7 +179,9 @@ const asDatagram = (
   if (listener === null) return endSoon(notifying, outgoing.notify, { _tag: "Unreachable" })
   const draft = draftFor(notifying, outgoing, listener, hop.address)
   const { length } = draft.bytes
-  const larger = length <= notifying.udpMtuBytes ? null : streamsForBig(notifying, hop)
+  // behind a NAT nobody can connect to the port of a datagram
+  const isBig = length > notifying.udpMtuBytes && outgoing.prepared.reach === null
+  const larger = isBig ? streamsForBig(notifying, hop) : null
   if (larger === null) return start(notifying, outgoing, draft, listener, hop)
   // RFC 3261 §18.1.1: too big for a datagram, so try a stream, and fall back to a datagram.
   const letGo = client.hold(hop.address, hop.port, length)
@@ -215,7 +237,7 @@ const isFullFor = (notifying: Notifying, dialog: DialogStart): number | null => 
   }
   const { hop } = prepared
   // a host name has not been resolved yet
-  if (hop?.isNumeric !== true) return null
+  if (hop?.isNumeric !== true || prepared.isBound) return null
   const transport = transportTo(hop, prepared) ?? transports.presumed
   const port = hop.port ?? transport.defaultPort
   if (client.isShareUsed(hop.host, port)) return retryAfterFull

@@ -8,12 +8,13 @@ import type { ClientResult, ClientTransactions, Resending } from "./client-trans
 import { formatNotify, nextHopOf, shownOctets } from "./format-notify.ts"
 import type { NextHop, PrepareDialog, PreparedDialog } from "./format-notify.ts"
 import { parseRetryAfter } from "./headers.ts"
+import type { KeepAlive } from "./keep-alive.ts"
 import { copyText } from "./message-reader.ts"
 import type { RawMessage } from "./message-reader.ts"
 import type { Limits, SipLimit } from "./options.ts"
 import type { Resolver } from "./resolver.ts"
 import type { Connection, Flow, Sockets, Transport, Transports } from "./transports/transport.ts"
-import { bracketed, parseUri } from "./uri.ts"
+import { bracketed, parseUri, writableUri } from "./uri.ts"
 
 export interface NotifierParts {
   readonly client: ClientTransactions
@@ -34,12 +35,15 @@ export interface NotifierParts {
   /** Whether the operator allows NOTIFYs to a host that has not answered any. */
   readonly isNotifyTarget: (host: string) => boolean
   readonly onLimit: (limit: SipLimit) => void
+  readonly keepAlive: KeepAlive
 }
 
 /** State shared by all NOTIFYs of a stack. */
 export interface Notifying extends NotifierParts {
   /** By address and port: until when a peer that refused a connection is not tried again. */
   readonly streamRefusals: Map<string, number>
+  /** Sends it to its Contact, if it has another one, after the connection of its dialog has failed. */
+  readonly afterConnection: (outgoing: OutgoingNotify) => void
   branches: number
   /** Host and port of the socket used last, as printed in Via. */
   sentBy: { readonly host: string; readonly port: number; readonly text: string }
@@ -49,6 +53,8 @@ export interface Notifying extends NotifierParts {
 export interface OutgoingNotify {
   readonly notify: Notify
   readonly prepared: PreparedDialog
+  /** It is sent on the connection by which its watcher last spoke. */
+  readonly isOnFlow?: true
   /** The resolved address if the next hop is a host name and the address is not known to be proven; otherwise null. */
   readonly named: string | null
   /** For an unproven target, the allowance that its packets are taken from; null if it is proven. */
@@ -80,6 +86,7 @@ const countedAs = {
   Refused: "notifyRefused",
   TimedOut: "notifyTimedOut",
   Unreachable: "notifyUnreachable",
+  FlowLost: "notifyFlowLost",
   Unproven: "notifyUnproven",
 } as const satisfies Record<DeliveryOutcome["_tag"], keyof SipCounters>
 
@@ -101,6 +108,13 @@ export const endSoon = (parts: NotifierParts, notify: Notify, outcome: DeliveryO
 /** Ends it as deferred, as if the watcher had answered 503 with Retry-After. */
 export const putOff = (parts: NotifierParts, notify: Notify, seconds = retryAfterFull): void =>
   endSoon(parts, notify, { _tag: "Refused", status: 503, retryAfter: seconds })
+
+/**
+ * What it means that nothing could be sent: where the watcher last spoke over a connection, that connection is gone,
+ * and the watcher comes back by another one.
+ */
+export const unreachable = ({ hasFlow }: PreparedDialog): DeliveryOutcome =>
+  hasFlow ? { _tag: "FlowLost" } : { _tag: "Unreachable" }
 
 const outcomeOf = (parts: NotifierParts, result: ClientResult, outgoing: OutgoingNotify): DeliveryOutcome => {
   if (typeof result === "string") return outcomes[result]
@@ -128,9 +142,10 @@ const newTarget = (
   { notify, prepared }: OutgoingNotify,
 ): string | null => {
   if (lines === undefined || lines.length !== 1) return null
-  const contact = parseAddress(lines[0]!)?.uri
-  if (contact === undefined || contact === notify.dialog.remoteTarget || contact.length > limits.uriBytesMax)
-    return null
+  const written = parseAddress(lines[0]!)?.uri
+  if (written === undefined || written === notify.dialog.remoteTarget) return null
+  const contact = writableUri(written)
+  if (contact === notify.dialog.remoteTarget || contact.length > limits.contactBytesMax) return null
   const uri = parseUri(contact)
   if (uri === null || uri.scheme === "tel" || uri.scheme === "pres" || uri.headers !== null) return null
   const hop = nextHopOf(uri, transports)
@@ -172,14 +187,15 @@ export interface Draft {
 export const draftFor = (
   notifying: Notifying,
   { notify, prepared }: OutgoingNotify,
-  { transport, host, port }: Flow,
+  { transport, host, port, offersAlias }: Flow,
   address: string | null,
 ): Draft => {
   const branch = mintBranch(notifying)
+  const parameters = offersAlias === true ? `${branch};alias` : branch
   const printed = address === null ? host : notifying.localHost(host, address)
   return {
     branch,
-    bytes: formatNotify(notify, prepared, transport, sentByOf(notifying, printed, port), branch),
+    bytes: formatNotify(notify, prepared, transport, sentByOf(notifying, printed, port), parameters),
   }
 }
 
@@ -205,17 +221,46 @@ const resending = (
   return shown > 0 && allowances.mayTake(dialog, place, octets - shown + growth) ? "over" : "wait"
 }
 
+/** Whether a connection failed. One on which nothing was heard since, not even an answer, has nobody at its other end. */
+const isGone = (
+  { counters }: Notifying,
+  connection: Connection,
+  result: ClientResult,
+  sentAt: number,
+): boolean => {
+  if (result === "failed") return true
+  if (result !== "timedOut" || connection.activeAt >= sentAt) return false
+  if (connection.isOpen()) counters.connectionsSilent++
+  connection.close()
+  return true
+}
+
+/** A phone behind a NAT that has answered is kept reachable for as long as its subscription lives. */
+const keepAlive = (
+  notifying: Notifying,
+  { notify }: OutgoingNotify,
+  result: ClientResult,
+  flow: Flow,
+  { address, port }: Peer,
+): void => {
+  if (result === "timedOut" || result === "failed") notifying.keepAlive.end(flow, address, port)
+  else if (typeof result === "object" && result.status < 300 && notify.expires !== null)
+    notifying.keepAlive.begin(flow, address, port, notify.expires * 1_000)
+}
+
 /** Starts the transaction. */
 export const start = (
   notifying: Notifying,
   outgoing: OutgoingNotify,
   { branch, bytes }: Draft,
   flow: Flow | Connection,
-  { address, port }: Peer,
+  peer: Peer,
 ): void => {
   const { client, counters, allowances } = notifying
-  const { notify, allowed } = outgoing
+  const { notify, prepared, allowed } = outgoing
+  const { address, port } = peer
   const connection = "branches" in flow ? flow : null
+  const sentAt = connection === null ? 0 : notifying.clock()
   counters.notifySent++
   connection?.branches.add(branch)
   client.start(
@@ -231,6 +276,13 @@ export const start = (
         allowed === null ? null : (octets, isLate) => resending(notifying, notify, allowed, octets, isLate),
       ended: (result) => {
         connection?.branches.delete(branch)
+        if (
+          connection !== null &&
+          outgoing.isOnFlow === true &&
+          isGone(notifying, connection, result, sentAt)
+        )
+          return notifying.afterConnection(outgoing)
+        if (prepared.reach !== null) keepAlive(notifying, outgoing, result, flow, peer)
         if (allowed !== null && typeof result === "object")
           allowances.answered(allowed.dialog, allowed.place, result.status < 300)
         end(notifying, notify, outcomeOf(notifying, result, outgoing))

@@ -2,7 +2,7 @@
 import type { Notify } from "../../domain/presentity/intents.ts"
 import { allowanceKey } from "./allowances.ts"
 import type { PreparedDialog } from "./format-notify.ts"
-import { draftFor, endSoon, listenerFor, peerOf, putOff, start } from "./notify-delivery.ts"
+import { draftFor, endSoon, listenerFor, peerOf, putOff, start, unreachable } from "./notify-delivery.ts"
 import type { Notifying, OutgoingNotify } from "./notify-delivery.ts"
 import type { Hop } from "./resolver.ts"
 import { placeOf } from "./room.ts"
@@ -68,7 +68,8 @@ const overConnection = (
   hop: Hop,
 ): boolean => {
   const isThere =
-    streams.find(hop.address, hop.port)?.isOpen() === true || streams.isOpening(hop.address, hop.port)
+    streams.find(hop.address, hop.port)?.isOpen() === true ||
+    streams.isOpening(hop.address, hop.port, hop.name)
   if (!isThere && !notifying.allowances.takeAttempt(outgoing.allowed.place)) return false
   const begin = (connection: Connection): boolean => {
     const draft = draftFor(notifying, outgoing, connection, null)
@@ -76,10 +77,11 @@ const overConnection = (
     start(notifying, outgoing, draft, connection, peerOf(connection))
     return true
   }
-  streams.open(hop.address, hop.port, notifying.limits.unprovenConnectMs, (connection) => {
-    if (connection === null) return endSoon(notifying, outgoing.notify, { _tag: "Unreachable" })
+  const opened = (connection: Connection | null): void => {
+    if (connection === null) return endSoon(notifying, outgoing.notify, unreachable(outgoing.prepared))
     if (!begin(connection))
       waitFor(notifying, outgoing, () => overConnection(notifying, outgoing, streams, hop))
-  })
+  }
+  streams.open(hop.address, hop.port, notifying.limits.unprovenConnectMs, opened, hop.name)
   return true
 }

@@ -1,12 +1,15 @@
 /** Options of the SIP stack with their defaults, and its counters. Every limit has its unit in its name. */
 import type { Packages } from "../../domain/packages/event-package.ts"
 import type { SipCounters } from "../../ports/sip-transport.ts"
+import type { DeviceRecognition } from "./device.ts"
 import type { TrustedPeer } from "./peers.ts"
 import type { Policy } from "./policy.ts"
 import type { KeptOfRequests } from "./request-facts.ts"
 import type { Resolver } from "./resolver.ts"
 import type { TransportName } from "./transports/names.ts"
+import type { TlsIdentity } from "./transports/tls-identity.ts"
 import type { Transport } from "./transports/transport.ts"
+import type { WebSocketOptions } from "./transports/web-socket.ts"
 
 export interface ListenAddress {
   readonly transport: TransportName
@@ -43,13 +46,18 @@ export interface AuthOptions {
 export interface Limits {
   /** A larger head gets 513. */
   readonly headBytesMax: number
+  /** Lines of headers that are read; others do not count. */
   readonly headerLinesMax: number
   readonly lineBytesMax: number
+  /** Of From, To, Sender and a line of P-Asserted-Identity. */
   readonly addressLineBytesMax: number
   readonly viaMax: number
   /** A larger body gets 413. */
   readonly bodyBytesMax: number
+  /** A longer Request-URI gets 414. */
   readonly uriBytesMax: number
+  /** Of the URI of a Contact: push parameters make it long (RFC 8599 §4.1). */
+  readonly contactBytesMax: number
   readonly callIdBytesMax: number
   readonly tagBytesMax: number
   readonly eventIdBytesMax: number
@@ -70,12 +78,24 @@ export interface Limits {
   readonly unprovenWaitingPerTargetMax: number
   /** How long connecting to an unproven target may take: three SYNs. */
   readonly unprovenConnectMs: number
+  /** Connections of each stream transport; further ones are closed at once. */
   readonly connectionsMax: number
+  /** Those of them that one address may have opened; 0: any number. */
   readonly connectionsPerSourceMax: number
+  /** How long a connection stays open without anything received, unless a subscription depends on it. */
   readonly connectionIdleMs: number
+  /** How long a message on a stream may take to arrive. */
   readonly headCompleteMs: number
+  /** Accepted connections of one transport whose handshakes (TLS, WebSocket) are under way. */
+  readonly handshakesMax: number
+  readonly handshakeMs: number
+  /** After how much silence a WebSocket is asked whether its peer is there, and for how long; 0: never. */
+  readonly pingMs: number
+  /** Octets waiting to be sent on one connection; beyond that, it is closed. */
   readonly writeQueueBytesMax: number
   readonly connectMs: number
+  /** How often a phone behind a NAT is sent a keep-alive; 0: never. */
+  readonly keepAliveMs: number
   /** How long connecting may take if it is tried only because the request is too big for a datagram. */
   readonly bigRequestConnectMs: number
   /** How long a failed attempt of that kind is remembered. */
@@ -92,6 +112,12 @@ export type SipLimit =
   | "unproven_targets_max"
   | "unproven_waiting_max"
   | "unproven_waiting_per_target_max"
+  | "handshakes_max"
+  | "connections_max"
+  | "connections_per_source_max"
+  | "connection_idle"
+  | "message_timeout"
+  | "connection_octets_max"
 
 /** RFC 3261 §17.1.1.1 and table 4; tests use shorter ones. */
 export interface Timers {
@@ -130,7 +156,7 @@ export const inattention: Attention = {
 }
 
 export interface SipOptions {
-  /** The transports the stack may use, first the one for a plain `sip` URI. Default: all. */
+  /** The transports the stack may use, first the one for a plain `sip` URI. Default: UDP, TCP, and those listened on. */
   readonly transports?: readonly Transport[]
   readonly listen: readonly ListenAddress[]
   /** Hosts served; empty: every host. Own addresses, `localhost` and `127.0.0.1` are always served. */
@@ -156,18 +182,27 @@ export interface SipOptions {
   readonly onPeer?: (line: string) => void
   /** Where NOTIFYs may be sent without proof: addresses, networks, names (`hosts.ts`). */
   readonly notifyTargets?: readonly string[]
+  /** Where NOTIFYs go, entries `auto`, `contact`, `source`, or `NETWORK=` one of them (`reach.ts`). Default: auto. */
+  readonly notifyTo?: readonly string[]
   /** Whether the Sender header of a PUBLISH is believed. */
   readonly trustSenderHeader?: boolean
   /** What the log keeps of who sent a request; absent: account, asserted identity and From. */
   readonly keptOfRequests?: KeptOfRequests
+  /** By what a device is recognized that publishes again without its entity-tag; absent: by nothing. */
+  readonly deviceRecognition?: DeviceRecognition
+  /** Which phones need a dialog in every document, each `PACKAGE=USER-AGENT` with wildcards; absent: none. */
+  readonly idleDialog?: readonly string[]
   /** `handle_subscribe(1)`: subscriptions become active without consulting the rules. */
   readonly forceActive?: boolean
   /** The operator's policy for single requests; null: none. */
   readonly policy?: Policy | null
   /** Called with an exception thrown while handling a message. Default: a process warning. */
   readonly onDefect?: (defect: unknown) => void
-  /** Called once for each limit that is reached. */
-  readonly onLimit?: (limit: SipLimit) => void
+  /** Called once for each limit that is reached. @param address of the peer that reached it, if it is one */
+  readonly onLimit?: (limit: SipLimit, address?: string) => void
+  /** Certificates, for listeners over TLS and for connections that we open; absent: none. */
+  readonly tls?: TlsIdentity
+  readonly webSocket?: WebSocketOptions
   readonly limits?: Partial<Limits>
   readonly timers?: Partial<Timers>
   /** Monotonic milliseconds. Default: the clock of `attention`. */
@@ -181,13 +216,14 @@ export interface SipOptions {
 export const limitsDefault: Limits = {
   headBytesMax: 16_384,
   headerLinesMax: 128,
-  lineBytesMax: 8_192,
+  lineBytesMax: 16_384,
   addressLineBytesMax: 2_048,
   viaMax: 64,
   bodyBytesMax: 65_536,
   uriBytesMax: 512,
-  callIdBytesMax: 256,
-  tagBytesMax: 128,
+  contactBytesMax: 4_096,
+  callIdBytesMax: 1_024,
+  tagBytesMax: 512,
   eventIdBytesMax: 128,
   routesMax: 16,
   serverTransactionsMax: 500_000,
@@ -199,11 +235,15 @@ export const limitsDefault: Limits = {
   unprovenWaitingPerTargetMax: 1_000,
   unprovenConnectMs: 2_500,
   connectionsMax: 4_096,
-  connectionsPerSourceMax: 128,
+  connectionsPerSourceMax: 1_000,
   connectionIdleMs: 120_000,
   headCompleteMs: 10_000,
+  handshakesMax: 1_000,
+  handshakeMs: 10_000,
+  pingMs: 30_000,
   writeQueueBytesMax: 1_048_576,
   connectMs: 5_000,
+  keepAliveMs: 25_000,
   bigRequestConnectMs: 500,
   streamRefusedMs: 600_000,
   bindingsMax: 20_000,
@@ -232,6 +272,7 @@ export const countersZero = (): SipCounters => ({
   notifyRefused: 0,
   notifyTimedOut: 0,
   notifyUnreachable: 0,
+  notifyFlowLost: 0,
   notifyUnproven: 0,
   notifyUnrepeated: 0,
   notifyTooManyOctets: 0,
@@ -244,9 +285,24 @@ export const countersZero = (): SipCounters => ({
   bigRequestsOverTcp: 0,
   bigRequestsFellBack: 0,
   connectionsRefused: 0,
+  handshakesFailed: 0,
+  handshakesTimedOut: 0,
+  handshakesRefused: 0,
+  upgradesRefused: {},
+  webSocketFaults: 0,
+  pingsUnanswered: 0,
+  tlsPeersUnverified: 0,
+  connectionsRefusedOfSource: 0,
+  connectionsIdle: 0,
+  connectionsSlow: 0,
+  connectionsUnread: 0,
+  connectionsSilent: 0,
+  keepAlivesAnswered: 0,
+  keepAlivesSent: 0,
   sendErrors: 0,
   defects: 0,
   connections: 0,
+  handshakes: 0,
   serverTransactions: 0,
   clientTransactions: 0,
   clientOctets: 0,

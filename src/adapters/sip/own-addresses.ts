@@ -8,6 +8,8 @@ import { bracketed, parseUri, plainHost } from "./uri.ts"
 export interface OwnAddresses {
   /** Whether a request for that host, as spelled in a URI, is for this server. */
   readonly serves: (host: string) => boolean
+  /** Whether the host is an address or name of the server itself rather than a domain that it serves. */
+  readonly isOwnHost: (host: string) => boolean
   /** Whether a request sent to that host and port would reach us; names are not resolved. */
   readonly isOwnAddress: (host: string, port: number) => boolean
   /** Adds the host of a socket, without brackets. */
@@ -25,15 +27,18 @@ export const makeOwnAddresses = (
   const contact = options.contactUri ? parseUri(options.contactUri) : null
   if (contact !== null && contact.scheme !== "tel") hosts.add(bracketed(plainHost(contact.host)))
   if (options.advertisedHost) hosts.add(bracketed(plainHost(options.advertisedHost)))
+  const isOwn = (plain: string): boolean =>
+    hosts.has(bracketed(plain)) ||
+    listeners.some((listener) => isWildcard(listener.host) && local.isAt(listener.host, plain))
   return {
     serves: (host) => {
       if (domains.size === 0 || domains.has(host) || hosts.has(host)) return true
       const plain = plainHost(host)
-      return (
-        domains.has(plain) ||
-        hosts.has(bracketed(plain)) ||
-        listeners.some((listener) => isWildcard(listener.host) && local.isAt(listener.host, plain))
-      )
+      return domains.has(bracketed(plain)) || isOwn(plain)
+    },
+    isOwnHost: (host) => {
+      const plain = plainHost(host)
+      return !domains.has(bracketed(plain)) && isOwn(plain)
     },
     isOwnAddress: (host, port) => {
       const plain = plainHost(host)

@@ -7,11 +7,17 @@
  *     10.0.0.1
  *     10.0.0.0/24;identity=pai;publishes_for=example.com|sip:desk@example.org;transport=tcp
  *
+ * or a name of which the sender has to show a certificate (RFC 5922 §7.1), over TLS or WebSocket:
+ *
+ *     certificate:proxy.example.com;identity=pai
+ *
  * or, in a file or a program, an object with the same names (`address`, `identity`, `publishes_for`, `transport`, `hosts`).
  */
 import { BlockList, isIP } from "node:net"
 import { addressOfRecord, canonicalHost } from "../../domain/uris.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
+import { covers } from "./transports/certificate-names.ts"
+import type { PeerCertificate } from "./transports/certificate-names.ts"
 import { isTransportName, transportNames } from "./transports/names.ts"
 import type { TransportName } from "./transports/names.ts"
 import { canonicalAddress, parseUri, plainHost, readHostPort } from "./uri.ts"
@@ -36,6 +42,8 @@ export interface TrustedPeer {
   readonly transport: TransportName | "any"
   /** Whether a numeric address, without brackets, belongs to the entry. */
   readonly holds: (address: string) => boolean
+  /** The name of which the sender has to show a certificate, whatever its address; null: the address counts. */
+  readonly certified: string | null
   /**
    * Whether the host of a URI, not resolved, is the source of the request or one of `hosts`. Another address
    * of the same network is not enough: a sender who can forge the source of a datagram could have packets
@@ -49,12 +57,16 @@ export interface TrustedPeer {
 export interface Peers {
   readonly size: number
   /**
-   * The entry for an address: the narrowest network that contains it.
+   * The entry for the certificate of the sender, or else for its address: the narrowest network that contains it.
    *
    * @param address numeric, without brackets @returns null if there is none, or if it is for another
    * transport
    */
-  readonly find: (address: string, transport: string) => TrustedPeer | null
+  readonly find: (
+    address: string,
+    transport: string,
+    certificate?: PeerCertificate | null,
+  ) => TrustedPeer | null
 }
 
 /** One fault in the entries. */
@@ -76,7 +88,7 @@ const keys = ["identity", "publishes_for", "transport", "hosts"] as const
 type Key = (typeof keys)[number]
 
 const peerSyntax =
-  "expected ADDRESS or ADDRESS/PREFIX, then any of ;identity=pai|from|none ;publishes_for=DOMAIN-OR-URI|… (* for everybody) " +
+  "expected ADDRESS, ADDRESS/PREFIX or certificate:NAME, then any of ;identity=pai|from|none ;publishes_for=DOMAIN-OR-URI|… (* for everybody) " +
   `;transport=${transportNames.join("|")}|any ;hosts=NAME|…, for example 10.0.0.1;identity=pai;publishes_for=example.com`
 
 /** Reads entries in either form. A faulty entry is in `faults` and not in `peers`. */
@@ -103,7 +115,9 @@ export const readPeers = (entries: readonly unknown[]): ReadPeers => {
 const readPeer = (entry: unknown): TrustedPeer | string => {
   const written = typeof entry === "string" ? partsOfText(entry) : partsOfObject(entry)
   if (typeof written === "string") return written
-  const network = readNetwork(written.address)
+  const certified = /^certificate:/i.test(written.address) ? readCertified(written.address) : null
+  if (certified !== null && "fault" in certified) return certified.fault
+  const network = certified ?? readNetwork(written.address)
   if (typeof network === "string") return network
   const identity = written.identity ?? "pai"
   if (identity !== "pai" && identity !== "from" && identity !== "none")
@@ -123,12 +137,12 @@ const readPeer = (entry: unknown): TrustedPeer | string => {
   const otherHosts = new Set(hosts.map(plainHost))
   const { address, family, prefix } = network
   const list = new BlockList()
-  list.addSubnet(address, prefix, family)
+  if (certified === null) list.addSubnet(address, prefix, family)
   // `BlockList` also matches an IPv4-mapped address of the other family
   const holds = (numeric: string): boolean =>
     numeric.includes(":") === (family === "ipv6") && list.check(numeric, family)
   const isWhole = prefix === (family === "ipv4" ? 32 : 128)
-  const shown = isWhole ? address : `${address}/${prefix}`
+  const shown = isWhole || certified !== null ? address : `${address}/${prefix}`
   return {
     text:
       shown +
@@ -144,6 +158,7 @@ const readPeer = (entry: unknown): TrustedPeer | string => {
     publishesForSome: publishes.names.length > 0,
     transport,
     holds,
+    certified: certified === null ? null : certified.name,
     isHost: (host, source) => {
       const plain = plainHost(host)
       return plain === source || otherHosts.has(plain)
@@ -203,7 +218,7 @@ const partsOfObject = (entry: unknown): WrittenPeer | string => {
   const [publishesFor, hosts] = [list("publishes_for"), list("hosts")]
   if (address === undefined || address === null) return "an entry needs its address, for example 10.0.0.1"
   if (identity === null) return "identity: expected pai, from or none"
-  if (transport === null) return "transport: expected udp, tcp or any"
+  if (transport === null) return `transport: expected ${transportNames.join(", ")} or any`
   if (publishesFor === null) return "publishes_for: expected domains and URIs, or *"
   if (hosts === null) return "hosts: expected host names"
   return {
@@ -221,6 +236,20 @@ interface Network {
   readonly address: string
   readonly family: "ipv4" | "ipv6"
   readonly prefix: number
+}
+
+/** In the place of a network, which it is none: no address is in it. */
+interface Certified extends Network {
+  readonly name: string
+}
+
+const readCertified = (text: string): Certified | { readonly fault: string } => {
+  const written = text.slice("certificate:".length)
+  const host = readHostPort(written, 0)
+  if (host === null || host.end !== written.length || host.port !== null)
+    return { fault: `${text}: expected certificate:NAME, the name of a domain or host in its certificate` }
+  const name = plainHost(canonicalHost(host.host))
+  return { name, address: `certificate:${name}`, family: "ipv6", prefix: 0 }
 }
 
 const readNetwork = (text: string): Network | string => {
@@ -320,7 +349,10 @@ const rememberedMax = 4_096
 
 /** Prepares the entries for lookup: O(1) for cached addresses, else O(entries). */
 export const makePeers = (peers: readonly TrustedPeer[]): Peers => {
-  const narrowest = peers.toSorted((left, right) => right.prefix - left.prefix)
+  const byName = peers.filter(({ certified }) => certified !== null)
+  const narrowest = peers
+    .filter(({ certified }) => certified === null)
+    .toSorted((left, right) => right.prefix - left.prefix)
   let remembered = new Map<string, readonly TrustedPeer[]>()
   const decisive = (address: string): readonly TrustedPeer[] => {
     let known = remembered.get(address)
@@ -337,8 +369,16 @@ export const makePeers = (peers: readonly TrustedPeer[]): Peers => {
   }
   return {
     size: peers.length,
-    find: (address, transport) => {
+    find: (address, transport, certificate) => {
       if (peers.length === 0) return null
+      if (certificate !== null && certificate !== undefined) {
+        const named = byName.find(
+          (entry) =>
+            covers(certificate, entry.certified!) &&
+            (entry.transport === "any" || entry.transport === transport),
+        )
+        if (named !== undefined) return named
+      }
       const entries = decisive(address)
       return entries.find((entry) => entry.transport === "any" || entry.transport === transport) ?? null
     },

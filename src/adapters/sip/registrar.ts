@@ -11,11 +11,12 @@ import type { Uri } from "../../domain/vocabulary.ts"
 import { reply } from "../../encoding/sip-replies.ts"
 import type { Reply } from "../../encoding/sip-replies.ts"
 import type { Address } from "./address-headers.ts"
-import { parseExpires } from "./headers.ts"
+import { parseExpires, unquoted } from "./headers.ts"
+import { contradicts } from "./message-reader.ts"
 import type { RawMessage } from "./message-reader.ts"
 import type { Limits } from "./options.ts"
 import { parseAddressesWithPackage } from "./sip-package.ts"
-import { parseUri } from "./uri.ts"
+import { parseUri, writableUri } from "./uri.ts"
 
 interface Binding {
   readonly uri: string
@@ -26,9 +27,6 @@ interface Binding {
   readonly callId: string
   readonly cseq: number
 }
-
-/** Minimum of Expires in seconds (RFC 3261 §10.2.8); 0 removes the binding. */
-const expiresMin = 60
 
 export const makeRegistrar = (
   limits: Limits,
@@ -41,6 +39,7 @@ export const makeRegistrar = (
     const now = clock()
     let bindings = (addresses.get(to) ?? []).filter(({ expiresAtMs }) => expiresAtMs > now)
     const lines = message.headers.get("contact") ?? []
+    if (contradicts(message, ["expires"])) return reply(400, "", "Repeated Single-Value Header")
     const general = parseExpires(message.headers.first("expires"))
     if (lines.some((line) => line === "*")) {
       // RFC 3261 §10.3 step 6: `*` must be the only Contact, and removes all bindings
@@ -56,9 +55,13 @@ export const makeRegistrar = (
     }
     for (const contact of contacts) {
       if (parseUri(contact.uri) === null) return reply(400, "", "Malformed Contact")
+      if (contact.uri.length + contact.parameterText.length > limits.contactBytesMax)
+        return reply(400, "", "Contact Too Long")
+      const text = writableUri(contact.uri)
       const own = contact.parameters.get("expires")
-      const asked = typeof own === "string" ? (parseExpires(own) ?? expiresMax) : (general ?? expiresMax)
-      const canonical = canonicalUri(contact.uri)
+      const asked =
+        typeof own === "string" ? (parseExpires(unquoted(own)) ?? expiresMax) : (general ?? expiresMax)
+      const canonical = canonicalUri(text)
       const known = bindings.find((binding) => sameUri(binding.canonical, canonical))
       // RFC 3261 §10.3 step 7: an older request of the same registration must not change the binding
       if (known !== undefined && known.callId === message.callId && known.cseq >= message.cseq)
@@ -66,9 +69,10 @@ export const makeRegistrar = (
       bindings = bindings.filter((binding) => binding !== known)
       if (asked === 0) continue
       if (bindings.length >= limits.bindingsPerAddressMax) return reply(403, "", "Too Many Bindings")
-      const seconds = Math.min(expiresMax, Math.max(expiresMin, asked))
+      // RFC 3261 §10.3 step 7: shortened, never lengthened; a phone may register often to keep its NAT open
+      const seconds = Math.min(expiresMax, asked)
       bindings.push({
-        uri: contact.uri,
+        uri: text,
         canonical,
         parameters: withoutExpires(contact.parameterText),
         expiresAtMs: now + seconds * 1000,

@@ -1,19 +1,20 @@
 /** What the request decoder needs besides the message: settings of the stack, and what it knows about itself. */
-import type { EventPackage } from "../../domain/packages/event-package.ts"
+import type { EventPackage, ParametersRead } from "../../domain/packages/event-package.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
 import type { Reply } from "../../encoding/sip-replies.ts"
+import type { DeviceRecognition, NeedsOf } from "./device.ts"
 import type { PrepareDialog } from "./format-notify.ts"
 import type { ParameterizedName } from "./headers.ts"
 import type { IdentityRules } from "./identity.ts"
 import type { RawMessage } from "./message-reader.ts"
 import type { Policy } from "./policy.ts"
 import type { KeptOfRequests } from "./request-facts.ts"
-import type { Transports } from "./transports/transport.ts"
 
 export interface RequestRules extends IdentityRules {
-  readonly transports: Transports
   readonly prepareDialog: PrepareDialog
   readonly serves: (host: string) => boolean
+  /** Whether the host is the server's own rather than a domain. */
+  readonly isOwnHost: (host: string) => boolean
   readonly isOwnAddress: (host: string, port: number) => boolean
   readonly allowEvents: string
   readonly accept: readonly string[]
@@ -26,6 +27,15 @@ export interface RequestRules extends IdentityRules {
   readonly carriedHeaders: ReadonlyMap<string, readonly string[]>
   /** By package name: the header of a SUBSCRIBE that says what exactly is subscribed to. */
   readonly argumentHeaders: ReadonlyMap<string, string>
+  /** What a package reads in the parameters of Event; undefined: they mean nothing to it. */
+  readonly readParameters: (
+    packageName: string,
+    parameters: ReadonlyMap<string, string | null>,
+  ) => ParametersRead | undefined
+  /** By what a device is recognized that publishes again without its entity-tag. */
+  readonly deviceRecognition: DeviceRecognition
+  /** What the phone that sent a SUBSCRIBE needs. */
+  readonly needsOf: NeedsOf
   /** How a package determines the presentity of a SUBSCRIBE outside a dialog; undefined: by the Request-URI. */
   readonly presentityOf: (packageName: string) => EventPackage["presentityOf"]
   /** Whether the Sender header of a PUBLISH is believed; from a trusted peer it always is. */

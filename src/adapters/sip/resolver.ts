@@ -16,6 +16,8 @@ export interface Hop {
   /** Numeric, without brackets. */
   readonly address: string
   readonly port: number
+  /** The name that was resolved, which a secure peer has to prove to be (RFC 5922 §7.3); absent: the address. */
+  readonly name?: string
 }
 
 export interface Resolver {
@@ -108,7 +110,10 @@ export const makeResolver = (parts: Partial<ResolverParts> = {}): Resolver => {
         .catch((): readonly Hop[] => [])
         .then((hops) => {
           underWay.delete(key)
-          return remember(key, hops.slice(0, hopsMax))
+          return remember(
+            key,
+            hops.slice(0, hopsMax).map((hop) => (hop.transport.isSecure ? { ...hop, name: host } : hop)),
+          )
         })
       underWay.set(key, started)
       return started
@@ -156,7 +161,10 @@ const resolveHost = async (
   if (port !== null) return atAddresses(names, host, port, presumed)
   const services = transport === null ? await naptrServices(directory, host) : []
   // without NAPTR records only insecure transports are tried for a plain `sip` URI (RFC 3263 §4.1)
-  const tried = transport === null ? transports.all.filter(({ isSecure }) => !isSecure) : [transport]
+  const tried =
+    transport === null
+      ? transports.all.filter(({ isSecure, isDialed }) => !isSecure && isDialed)
+      : [transport]
   const candidates =
     services.length > 0
       ? services
@@ -174,7 +182,9 @@ const naptrServices = async ({ names, transports }: Directory, host: string): Pr
   return records
     .toSorted((a, b) => a.order - b.order || a.preference - b.preference)
     .flatMap(({ service, replacement }) => {
-      const transport = transports.all.find(({ naptrService }) => naptrService === service.toUpperCase())
+      const transport = transports.all.find(
+        ({ naptrService, isDialed }) => isDialed && naptrService === service.toUpperCase(),
+      )
       return replacement === "" || transport === undefined ? [] : [{ transport, srv: replacement }]
     })
 }

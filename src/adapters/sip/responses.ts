@@ -65,15 +65,36 @@ export const formatResponse = (
   answer: Reply,
 ): Buffer => {
   const { status, reason } = answer
-  const { vias, from, to, callId, cseqText } = message
+  const { vias } = message
   let text = (reason === null ? statusLine(status) : `SIP/2.0 ${status} ${reason}\r\nVia: `) + topVia
   for (let at = 1; at < vias.length; at++) text += `\r\nVia: ${vias[at]!}`
+  return withIdentity(text, message, tag, answer.headers)
+}
+
+/**
+ * Formats the refusal of a request whose topmost Via is missing or malformed: the Via lines are returned as
+ * they came, with nothing filled in.
+ */
+export const formatUnroutable = (message: RawMessage, tag: string | null, answer: Reply): Buffer => {
+  let text = `SIP/2.0 ${answer.status} ${answer.reason ?? phrases.get(answer.status) ?? "Response"}`
+  for (const via of message.vias) text += `\r\nVia: ${via}`
+  return withIdentity(text, message, tag, answer.headers)
+}
+
+/** @param start from the status line through the last Via, without its line end */
+const withIdentity = (
+  start: string,
+  { from, to, callId, cseqText }: RawMessage,
+  tag: string | null,
+  headers: string,
+): Buffer => {
+  let text = start
   // a malformed request may lack any of these
   if (from !== "") text += `\r\nFrom: ${from}`
   if (to !== "") text += tag === null ? `\r\nTo: ${to}` : `\r\nTo: ${to};tag=${tag}`
   if (callId !== "") text += `\r\nCall-ID: ${callId}`
   text += cseqText === "" ? "\r\n" : `\r\nCSeq: ${cseqText}\r\n`
-  text += answer.headers
+  text += headers
   return Buffer.from(`${text}Content-Length: 0\r\n\r\n`, "latin1")
 }
 

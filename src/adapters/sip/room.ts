@@ -58,7 +58,9 @@ export const isProven = (
   rules: ProofRules,
 ): boolean => {
   if (rules.isNotifyTarget(hop.host)) return true
-  const peer = rules.peers.find(arrival.sourceAddress, arrival.transport.name)
+  // nothing can be sent but over the connection of the request, and the other end of that cannot be forged
+  if (hop.transport?.isDialed === false && arrival.transport.isReliable) return true
+  const peer = rules.peers.find(arrival.sourceAddress, arrival.transport.name, arrival.certificate)
   if (peer?.isHost(hop.host, arrival.sourceAddress) === true) return true
   if (!isAt(hop, arrival.sourceAddress)) return false
   const place = placeOfHop({ ...hop, host: arrival.sourceAddress }, arrival.transport)

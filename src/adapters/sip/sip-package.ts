@@ -39,9 +39,10 @@ export const formatUri = (
   host: string,
   port: number,
   { uriParameter }: Pick<Transport, "uriParameter">,
+  scheme: "sip" | "sips" = "sip",
 ): string =>
   sip.stringifyUri({
-    schema: "sip",
+    schema: scheme,
     ...(user === "" ? {} : { user }),
     host,
     port,

@@ -13,15 +13,18 @@ import { makeAllowances } from "./allowances.ts"
 import { makeArrivals } from "./arrivals.ts"
 import { makeClientTransactions, wheelTickMs } from "./client-transactions.ts"
 import type { ClientTransactions } from "./client-transactions.ts"
+import { needsBy, readsAgents } from "./device.ts"
 import { makeDigest } from "./digest.ts"
 import { makePrepareDialog } from "./format-notify.ts"
 import { parameterizedNames } from "./headers.ts"
 import { hostList } from "./hosts.ts"
 import { makeInbound } from "./inbound.ts"
 import type { Receive } from "./inbound.ts"
+import { makeKeepAlive } from "./keep-alive.ts"
 import type { Names } from "./message-reader.ts"
 import { makeNotifier } from "./notifier.ts"
 import type { Notifier } from "./notifier.ts"
+import { readNotifyTo } from "./notify-to.ts"
 import { countersZero, inattention, limitsDefault, timersDefault } from "./options.ts"
 import type { Attention, ListenAddress, SipLimit, SipOptions } from "./options.ts"
 import { makeOwnAddresses } from "./own-addresses.ts"
@@ -34,7 +37,7 @@ import { makeServerTransactions } from "./server-transactions.ts"
 import { makeLocalHosts } from "./transports/local-address.ts"
 import { transportSet } from "./transports/transport.ts"
 import type { Listener, Sockets, Transport, Transports } from "./transports/transport.ts"
-import { transports as knownTransports } from "./transports/transports.ts"
+import { servedTransports } from "./transports/transports.ts"
 import { bracketed, canonicalAddress } from "./uri.ts"
 
 export type { DigestAlgorithm, Secret, SipOptions } from "./options.ts"
@@ -66,12 +69,12 @@ const makeTagMint = (random: (bytes: number) => Uint8Array): (() => string) => {
 }
 
 /** Reports each limit once. */
-const onceEach = (onLimit: SipOptions["onLimit"]): ((limit: SipLimit) => void) => {
+const onceEach = (onLimit: SipOptions["onLimit"]): ((limit: SipLimit, address?: string) => void) => {
   const limitsMet = new Set<SipLimit>()
-  return (limit) => {
+  return (limit, address) => {
     if (limitsMet.has(limit)) return
     limitsMet.add(limit)
-    onLimit?.(limit)
+    onLimit?.(limit, address)
   }
 }
 
@@ -80,7 +83,10 @@ const basisOf = (options: SipOptions) => {
   const attention = options.attention ?? inattention
   const clock = options.clock ?? attention.clock
   const random = options.random ?? randomBytes
-  const transports = options.transports === undefined ? knownTransports : transportSet(options.transports)
+  const transports =
+    options.transports === undefined
+      ? servedTransports(options.listen.map(({ transport }) => transport))
+      : transportSet(options.transports)
   const local = makeLocalHosts(options.advertisedHost ?? null, clock)
   const sockets = new Map<Transport, Sockets>()
   /** The open ones, in the order in which they were opened. */
@@ -100,7 +106,10 @@ const basisOf = (options: SipOptions) => {
     listeners,
     own: makeOwnAddresses(options, local, listeners),
     isNotifyTarget: hostList(options.notifyTargets ?? []),
+    notifyTo: readNotifyTo(options.notifyTo ?? []),
     onLimit: onceEach(options.onLimit),
+    tls: options.tls,
+    webSocket: options.webSocket,
     udpMtuBytes: options.udpMtuBytes ?? 1_300,
     onDefect:
       options.onDefect ??
@@ -111,14 +120,16 @@ const basisOf = (options: SipOptions) => {
 type Basis = ReturnType<typeof basisOf>
 
 /** Headers kept besides those that the message reader keeps anyway. */
-const carriedNames = ({ packages, policy, keptOfRequests }: SipOptions): Names => {
+const carriedNames = (options: SipOptions): Names => {
+  const { packages, policy, keptOfRequests, deviceRecognition, idleDialog } = options
   if (policy?.headers === null) return everyName
   const names = [
     ...[...(packages?.carriedHeaders?.values() ?? [])].flat(),
     ...(packages?.argumentHeaders?.values() ?? []),
     ...(packages?.names?.() ?? []).flatMap((name) => packages?.find?.(name)?.presentityHeaders ?? []),
   ]
-  if (keptOfRequests === "full") names.push("user-agent")
+  if (keptOfRequests === "full" || deviceRecognition === "contact" || readsAgents(idleDialog ?? []))
+    names.push("user-agent")
   return new Set([...names.map((name) => name.toLowerCase()), ...(policy?.headers ?? [])])
 }
 
@@ -137,7 +148,10 @@ const rulesOf = (options: SipOptions, basis: Basis): RequestRules => {
     prepareDialog: basis.prepareDialog,
     serves: own.serves,
     isOwnAddress: own.isOwnAddress,
-    authenticate: options.auth ? makeDigest(options.auth, nonceClock, random) : null,
+    isOwnHost: own.isOwnHost,
+    authenticate: options.auth
+      ? makeDigest(options.auth, nonceClock, random, resourcesOf(own, options.domains ?? []))
+      : null,
     mayPublishFor: options.auth?.mayPublishFor ?? (() => false),
     allowEvents: packages.allowEvents,
     accept: packages.accept,
@@ -146,6 +160,9 @@ const rulesOf = (options: SipOptions, basis: Basis): RequestRules => {
     parameterized: parameterizedNames(packages.names?.() ?? []),
     carriedHeaders: packages.carriedHeaders ?? new Map<string, readonly string[]>(),
     argumentHeaders: packages.argumentHeaders ?? new Map<string, string>(),
+    readParameters: (packageName, parameters) => packages.find?.(packageName)?.readParameters?.(parameters),
+    deviceRecognition: options.deviceRecognition ?? "none",
+    needsOf: needsBy(options.idleDialog ?? []),
     presentityOf: (packageName) => {
       const eventPackage = packages.find?.(packageName)
       return eventPackage?.presentityOf === undefined
@@ -154,15 +171,24 @@ const rulesOf = (options: SipOptions, basis: Basis): RequestRules => {
     },
     trustSenderHeader: options.trustSenderHeader ?? false,
     peers: makePeers(options.trustedPeers ?? []),
+    asksCertificates: options.tls !== undefined && options.tls.options().clients !== "off",
     peerEvent: makePeerLog(basis.counters, options.onPeer ?? (() => {})),
     allowAnyContact: options.allowAnyContact ?? true,
     keptOfRequests: options.keptOfRequests ?? "identity",
     isNotifyTarget: basis.isNotifyTarget,
+    notifyTo: basis.notifyTo,
     udpMtuBytes: basis.udpMtuBytes,
     mintTag: basis.mintTag,
     policy: options.policy ?? null,
   }
 }
+
+/** Which digest URIs name the resource of a request: see `makeDigest`. */
+const resourcesOf = (
+  { isOwnHost, serves }: Pick<Basis["own"], "isOwnHost" | "serves">,
+  domains: readonly string[],
+): ((host: string) => boolean) =>
+  domains.length === 0 ? isOwnHost : (host) => isOwnHost(host) || !serves(host)
 
 /** Builds the stack without opening a socket; `listen` does that, once. */
 export const make = (options: SipOptions): Sip => {
@@ -173,6 +199,7 @@ export const make = (options: SipOptions): Sip => {
   const server = makeServerTransactions(limits, timers, counters, clock)
   const client = makeClientTransactions(timers, counters, clock, limits.unansweredOctetsMax, maySend)
   const allowances = makeAllowances(limits, timers, counters, clock, basis.onLimit)
+  const keepAlive = makeKeepAlive(limits, counters, clock)
   const notifier = makeNotifier({
     ...basis,
     allowances,
@@ -182,6 +209,7 @@ export const make = (options: SipOptions): Sip => {
     localHost: basis.local.towards,
     delivered: (presentity, id, cseq, outcome) => handler?.delivered(presentity, id, cseq, outcome),
     isOwnAddress: basis.own.isOwnAddress,
+    keepAlive,
   })
   const receive = makeInbound({
     ...basis,
@@ -189,7 +217,7 @@ export const make = (options: SipOptions): Sip => {
     server,
     rules: rulesOf(options, basis),
     overload: () => handler?.overload?.() ?? null,
-    makeArrival: makeArrivals(options, basis.local),
+    makeArrival: makeArrivals(options, basis.local, basis.listeners),
     allowances,
     isFullFor: notifier.isFullFor,
     submit: (request) => handler?.submit(request),
@@ -203,6 +231,7 @@ export const make = (options: SipOptions): Sip => {
     for (const { tick: tickSockets } of sockets.values()) tickSockets()
     server.tick()
     allowances.tick()
+    keepAlive.tick()
   }
   return {
     counters,
@@ -234,7 +263,7 @@ const resolverOf = ({ transports, clock, attention }: Basis) =>
 
 /** The sockets of each transport; nothing is opened yet. */
 const makeSockets = (basis: Basis, carried: Names, client: ClientTransactions, receive: Receive): void => {
-  const { limits, counters, clock, attention } = basis
+  const { limits, counters, clock, attention, onLimit, tls, webSocket } = basis
   const events = {
     heard: attention.heard,
     message: receive,
@@ -243,7 +272,19 @@ const makeSockets = (basis: Basis, carried: Names, client: ClientTransactions, r
     },
   }
   for (const transport of basis.transports.all)
-    basis.sockets.set(transport, transport.makeSockets({ limits, counters, clock, carried, events }))
+    basis.sockets.set(
+      transport,
+      transport.makeSockets({
+        limits,
+        counters,
+        clock,
+        carried,
+        events,
+        onLimit,
+        ...(tls === undefined ? {} : { tls }),
+        ...(webSocket === undefined ? {} : { webSocket }),
+      }),
+    )
 }
 
 /** Runs `tick` until the scope closes. */

@@ -2,7 +2,9 @@
  * Parser of received SIP, SIPS, PRES and TEL URIs. It scans by index and never backtracks. Canonical form and
  * equality are in `domain/uris.ts`.
  */
+import { isUtf8 } from "node:buffer"
 import { isIPv4, isIPv6 } from "node:net"
+import { domainToASCII } from "node:url"
 import {
   addressOfRecord,
   canonicalHost,
@@ -118,8 +120,68 @@ export const readHostPort = (text: string, start: number): HostPort | null => {
   return port < 0 ? null : { host, port, end: portEnd }
 }
 
-/** @returns null for anything malformed and for schemes other than sip, sips, pres and tel */
+/**
+ * Reads a URI. A user part with raw `#` or UTF-8, and a host name in UTF-8, are read as what they would be
+ * written properly (`writableUri`).
+ *
+ * @returns null for anything malformed and for schemes other than sip, sips, pres and tel
+ */
 export const parseUri = (text: string): SipUri | TelUri | null => {
+  const uri = parseStrictly(text)
+  if (uri !== null || !rawCharacters.test(text)) return uri
+  const proper = writableUri(text)
+  return proper === text ? null : parseStrictly(proper)
+}
+
+/** What phones leave unescaped; text from the wire has one character for each octet. */
+const rawCharacters = /[#\x80-\xff]/
+
+/**
+ * The URI as it may be written (RFC 3261 §25.1): `#` and UTF-8 in its user part as escapes (§19.1.2), a host
+ * name in ASCII (RFC 5890 §2.3.2.1). A URI that has none of these is returned as it is, and so is one that has
+ * them elsewhere, which no parser takes.
+ *
+ * @param text one character for each octet
+ */
+export const writableUri = (text: string): string => {
+  if (!rawCharacters.test(text)) return text
+  const scheme = schemeOf(text)
+  if (scheme === null || !/^(?:sips?|pres)$/i.test(scheme)) return text
+  const start = scheme.length + 1
+  const sign = text.indexOf("@", start)
+  const userEnd = sign < 0 ? start : sign
+  const host = text.slice(sign < 0 ? start : sign + 1)
+  const hostLength = /[:;?]|$/.exec(host)!.index
+  const user = escaped(text.slice(start, userEnd))
+  const name = inAscii(host.slice(0, hostLength))
+  if (user === null || name === null) return text
+  return (
+    text.slice(0, start) +
+    user +
+    text.slice(userEnd, text.length - host.length) +
+    name +
+    host.slice(hostLength)
+  )
+}
+
+const escaped = (user: string): string | null =>
+  isUtf8(Buffer.from(user, "latin1"))
+    ? user.replace(
+        /[#\x80-\xff]/g,
+        (octet) => `%${octet.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}`,
+      )
+    : null
+
+const inAscii = (host: string): string | null => {
+  if (!beyondAscii.test(host)) return host
+  const octets = Buffer.from(host, "latin1")
+  const name = isUtf8(octets) ? domainToASCII(octets.toString("utf8")) : ""
+  return name === "" ? null : name
+}
+
+const beyondAscii = /[^\0-\x7f]/
+
+const parseStrictly = (text: string): SipUri | TelUri | null => {
   const scheme = text.startsWith("sip:") ? "sip" : schemeOf(text)?.toLowerCase()
   if (scheme === "tel") return parseTel(text)
   if (scheme !== "sip" && scheme !== "sips" && scheme !== "pres") return null
@@ -228,11 +290,14 @@ export const numericHost = (host: string): string | null => {
   return isIPv6(address) && !address.includes("%") ? canonicalAddress(address) : null
 }
 
-/** The canonical form of a host: an address without brackets; a name in lower case without a trailing dot. */
+/**
+ * The canonical form of a host: an address without brackets; a name in lower case and ASCII without a trailing
+ * dot.
+ */
 export const plainHost = (host: string): string => {
   const address = numericHost(host)
   if (address !== null) return address
-  const name = host.toLowerCase()
+  const name = beyondAscii.test(host) ? domainToASCII(host) || host.toLowerCase() : host.toLowerCase()
   return name.length > 1 && name.endsWith(".") ? name.slice(0, -1) : name
 }
 

@@ -23,8 +23,8 @@ export interface Via {
   readonly rportStart: number
   readonly rportEnd: number
   /**
-   * Alternating start and end of further `received` and `rport` parameters, which are not allowed (RFC 3261
-   * §7.3.1).
+   * Alternating start and end of what is not allowed and left out when the line is filled in: further
+   * `received` and `rport` parameters (RFC 3261 §7.3.1), and a semicolon at the end of the line.
    */
   readonly repeated: readonly number[]
   /** The end of the first value; a comma and further values may follow. */
@@ -46,7 +46,12 @@ const tokenEnd = (text: string, at: number): number => {
   return end
 }
 
-/** Parses the first value of a Via line; null if it is malformed. */
+/**
+ * Parses the first value of a Via line; null if it is malformed.
+ *
+ * Two forms that the grammar does not allow are common and have one meaning only: a semicolon at the end of
+ * the line, and a parameter with a `=` but no value (`rport=`).
+ */
 export const parseVia = (text: string): Via | null => {
   if (text.startsWith("SIP/2.0/UDP ")) return readSentByAndParameters(text, 11, "UDP")
   let at = 0
@@ -138,6 +143,11 @@ const readViaParameters = (
     }
     if (code !== 59) return null
     const nameStart = skipBlanks(text, at + 1)
+    if (nameStart >= text.length) {
+      ;(repeated ??= []).push(start, text.length)
+      at = text.length
+      continue
+    }
     const nameEnd = tokenEnd(text, nameStart)
     if (!isToken(text, nameStart, nameEnd)) return null
     const equals = skipBlanks(text, nameEnd)
@@ -146,7 +156,8 @@ const readViaParameters = (
     if (text.charCodeAt(equals) === 61) {
       valueStart = skipBlanks(text, equals + 1)
       at = valueEnd(text, valueStart)
-      if (at <= valueStart) return null
+      if (at < valueStart) return null
+      if (at === valueStart) valueStart = -1
     }
     if (isWordAt(text, nameStart, nameEnd, "branch")) {
       if (branch !== null) return null

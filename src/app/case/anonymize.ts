@@ -37,6 +37,7 @@ export interface Anonymizer {
 /** Strings from our own fixed vocabulary, which identify nobody. */
 const ours: ReadonlySet<string> = new Set([
   "_tag",
+  "reach",
   "packageName",
   "cause",
   "status",

@@ -3,8 +3,8 @@
  */
 import type { Option } from "effect"
 import { Argument, Flag } from "effect/cli"
-import { transportNames } from "../../adapters/sip/transports/names.ts"
-import type { TransportName } from "../../adapters/sip/transports/names.ts"
+import { clientTransportNames } from "../../adapters/sip/transports/names.ts"
+import type { ClientTransportName } from "../../adapters/sip/transports/names.ts"
 import { placeFlags } from "./server-place.ts"
 import type { ServerPlace } from "./server-place.ts"
 
@@ -23,8 +23,15 @@ export const agentFlags = {
     ),
   ),
   ...placeFlags,
-  transport: Flag.Literals("transport", transportNames).pipe(
-    Flag.withDescription("default: what the URI says with ;transport=tcp, else udp"),
+  transport: Flag.Literals("transport", clientTransportNames).pipe(
+    Flag.withDescription("default: what the URI says with ;transport=tcp or its scheme sips, else udp"),
+    Flag.optional,
+  ),
+  ca: Flag.String("ca").pipe(
+    Flag.withMetavar("FILE"),
+    Flag.withDescription(
+      "PEM file of the authority, or the certificate, that the server proves itself with; default: authorities of Node.js",
+    ),
     Flag.optional,
   ),
   user: Flag.String("user").pipe(
@@ -41,7 +48,8 @@ export const agentFlags = {
 
 export interface AgentInput extends ServerPlace {
   readonly to: Option.Option<string>
-  readonly transport: Option.Option<TransportName>
+  readonly transport: Option.Option<ClientTransportName>
+  readonly ca: Option.Option<string>
   readonly user: Option.Option<string>
   readonly passwordFile: Option.Option<string>
 }

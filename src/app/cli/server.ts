@@ -15,6 +15,12 @@ const devFlags = {
     ),
     Flag.optional,
   ),
+  browser: Flag.Boolean("browser").pipe(
+    Flag.withDescription(
+      "listen over TLS and WebSocket as well, with a certificate made on the spot, for phones in browsers",
+    ),
+    Flag.withDefault(false),
+  ),
   address: Argument.String("ADDRESS").pipe(
     Argument.withDescription("with --lan: the address to listen on"),
     Argument.optional,
@@ -29,6 +35,7 @@ const dev = Command.make(
   Command.withDescription("Run a server on this machine to try things: embedded database, open, no pacing"),
   Command.withExamples([
     { command: "presently dev" },
+    { command: "presently dev --browser", description: "For phones in browsers: JsSIP, SIP.js" },
     { command: "presently dev --lan", description: "For phones on this network, with accounts to type in" },
     { command: "presently dev --lan 192.0.2.10", description: "On that address of this machine" },
   ]),

@@ -1,13 +1,14 @@
 /**
- * The socket of a user agent: UDP or TCP towards one server, from the local address by which the server reaches it.
+ * The socket of a user agent: UDP, TCP or TLS towards one server, from the local address by which the server reaches it.
  */
 import { createSocket } from "node:dgram"
 import type { Socket as UdpSocket } from "node:dgram"
 import { lookup } from "node:dns/promises"
+import { isIP } from "node:net"
 import type { Socket as TcpSocket } from "node:net"
 import { Effect } from "effect"
 import type { Scope } from "effect"
-import type { TransportName } from "../../adapters/sip/transports/names.ts"
+import type { ClientTransportName } from "../../adapters/sip/transports/names.ts"
 import { transportOf } from "../../adapters/sip/transports/transports.ts"
 import { bracketed } from "../../adapters/sip/uri.ts"
 import { NoAnswer } from "./failures.ts"
@@ -16,7 +17,9 @@ import { makeSplitter } from "./wire.ts"
 export interface Target {
   readonly host: string
   readonly port: number
-  readonly transport: TransportName
+  readonly transport: ClientTransportName
+  /** PEM certificates of whom to believe over TLS; absent: the authorities of Node.js. */
+  readonly authorities?: string
 }
 
 export interface ClientSocket {
@@ -49,7 +52,15 @@ export const openSocket = Effect.fnUntraced(function* (
   const { connect } = transportOf(target.transport)
   return connect === null
     ? yield* openUdp(address, target.port, events, noAnswer)
-    : yield* openStream((connected) => connect(address, target.port, connected), events, noAnswer)
+    : yield* openStream(
+        (connected) =>
+          connect(address, target.port, connected, {
+            ...(isIP(target.host) === 0 ? { servername: target.host } : {}),
+            ...(target.authorities === undefined ? {} : { authorities: target.authorities }),
+          }),
+        events,
+        noAnswer,
+      )
 })
 
 const openUdp = Effect.fnUntraced(function* (

@@ -5,7 +5,9 @@
  */
 import { isIP } from "node:net"
 import { Data } from "effect"
+import { idleDialogFaults } from "../../adapters/sip/device.ts"
 import { hostListFaults } from "../../adapters/sip/hosts.ts"
+import { notifyToFaults } from "../../adapters/sip/notify-to.ts"
 import { isTransportName, presumedName, transportNames } from "../../adapters/sip/transports/names.ts"
 import type { TransportName } from "../../adapters/sip/transports/names.ts"
 import type { Extensions } from "../extensions/extensions.ts"
@@ -183,10 +185,22 @@ const findDisagreements = (
   sources: ReadValues["sources"],
   faults: string[],
 ): void => {
+  for (const entry of idleDialogFaults(values["idle_dialog"] as readonly string[])) {
+    faults.push(
+      `idle_dialog = ${entry} (${sources["idle_dialog"]}): expected dialog=USER-AGENT or dialog;sla=USER-AGENT, ` +
+        "for example dialog=Yealink*, or none alone",
+    )
+  }
   for (const entry of hostListFaults(values["notify_targets"] as readonly string[])) {
     faults.push(
       `notify_targets = ${entry} (${sources["notify_targets"]}): expected an address, a network or a host name, ` +
         "for example 192.0.2.7, 10.0.0.0/8 or *.example.com",
+    )
+  }
+  for (const entry of notifyToFaults(values["notify_to"] as readonly string[])) {
+    faults.push(
+      `notify_to = ${entry} (${sources["notify_to"]}): expected auto, contact or source, or NETWORK= one of them, ` +
+        "for example 10.0.0.0/8=contact",
     )
   }
   const minMax = [

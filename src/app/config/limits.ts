@@ -19,11 +19,13 @@ export const asksRules = (config: Config): boolean =>
       loadedExtensions(config)?.rules !== undefined ||
       isAuthenticated(config)))
 
-/** Whether requesters are identified: by digest authentication, or by trusted peers. */
+/** Whether requesters are identified: by digest authentication, by trusted peers, or by certificates. */
 export const isAuthenticated = ({
   users_file,
   trusted_peers,
-}: Pick<Config, "users_file" | "trusted_peers">): boolean => users_file !== null || trusted_peers.length > 0
+  tls_client_certificates,
+}: Pick<Config, "users_file" | "trusted_peers" | "tls_client_certificates">): boolean =>
+  users_file !== null || trusted_peers.length > 0 || tls_client_certificates !== "off"
 
 /** The realm in challenges. */
 export const realmOf = ({ realm, domain }: Pick<Config, "realm" | "domain">): string =>

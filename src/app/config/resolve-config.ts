@@ -1,7 +1,7 @@
 /**
  * Everything that is derived from a configuration before anything is opened, and all errors in it.
  */
-import { Effect } from "effect"
+import { Clock, Effect } from "effect"
 import { readPeers } from "../../adapters/sip/peers.ts"
 import { allowedHostsFaults } from "../../adapters/webhooks/allowed.ts"
 import type { Packages } from "../../domain/packages/event-package.ts"
@@ -15,6 +15,7 @@ import { policyFaults, policyOf } from "./request-policy.ts"
 import { termsOf } from "./retention-terms.ts"
 import { rulesFaults } from "./rules-settings.ts"
 import { sealKeyOf } from "./signing-key.ts"
+import { certificateAdvice, originFaults, readTls } from "./tls-settings.ts"
 import { readTokens } from "./tokens.ts"
 import { peerDomainFaults } from "./trusted-peers.ts"
 import { readUsers } from "./users.ts"
@@ -46,6 +47,8 @@ export const resolveConfig = Effect.fnUntraced(function* (given: Config, onFault
       (fault) => `retention = ${config.retention.join(" ")} (${config.sources.retention}): ${fault}`,
     ),
   ]
+  const tls = readTls(config)
+  faults.push(...tls.faults, ...originFaults(config))
   const sealKey = sealKeyOf(config)
   if (sealKey !== null && "fault" in sealKey) faults.push(sealKey.fault)
   const passed = passThroughFaults(config)
@@ -78,8 +81,13 @@ export const resolveConfig = Effect.fnUntraced(function* (given: Config, onFault
     packages,
     policy: policy.success,
     users: users?._tag === "Success" ? users.success : null,
+    /** Certificates and keys. */
+    tls,
     /** Settings in force that cannot be what was meant. */
-    advice: adviceOn(config, users?._tag === "Success" ? users.success : null),
+    advice: [
+      ...adviceOn(config, users?._tag === "Success" ? users.success : null),
+      ...certificateAdvice(tls.credentials, yield* Clock.currentTimeMillis),
+    ],
     sealKey: sealKey !== null && "key" in sealKey ? sealKey.key : null,
   }
 })

@@ -79,10 +79,12 @@ export const peerDomainFaults = ({
 export const authText = ({
   users_file,
   trusted_peers,
-}: Pick<Config, "users_file" | "trusted_peers">): string => {
+  tls_client_certificates,
+}: Pick<Config, "users_file" | "trusted_peers" | "tls_client_certificates">): string => {
   const peers = trusted_peers.length === 0 ? [] : [`trusted peers ${trusted_peers.join(", ")}`]
   const users = users_file === null ? [] : [users_file]
-  const all = [...users, ...peers]
+  const certificates = tls_client_certificates === "off" ? [] : ["certificates of users"]
+  const all = [...users, ...peers, ...certificates]
   if (all.length === 0) return "none: everyone may see and publish everything"
   return all.join("; ") + (users_file === null ? "; all others are refused" : "")
 }

@@ -30,6 +30,10 @@ export const secretFiles = (config: Config, configFile: string | null): readonly
   return files.flatMap(([what, file]) => (file === null ? [] : [secretFile(what, file)]))
 }
 
+/** Files that hold the keys of certificates. */
+export const keyFiles = (credentials: readonly { readonly keyFile: string }[]): readonly Check[] =>
+  [...new Set(credentials.map(({ keyFile }) => keyFile))].map((file) => secretFile("tls_certificate", file))
+
 const secretFile = (what: string, file: string): Check => {
   try {
     accessSync(file, constants.R_OK)

@@ -1,15 +1,16 @@
 /**
  * All checks that an operator would make before a start, and when something is wrong.
  */
-import { Effect } from "effect"
+import { Clock, Effect } from "effect"
 import type { Config } from "../config/config.ts"
 import { hostPort } from "../config/host-port.ts"
 import { isAuthenticated } from "../config/limits.ts"
 import { resolveConfig } from "../config/resolve-config.ts"
 import { authText } from "../config/trusted-peers.ts"
+import { certificates } from "./certificates.ts"
 import { bad, ok, warn } from "./check.ts"
 import type { Check } from "./check.ts"
-import { dataFolder, limits, secretFiles, sockets } from "./machine.ts"
+import { dataFolder, limits, keyFiles, secretFiles, sockets } from "./machine.ts"
 import { placeCheck, policyChecks } from "./running.ts"
 import type { Known } from "./running.ts"
 import { rulesFolder } from "./sources.ts"
@@ -52,6 +53,8 @@ export const runDoctor = Effect.fn("Doctor.run")(function* ({
   if (prepared._tag === "Success") {
     checks.push(...prepared.success.advice.map(({ what, fix }) => warn("config", what, fix)))
     if (running === null) checks.push(...watchingChecks(config, prepared.success.packages))
+    const now = yield* Clock.currentTimeMillis
+    checks.push(...certificates(config, prepared.success.tls.credentials, now))
   }
   if (running !== null) checks.push(...policyChecks(running))
   const server = yield* Effect.promise(() => serverCheck(config))
@@ -66,6 +69,7 @@ export const runDoctor = Effect.fn("Doctor.run")(function* ({
   else checks.push(...(yield* storeChecks(withPeriod(config, running), isRunning)))
   checks.push(
     ...secretFiles(config, configFile),
+    ...keyFiles(prepared._tag === "Success" ? prepared.success.tls.credentials : []),
     ...(yield* rulesFolder(config)),
     ...folder,
     ...limits(config),

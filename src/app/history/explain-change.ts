@@ -109,7 +109,8 @@ export const explainChange = Effect.fnUntraced(function* (log: HistoryLog, quest
     treatment: later,
   }
   const { absence } = answer
-  if (absence === null || absence.last !== null) return answer
+  // one that was met before it began may not be the last: another may have begun later, and been over, before reading began
+  if (absence === null || (absence.last !== null && absence.last.began !== null)) return answer
   const last = yield* lastLife(log, presentity, matches, version)
-  return { ...answer, absence: { ...absence, last } }
+  return { ...answer, absence: { ...absence, last: last ?? absence.last } }
 })

@@ -3,11 +3,13 @@
  *
  * Text in a row is read as strictly as text from the wire, because it will stand in messages again.
  */
-import { TextDecoder } from "node:util"
 import type { ActiveWatcherRow, PresentityRow, WatcherRow, XcapRow } from "../../adapters/import/layouts.ts"
 import { parseAddress, parseAddresses } from "../../adapters/sip/address-headers.ts"
-import { prepareDialog } from "../../adapters/sip/format-notify.ts"
+import { makePrepareDialog } from "../../adapters/sip/format-notify.ts"
 import { isToken } from "../../adapters/sip/message-reader.ts"
+import { aliasOf } from "../../adapters/sip/received-address.ts"
+import type { TransportName } from "../../adapters/sip/transports/names.ts"
+import { servedTransports } from "../../adapters/sip/transports/transports.ts"
 import { parseUri } from "../../adapters/sip/uri.ts"
 import type { Packages } from "../../domain/packages/event-package.ts"
 import type { Command } from "../../domain/presentity/commands.ts"
@@ -16,6 +18,7 @@ import { values } from "../../domain/table.ts"
 import { canonicalHost, domainOf } from "../../domain/uris.ts"
 import { isHeaderValue } from "../../domain/vocabulary.ts"
 import type { Body, DialogStart, EntityTag, Header, Millis, Uri } from "../../domain/vocabulary.ts"
+import { documentText } from "../../encoding/document-text.ts"
 import { pidfManipulation, presRules } from "../../ports/document-source.ts"
 import { presentityOf } from "../presentity-uri.ts"
 
@@ -45,6 +48,8 @@ export interface AdoptionRules {
   readonly now: Millis
   /** Domains served; empty: all. */
   readonly domains: readonly string[]
+  /** Transports that the server listens on; UDP and TCP are reached in any case. */
+  readonly listened?: readonly TransportName[]
   /** How much longer this server's grace is than that of the other, whose `expires` includes its own. */
   readonly graceMillis: Millis
   /** Whether OMA conditions are accepted in rules. */
@@ -98,7 +103,7 @@ export const adoptActiveWatcherRow = (row: ActiveWatcherRow, rules: AdoptionRule
   const watcher = uriOf(row.watcherUsername, row.watcherDomain)
   if (watcher === null) return skip("the watcher is no address")
   if (rules.packages.find(row.event) === null) return skip(`there is no event package ${row.event}`)
-  const dialog = dialogOf(row)
+  const dialog = dialogOf(row, rules)
   if (typeof dialog === "string") return skip(dialog)
   if (row.eventId !== "" && !isToken(row.eventId)) return skip("event_id is no token")
   const command: Command = {
@@ -187,7 +192,8 @@ const expired = "expired"
 const notServed = "its domain is not served here"
 
 /** @returns why the dialog cannot continue; null: it can */
-const dialogOf = (row: ActiveWatcherRow): DialogStart | string => {
+const dialogOf = (row: ActiveWatcherRow, { listened = [] }: AdoptionRules): DialogStart | string => {
+  const transports = servedTransports(listened)
   for (const [column, value] of [
     ["callid", row.callId],
     ["to_tag", row.toTag],
@@ -204,6 +210,9 @@ const dialogOf = (row: ActiveWatcherRow): DialogStart | string => {
   const routes = route === "" ? [] : parseAddresses(route)
   if (routes === null || routes.some(({ uri }) => parseUri(uri) === null))
     return "record_route cannot be read"
+  // what its proxy wrote into the Contact there is as good as what one that is trusted here writes
+  const target = parseUri(remoteTarget)
+  const isAliased = target !== null && target.scheme !== "tel" && aliasOf(target, transports) !== null
   const dialog: DialogStart = {
     callId: row.callId,
     localTag: row.toTag,
@@ -218,9 +227,12 @@ const dialogOf = (row: ActiveWatcherRow): DialogStart | string => {
     localContact,
     flow: row.socketInfo,
     source: "",
+    ...(isAliased ? { reach: "alias" as const } : {}),
   }
-  return prepareDialog(dialog).hop === null
-    ? "its contact or first route is not to be reached over UDP or TCP"
+  const { hop } = makePrepareDialog(transports)(dialog)
+  // only its own connection, which was one to the other server, leads to a phone in a browser
+  return hop === null || hop.transport?.isDialed === false
+    ? "its contact or first route is not to be reached over a transport of this server"
     : dialog
 }
 
@@ -252,14 +264,9 @@ const untilNul = (bytes: Uint8Array): Uint8Array => {
   return end < 0 ? bytes : bytes.subarray(0, end)
 }
 
-const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
-
 const textOf = (bytes: Uint8Array): string | null => {
-  try {
-    return utf8.decode(bytes)
-  } catch {
-    return null
-  }
+  const read = documentText(bytes, null)
+  return read._tag === "Text" ? read.text : null
 }
 
 /** Lines of `extra_hdrs` whose names the package carries, in the package's spelling. */

@@ -34,6 +34,7 @@ export const runImport = Effect.fn("Import.run")(function* (config: Config, requ
     limits: limitsOf(config),
     authorize: asksRules(config) ? askTheRules : allowEveryone,
     now: startedAt,
+    listened: config.listen.map(({ transport }) => transport),
     domains: config.domain.length === 0 ? [] : [...config.domain, ...ownHosts(config)],
     graceMillis: request.expiresOffset === null ? 0 : (config.expires_offset - request.expiresOffset) * 1000,
     oma: config.oma_rules,

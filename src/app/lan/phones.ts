@@ -87,7 +87,7 @@ export const preparePhones = Effect.fnUntraced(function* (config: Config, wanted
 })
 
 /** In the data folder; for a server that keeps nothing, in a folder that is removed at its end. */
-const folderFor = ({ data, memory }: Config) =>
+export const folderFor = ({ data, memory }: Config) =>
   memory || data === null
     ? Effect.acquireRelease(
         Effect.sync(() => mkdtempSync(join(tmpdir(), "presently-phones-"))),

@@ -3,8 +3,8 @@
  */
 import { Effect, Stream } from "effect"
 import type { Packages } from "../../domain/packages/event-package.ts"
+import { publishedDocuments } from "../../domain/presentity/sources.ts"
 import type { State } from "../../domain/presentity/state.ts"
-import { publishedDocuments } from "../../domain/presentity/view.ts"
 import { get, size } from "../../domain/table.ts"
 import type { ExposedRow, FeedItem as PresenceEvent } from "../../ports/operations.ts"
 import { quiet, wordsOf } from "../extensions/words.ts"

@@ -14,9 +14,12 @@ import { folderWords } from "../config/file-words.ts"
 import { resolveConfig } from "../config/resolve-config.ts"
 import { settings } from "../config/settings.ts"
 import type { SettingName } from "../config/settings.ts"
+import type { ReadTls } from "../config/tls-settings.ts"
 import { readTokens } from "../config/tokens.ts"
 import type { Users } from "../config/users.ts"
 import type { LogLevels } from "../telemetry/log-levels.ts"
+import { makeCertificates } from "./certificates.ts"
+import type { Certificates } from "./certificates.ts"
 import type { Reloaded } from "./reloaded.ts"
 
 export interface ReloadCounters {
@@ -32,6 +35,7 @@ export interface Reloader {
   readonly counters: Readonly<ReloadCounters>
   /** The users in force; null: nobody is authenticated, until a restart. */
   readonly users: Users | null
+  readonly certificates: Certificates
   readonly tokens: () => readonly Token[] | null
 }
 
@@ -39,6 +43,7 @@ export interface ReloadParts {
   /** The configuration at the start. */
   readonly config: Config
   readonly users: Users | null
+  readonly tls: ReadTls
   readonly tokens: readonly Token[] | null
   readonly levels: LogLevels
   /** The configuration as given now. */
@@ -47,15 +52,18 @@ export interface ReloadParts {
   readonly poll: Effect.Effect<void>
 }
 
+const secondsNow = Effect.map(Clock.currentTimeMillis, (millis) => Math.floor(millis / 1000))
+
 export const makeReloader = Effect.fnUntraced(function* (parts: ReloadParts) {
   const { config: started, levels, reread, poll } = parts
   let users = parts.users
   let tokens = parts.tokens
+  const certificates = makeCertificates(parts.tls)
   let logLevel = started.log_level
   const counters: ReloadCounters = {
     ok: 0,
     failed: 0,
-    lastOk: Math.floor((yield* Clock.currentTimeMillis) / 1000),
+    lastOk: yield* secondsNow,
   }
   const alone = yield* Semaphore.make(1)
 
@@ -75,6 +83,7 @@ export const makeReloader = Effect.fnUntraced(function* (parts: ReloadParts) {
     return {
       config,
       users: prepared.success.users,
+      tls: prepared.success.tls,
       tokens: config.admin === null || file === null ? null : yield* readTokens(file),
       advice: prepared.success.advice,
     }
@@ -96,6 +105,7 @@ export const makeReloader = Effect.fnUntraced(function* (parts: ReloadParts) {
         tokens = next.tokens
       }
     }
+    changes.push(...certificates.replace(next.tls))
     if (next.config.log_level !== logLevel) {
       changes.push(`log level ${levels.present()} → ${next.config.log_level}`)
       logLevel = next.config.log_level
@@ -103,14 +113,10 @@ export const makeReloader = Effect.fnUntraced(function* (parts: ReloadParts) {
     }
     yield* poll
     counters.ok++
-    counters.lastOk = Math.floor((yield* Clock.currentTimeMillis) / 1000)
+    counters.lastOk = yield* secondsNow
     const done: Reloaded = { changes, restart: [...new Set(restart)].sort() }
     for (const advice of next.advice) yield* Effect.logWarning(adviceText(advice))
-    if (done.changes.length > 0) yield* Effect.logInfo(`reloaded: ${changes.join(", ")}`)
-    else if (done.restart.length === 0) yield* Effect.logInfo("reloaded: nothing has changed")
-    if (done.restart.length > 0)
-      yield* Effect.logWarning(`changed, and in force after a restart only: ${done.restart.join(", ")}`)
-    return done
+    return yield* report(done)
   }).pipe(
     Effect.catchDefect((defect) =>
       Effect.fail(new ConfigInvalid({ faults: [defect instanceof Error ? defect.message : String(defect)] })),
@@ -141,8 +147,17 @@ export const makeReloader = Effect.fnUntraced(function* (parts: ReloadParts) {
             },
           },
     tokens: () => tokens,
+    certificates,
   }
   return reloader
+})
+
+const report = Effect.fnUntraced(function* ({ changes, restart }: Reloaded) {
+  if (changes.length > 0) yield* Effect.logInfo(`reloaded: ${changes.join(", ")}`)
+  else if (restart.length === 0) yield* Effect.logInfo("reloaded: nothing has changed")
+  if (restart.length > 0)
+    yield* Effect.logWarning(`changed, and in force after a restart only: ${restart.join(", ")}`)
+  return { changes, restart }
 })
 
 /** A missing folder must not count as an empty one: watchers whom its rules admit would be shut out. */
@@ -160,7 +175,15 @@ const folderFaults = ({ rules_dir: folder, sources }: Config): readonly string[]
 }
 
 /** Settings that a reload applies; whether such a file exists at all is compared separately. */
-const reloadable: ReadonlySet<string> = new Set(["users_file", "admin_tokens_file", "log_level"])
+const reloadable: ReadonlySet<string> = new Set([
+  "users_file",
+  "admin_tokens_file",
+  "log_level",
+  "tls_certificate",
+  "tls_ca",
+  "tls_verify",
+  "tls_min_version",
+])
 
 const restartNames = (before: Config, after: Config): readonly SettingName[] =>
   (Object.keys(settings) as SettingName[]).filter(

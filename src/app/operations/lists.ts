@@ -3,9 +3,10 @@
  */
 import type { EventPackage, Packages } from "../../domain/packages/event-package.ts"
 import { viewFor } from "../../domain/presentity/notify.ts"
+import { publishedDocuments } from "../../domain/presentity/sources.ts"
 import { isEmpty } from "../../domain/presentity/state.ts"
 import type { State, Subscription } from "../../domain/presentity/state.ts"
-import { currentView, publishedDocuments } from "../../domain/presentity/view.ts"
+import { currentView } from "../../domain/presentity/view.ts"
 import { privacyOf } from "../../domain/privacy.ts"
 import { presentityRow, splitUri } from "../../domain/projections/rows.ts"
 import { entries, get, has, size, values } from "../../domain/table.ts"

@@ -5,6 +5,7 @@
 import { monitorEventLoopDelay } from "node:perf_hooks"
 import type { State } from "../../domain/presentity/state.ts"
 import { entries, size, values } from "../../domain/table.ts"
+import type { CertificateView } from "../../ports/certificate-view.ts"
 import type { Writer, WriterCounters } from "../../ports/claim.ts"
 import type { WebhookView } from "../../ports/operations.ts"
 import type { SipCounters } from "../../ports/sip-transport.ts"
@@ -35,6 +36,7 @@ export interface MetricsSource {
   readonly sources: () => readonly SourceHealth[]
   readonly rulesQueue: () => RulesQueue
   readonly reloads: Readonly<ReloadCounters>
+  readonly certificates: () => readonly CertificateView[]
   readonly timekeeping: { readonly families: () => readonly Family[] }
   /** Null: the log is not ours yet, or no other program can have it. */
   readonly writer?: () => Writer | null
@@ -90,6 +92,7 @@ export const makeMetrics = (carried: CarriedMetrics = nothingCarried().metrics):
       source.reloads.lastOk,
       "seconds",
     ),
+    ...certificateFamilies(source.certificates()),
     ...source.timekeeping.families(),
     ...processFamilies(startedAt),
     gauge(
@@ -162,17 +165,69 @@ const wireFamilies = (wire: Readonly<SipCounters>): readonly Family[] => [
     { labels: { reason: "malformed" }, value: wire.malformed },
     { labels: { reason: "merged" }, value: wire.merged },
     { labels: { reason: "overload" }, value: wire.refusedOverload },
-    { labels: { reason: "connection" }, value: wire.connectionsRefused },
+    { labels: { reason: "connection" }, value: wire.connectionsRefused + wire.connectionsRefusedOfSource },
     { labels: { reason: "send" }, value: wire.sendErrors },
   ]),
+  ...secureFamilies(wire),
   ...notifyFamilies(wire),
   counter("presently_defects", "Faults of this software while a message was handled.", wire.defects),
-  gauge("presently_sip_connections", "Open TCP connections.", wire.connections),
+  gauge("presently_sip_connections", "Open connections over TCP, TLS and WebSocket.", wire.connections),
+  counter("presently_sip_connections_limited", "Connections refused or closed by a limit.", [
+    { labels: { limit: "connections_max" }, value: wire.connectionsRefused },
+    { labels: { limit: "connections_per_source_max" }, value: wire.connectionsRefusedOfSource },
+    { labels: { limit: "connection_idle" }, value: wire.connectionsIdle },
+    { labels: { limit: "connection_octets_max" }, value: wire.connectionsUnread },
+    { labels: { limit: "message_timeout" }, value: wire.connectionsSlow },
+    { labels: { limit: "silent" }, value: wire.connectionsSilent },
+  ]),
+  counter(
+    "presently_sip_keep_alives",
+    "Keep-alives of phones that were answered, and those sent to phones.",
+    [
+      { labels: { what: "answered" }, value: wire.keepAlivesAnswered },
+      { labels: { what: "sent" }, value: wire.keepAlivesSent },
+    ],
+  ),
   gauge("presently_sip_transactions", "Transactions under way.", [
     { labels: { side: "server" }, value: wire.serverTransactions },
     { labels: { side: "client" }, value: wire.clientTransactions },
   ]),
 ]
+
+const secureFamilies = (wire: Readonly<SipCounters>): readonly Family[] => [
+  gauge("presently_sip_handshakes", "Handshakes (TLS, WebSocket) under way.", wire.handshakes),
+  counter("presently_sip_handshakes_failed", "Handshakes (TLS, WebSocket) that came to nothing.", [
+    { labels: { reason: "failed" }, value: wire.handshakesFailed },
+    { labels: { reason: "time" }, value: wire.handshakesTimedOut },
+    { labels: { reason: "limit" }, value: wire.handshakesRefused },
+  ]),
+  counter(
+    "presently_sip_websockets_refused",
+    "Requests for a WebSocket that were refused.",
+    Object.entries(wire.upgradesRefused).map(([reason, value]) => ({ labels: { reason }, value })),
+  ),
+  counter("presently_sip_websockets_closed", "WebSockets closed by this side.", [
+    { labels: { reason: "fault" }, value: wire.webSocketFaults },
+    { labels: { reason: "silent" }, value: wire.pingsUnanswered },
+  ]),
+  counter(
+    "presently_sip_tls_peers_unverified",
+    "Connections over TLS given up because the certificate of the peer was not that of the host.",
+    wire.tlsPeersUnverified,
+  ),
+]
+
+const certificateFamilies = (certificates: readonly CertificateView[]): readonly Family[] =>
+  certificates.length === 0
+    ? []
+    : [
+        gauge(
+          "presently_certificate_expiry_seconds",
+          "When a certificate of this server expires, in seconds since 1970.",
+          certificates.map(({ file, until }) => ({ labels: { file }, value: until / 1_000 })),
+          "seconds",
+        ),
+      ]
 
 const notifyFamilies = (wire: Readonly<SipCounters>): readonly Family[] => [
   counter("presently_notify_sent", "NOTIFY requests begun.", wire.notifySent),
@@ -184,6 +239,7 @@ const notifyFamilies = (wire: Readonly<SipCounters>): readonly Family[] => [
     { labels: { outcome: "unreachable" }, value: wire.notifyUnreachable },
     { labels: { outcome: "unproven" }, value: wire.notifyUnproven },
     { labels: { outcome: "unrepeated" }, value: wire.notifyUnrepeated },
+    { labels: { outcome: "flow_lost" }, value: wire.notifyFlowLost },
   ]),
   counter(
     "presently_notify_targets_kept",

@@ -14,12 +14,12 @@ export class Reload extends Context.Service<Reload, Reloader>()("presently/Reloa
 export const layerReload: Layer.Layer<Reload, ConfigInvalid, ServerSettings | DocumentSources> = Layer.effect(
   Reload,
   Effect.gen(function* () {
-    const { given, config, users, levels, reread } = yield* ServerSettings
+    const { given, config, users, tls, levels, reread } = yield* ServerSettings
     const sources = yield* DocumentSources
     const tokens =
       config.admin === null || config.admin_tokens_file === null
         ? null
         : yield* readTokens(config.admin_tokens_file)
-    return yield* makeReloader({ config: given, users, tokens, levels, reread, poll: sources.poll })
+    return yield* makeReloader({ config: given, users, tls, tokens, levels, reread, poll: sources.poll })
   }),
 )

@@ -77,6 +77,7 @@ export const layerMetrics: Layer.Layer<
       sources: (yield* DocumentSources).health,
       rulesQueue: (yield* Documents).queue,
       reloads: (yield* Reload).counters,
+      certificates: (yield* Reload).certificates.views,
       timekeeping: (yield* Upkeep).timekeeping,
       writer: storage.writer,
       writerCounters: carried.writer,

@@ -5,7 +5,7 @@
 import type { DeliveryOutcome } from "../../domain/presentity/commands.ts"
 import type { Notify } from "../../domain/presentity/intents.ts"
 import { hopOf, octetsOf } from "../../domain/presentity/targets.ts"
-import type { Uri } from "../../domain/vocabulary.ts"
+import type { DialogStart, Uri } from "../../domain/vocabulary.ts"
 import type { Random } from "./random.ts"
 import { allow, answers, deviceOf, newCrowd, nextRequest, placeOf } from "./simulated-requests.ts"
 import type { Crowd, Request, Universe, WatcherDialog } from "./simulated-requests.ts"
@@ -46,12 +46,12 @@ export const makePeers = (random: Random, universe: Universe, doubt: Random): Pe
       const dialog = byCallId.get(notify.dialog.callId)
       // over its connection, whatever its Contact says
       if (dialog === undefined || notify.proof?._tag === "Connection") return null
-      const place = dialog.places.get(placeOf(dialog, notify.dialog.remoteTarget))
+      const place = dialog.places.get(placeOf(dialog, targetOf(notify.dialog)))
       if (place === undefined || place.answered) return null
       place.sent += octetsOf(notify.body, notify.headers)
       return place.sent <= place.allowed
         ? null
-        : `${place.sent} octets of documents go to ${notify.dialog.remoteTarget}, which has answered nothing: ${place.allowed} may`
+        : `${place.sent} octets of documents go to ${targetOf(notify.dialog)}, which has answered nothing: ${place.allowed} may`
     },
     doubts: (notify, isCalm) => {
       const dialog = byCallId.get(notify.dialog.callId)
@@ -101,7 +101,7 @@ const take = (crowd: Crowd, notify: Notify): DeliveryOutcome => {
   if (notify.cseq > (ownUntil.get(name) ?? 0)) ownUntil.delete(name)
   if (notify.body !== null)
     usage.document = universe.read?.(usage.packageName, usage.document, notify.body.text) ?? notify.body.text
-  if (notify.proof?._tag !== "Connection") answers(dialog, notify.dialog.remoteTarget)
+  if (notify.proof?._tag !== "Connection") answers(dialog, targetOf(notify.dialog))
   const device = random.chance(0.02) ? deviceOf(random, dialog.watcher) : null
   const isHere = device !== null && hopOf(device) === hopOf(notify.dialog.remoteTarget)
   const isNamed = dialog.isNamed && notify.proof?._tag !== "Connection"
@@ -111,6 +111,10 @@ const take = (crowd: Crowd, notify: Notify): DeliveryOutcome => {
     ...(isNamed ? { address: addressOf(dialog) } : {}),
   }
 }
+
+/** Where a NOTIFY goes: to its Contact, or where its watcher was heard from. */
+const targetOf = ({ reach, source, remoteTarget }: DialogStart): string =>
+  reach === undefined ? remoteTarget : `sip:${source}`
 
 /** The address to which the name of its next hop resolves. */
 const addressOf = ({ moves }: WatcherDialog): string => `udp:192.0.2.${20 + moves}:5060`

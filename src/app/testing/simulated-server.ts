@@ -66,6 +66,8 @@ const transmit = (run: Run, notify: Notify): void => {
     return post(run, 8_000, () => report({ _tag: "Unproven", room: 0 }))
   }
   if (isLost(run, 0.01)) return post(run, 0, () => report({ _tag: "Unreachable" }))
+  if (notify.dialog.flow.startsWith("tcp:") && isLost(run, 0.02))
+    return post(run, 0, () => report({ _tag: "FlowLost" }))
   if (isLost(run, 0.04)) return post(run, 32_000, () => report({ _tag: "TimedOut" }))
   post(run, delayOf(run), () => {
     const outcome = peers.take(notify)

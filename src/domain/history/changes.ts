@@ -9,7 +9,12 @@ import type { PackageName, Uri } from "../vocabulary.ts"
 import type { DecisionStep } from "./moments.ts"
 
 export type Change =
-  | { readonly _tag: "Published"; readonly event: Event & { readonly packageName: PackageName } }
+  | {
+      readonly _tag: "Published"
+      readonly event: Event & { readonly packageName: PackageName }
+      /** Entity-tags of publications of the same device whose place it took; absent: of none. */
+      readonly replaced?: readonly string[]
+    }
   /** A change of another package whose state this one shows, or of who subscribes. */
   | { readonly _tag: "Mixed"; readonly by: readonly string[] }
   | { readonly _tag: "Rules"; readonly event: Event }
@@ -27,8 +32,10 @@ export const changeIn = (
   packages: Packages,
 ): Change | null => {
   const { events } = moment.decision
+  const replaced = events.flatMap((event) => (isReplaced(event) ? [event.entityTag] : []))
   for (const event of events) {
-    if (isPublished(event) && event.packageName === packageName) return { _tag: "Published", event }
+    if (isPublished(event) && event.packageName === packageName && !isReplaced(event))
+      return { _tag: "Published", event, ...(replaced.length === 0 ? {} : { replaced }) }
     if (event._tag === "RulesReplaced" && event.packageName === packageName) return { _tag: "Rules", event }
     if (event._tag === "WatcherDecided" && event.packageName === packageName && event.watcher === watcher)
       return { _tag: "Decided", event }
@@ -58,6 +65,10 @@ const isPublished = (
   event._tag === "PublicationModified" ||
   event._tag === "PublicationRemoved" ||
   event._tag === "HardStateReplaced"
+
+/** Removed in favour of the publication that the same decision created. */
+const isReplaced = (event: Event): event is Extract<Event, { readonly _tag: "PublicationRemoved" }> =>
+  event._tag === "PublicationRemoved" && event.cause === "replaced"
 
 /** For a package of watcher information: whether the watchers of its package changed. */
 const watchersChanged = ({ before, after }: DecisionStep, packageName: PackageName): boolean => {

@@ -188,7 +188,8 @@ export const makeLedger = (
         if (life.sent.length > sentMax) life.sent.shift()
       }
     },
-    lives: () => [...lives.values()],
+    // wherever reading began: a subscription may have been met before an older one that nothing happened to
+    lives: () => [...lives.values()].sort((left, right) => left.no - right.no),
   }
 }
 

@@ -166,9 +166,18 @@ export const contextFor = (
       (event) => event._tag === "SubscriptionCreated" && event.sharingTag === tag && event.parked === true,
     ),
   isUnread,
+  ...(isOrdered(decision.events) ? {} : { isUnordered: true as const }),
   inFlight: (id) => inFlight.has(id),
   findDialog: (key) => dialogIn(state, key),
 })
+
+/** Whether a decision is of a time when the order of publications was recorded; of one without any it does not matter. */
+const isOrdered = (events: readonly Event[]): boolean =>
+  !events.some(
+    (event) =>
+      (event._tag === "PublicationCreated" || event._tag === "PublicationModified") &&
+      event.after === undefined,
+  )
 
 /** O(dialogs of the presentity). */
 const dialogIn = (state: State, key: DialogKey): DialogNo | null => {

@@ -82,7 +82,7 @@ const commandIn = (event: Event, { cause, at }: Decision): Command | null => {
         ? { _tag: cause, packageName: event.packageName, body: event.body }
         : null
     case "PublicationCreated": {
-      const { _tag: _, receivedAt = at, ...publication } = event
+      const { _tag: _, after: _after, receivedAt = at, ...publication } = event
       return cause === "AdoptPublication" ? { _tag: cause, receivedAt, ...publication } : null
     }
     case "WatcherRemembered": {
@@ -101,7 +101,10 @@ const commandIn = (event: Event, { cause, at }: Decision): Command | null => {
 // ── PUBLISH ──
 
 const publishes = (before: State, events: readonly Event[], at: Millis): readonly Command[] => {
-  const [event] = events
+  // what a publication takes the place of follows from its device
+  const event = events.find(
+    (recorded) => !(recorded._tag === "PublicationRemoved" && recorded.cause === "replaced"),
+  )
   if (event === undefined) return []
   const common = { _tag: "Publish", bodyFault: null, sender: null, body: null } as const
   switch (event._tag) {
@@ -119,6 +122,7 @@ const publishes = (before: State, events: readonly Event[], at: Millis): readonl
           body,
           sender,
           ...(headers === undefined ? {} : { headers }),
+          ...("device" in event && event.device !== undefined ? { device: event.device } : {}),
         },
       ]
     }
@@ -267,6 +271,7 @@ const failures = (
   if (outcome === "unrepeated") return [{ ...report, outcome: { _tag: "Unproven", room: 0 } }]
   if (outcome === "timed-out") return [{ ...report, outcome: { _tag: "TimedOut" } }]
   if (outcome === "unreachable") return [{ ...report, outcome: { _tag: "Unreachable" } }]
+  if (outcome === "flow-lost") return [{ ...report, outcome: { _tag: "FlowLost" } }]
   // the deferral shows the value of Retry-After
   const until = events.find((event) => event._tag === "NotificationsDeferred" && event.undelivered)
   const wait =

@@ -6,7 +6,9 @@ import type { Event, SubscriptionCreated, SubscriptionRefreshed } from "../prese
 import { evolve } from "../presentity/evolve.ts"
 import { isPersonal, tagOfBody, tagOfPersonal } from "../presentity/notification-tags.ts"
 import { viewFor } from "../presentity/notify.ts"
-import type { State, Subscription } from "../presentity/state.ts"
+import type { Dialog, State, Subscription } from "../presentity/state.ts"
+import type { ArrivalChange } from "../presentity/target-events.ts"
+import { withTarget } from "../presentity/targets.ts"
 import { privacyOf } from "../privacy.ts"
 import { get } from "../table.ts"
 import { dialogKey } from "../vocabulary.ts"
@@ -22,7 +24,7 @@ export const subscribes = (
 ): readonly Subscribe[] => {
   const created = createdIn(events)
   if (created === undefined || created.start === null) return []
-  const { packageName, eventId, watcher, argument, sharingTag, rates } = created
+  const { packageName, eventId, watcher, argument, needs, sharingTag, rates } = created
   const suppressIfMatch = conditionOf(before, events, at, created, world)
   return [
     {
@@ -36,6 +38,7 @@ export const subscribes = (
       ...(suppressIfMatch === null ? {} : { suppressIfMatch }),
       ...(rates === undefined ? {} : { rates }),
       ...(argument === undefined ? {} : { argument }),
+      ...(needs === undefined ? {} : { needs }),
       ...(sharingTag === undefined ? {} : { sharingTag }),
       ...privacyOf(created),
       forceActive: created.forced === true,
@@ -159,7 +162,7 @@ export const resubscribes = (
       accept: (renewed?.accept === undefined ? subscription.accept : renewed.accept) ?? null,
       // not recorded if the subscription ended with its dialog
       cseq: renewed?.remoteCseq ?? dialog.remoteCseq + 1,
-      remoteTarget: renewed?.remoteTarget ?? null,
+      ...reconstructedWay(dialog, renewed?.remoteTarget, renewed?.arrival),
       ...(typeof renewed?.room === "number" ? { room: renewed.room } : {}),
       ...(condition === null ? {} : { suppressIfMatch: condition }),
       ...(rates === null ? {} : { rates }),
@@ -171,6 +174,19 @@ export const resubscribes = (
       bodyFault: null,
     },
   ]
+}
+
+/** Where the request arrived, if by another way than the one before, and its Contact. */
+const reconstructedWay = (
+  dialog: Dialog,
+  remoteTarget: string | null | undefined,
+  change: ArrivalChange | undefined,
+): Pick<Resubscribe, "remoteTarget" | "arrival"> => {
+  if (change === undefined) return { remoteTarget: remoteTarget ?? null }
+  // what a Contact says of the way to it is known anew only from a request that has one
+  const named = remoteTarget ?? dialog.remoteTarget
+  const { arrival } = withTarget(dialog, null, undefined, change)
+  return arrival === undefined ? { remoteTarget: named } : { remoteTarget: named, arrival }
 }
 
 /** The requested rates: those granted now, or those it already has. */
@@ -199,7 +215,9 @@ const further = (
       expires: grantedIn(created, events, at, world),
       accept: created.accept ?? null,
       cseq: created.remoteCseq,
-      remoteTarget: moved?._tag === "RemoteTargetChanged" ? moved.remoteTarget : null,
+      ...(moved?._tag === "RemoteTargetChanged"
+        ? reconstructedWay(dialog, moved.remoteTarget, moved.arrival)
+        : reconstructedWay(dialog, null, undefined)),
       ...(moved?._tag === "RemoteTargetChanged" && typeof moved.room === "number"
         ? { room: moved.room }
         : {}),

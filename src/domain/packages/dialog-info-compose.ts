@@ -2,12 +2,13 @@
  * Combines dialog information documents: several publications, a publication and its modification, and the difference
  * between two documents.
  *
- * Everything here is by dialog id. Publications contribute dialogs; the rest of a document is only a frame. A call that
- * was reported as terminated stays so, whatever another document says later: RFC 4235 §3.7.1 has no transition out of
- * `terminated`.
+ * Everything here is by dialog id. Publications contribute dialogs; the rest of a document is only a frame. Which of
+ * several dialogs with one id is shown is the law in `dialog-info-merge.ts`.
  */
 import { dialogInfoNamespace, terminated } from "./dialog-info-document.ts"
 import type { DialogEntry, DialogInfo, DialogState } from "./dialog-info-document.ts"
+import { isOrdered, mergedDialogs } from "./dialog-info-merge.ts"
+import { withoutDescription } from "./dialog-info-tailor.ts"
 import { canonical, element } from "./element.ts"
 import type { Composition } from "./event-package.ts"
 import { once, rootAttributes } from "./pidf-compose.ts"
@@ -22,12 +23,12 @@ export interface CompositionOptions {
 /** One full document, without dialogs if there are none. O(dialogs), times publications where ids collide. */
 export const compose = (input: Composition<DialogInfo>, options: CompositionOptions): DialogInfo => {
   const { presentity, documents, ended } = input
-  const live = mergedDialogs(documents.map(({ document }) => document))
-  const parting = options.generateTerminated
-    ? mergedDialogs(ended.map(({ document }) => document)).map(terminated)
-    : []
+  const live = mergedDialogs(documents)
+  const parting = options.generateTerminated ? mergedDialogs(ended).map(terminated) : []
   const names = new Set(live.map(({ id }) => id))
-  const dialogs = [...parting.filter(({ id }) => !names.has(id)), ...live]
+  const merged = [...parting.filter(({ id }) => !names.has(id)), ...live]
+  // logs from before order was recorded showed session descriptions to everybody
+  const dialogs = isOrdered(documents) || isOrdered(ended) ? merged.map(withoutDescription) : merged
   return {
     entity: presentity,
     state: "full",
@@ -37,36 +38,6 @@ export const compose = (input: Composition<DialogInfo>, options: CompositionOpti
     others: once(documents.map(({ document }) => document.others)),
   }
 }
-
-/**
- * The dialogs of several documents, oldest first, each id once and in the place of the document from which it is taken.
- *
- * If several documents know the same call, the newest state holds, or `terminated` if any of them says so. Different
- * calls under one id are distinct: the newest of those not known to have ended holds.
- */
-export const mergedDialogs = (documents: readonly DialogInfo[]): readonly DialogEntry[] => {
-  const [first] = documents
-  if (first === undefined || documents.length === 1) return first?.dialogs ?? []
-  // one document may occur twice, so each claim is an object of its own
-  const claims = documents.flatMap(({ dialogs }) => dialogs.map((dialog) => ({ dialog })))
-  const byId = Map.groupBy(claims, ({ dialog }) => dialog.id)
-  const holding = new Set(
-    [...byId.values()].map((rivals) =>
-      rivals.findLast(({ dialog }) => !rivals.some((rival) => isOutlived(dialog, rival.dialog))),
-    ),
-  )
-  return claims.filter((claim) => holding.has(claim)).map(({ dialog }) => dialog)
-}
-
-/** Whether `rival` says that this very call has ended, which `dialog` does not know yet. */
-const isOutlived = (dialog: DialogEntry, rival: DialogEntry): boolean =>
-  dialog.state !== "terminated" && rival.state === "terminated" && mayBeSameCall(dialog, rival)
-
-/** Of two dialogs with one id: no part that both state distinguishes them (RFC 4235 §4.1.1). */
-const mayBeSameCall = (left: DialogEntry, right: DialogEntry): boolean =>
-  identity.every((part) => left[part] === null || right[part] === null || left[part] === right[part])
-
-const identity = ["callId", "localTag", "remoteTag"] as const
 
 const ranks: Readonly<Record<DialogState, number>> = {
   early: 4,
@@ -83,25 +54,15 @@ const foremost = (dialogs: readonly DialogEntry[]): readonly DialogEntry[] => {
 }
 
 /**
- * The full content of a publication after a modification, whether the modification was full or partial.
+ * The full content of a publication after a modification, whether the modification was full or partial. Its entity-tag
+ * proves that it is newer than what was there, so a dialog id that it uses again names the dialog that is there now:
+ * park orbits have one id and Call-ID for all their calls.
  *
- * A modification that names a call by its Call-ID does not bring it back from `terminated`. Without a Call-ID a late
- * state cannot be distinguished from a new call, and the entity-tag proves that the modification is newer.
- *
- * @source RFC 4235 §4.1 (partial), RFC 3903 §4.3 (modification)
+ * @source RFC 4235 §4.1 (partial), RFC 3903 §4.4 (modification)
  */
 export const amend = (before: DialogInfo, modification: DialogInfo): DialogInfo => {
-  const known = new Map(before.dialogs.map((dialog) => [dialog.id, dialog]))
-  const dialogs = modification.dialogs.map((dialog) => {
-    const previous = known.get(dialog.id)
-    return previous !== undefined &&
-      dialog.callId === previous.callId &&
-      previous.callId !== null &&
-      isOutlived(dialog, previous)
-      ? previous
-      : dialog
-  })
-  if (modification.state === "full") return { ...modification, dialogs }
+  if (modification.state === "full") return modification
+  const { dialogs } = modification
   const names = new Set(dialogs.map(({ id }) => id))
   return {
     ...modification,

@@ -35,6 +35,8 @@ export interface DialogEntry {
   readonly remoteTag: string | null
   readonly state: DialogState
   readonly element: Element
+  /** The element with session descriptions, which only those see who ask for them. Absent: it has none. */
+  readonly described?: Element
 }
 
 /** One dialog information document, parsed and sorted. */
@@ -69,7 +71,9 @@ export const terminated = (dialog: DialogEntry): DialogEntry => {
       ? { ...node, attributes: [], children: [{ _tag: "Text" as const, text: "terminated" }] }
       : node,
   )
-  return { ...dialog, state: "terminated", element: withChildren(dialog.element, children) }
+  const { id, callId, localTag, remoteTag } = dialog
+  const element = withChildren(dialog.element, children)
+  return { id, callId, localTag, remoteTag, state: "terminated", element }
 }
 
 /**

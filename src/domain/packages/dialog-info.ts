@@ -6,6 +6,8 @@
 import { amend, compose, difference } from "./dialog-info-compose.ts"
 import { dialogInfoType, parse, render, withoutDialogs } from "./dialog-info-document.ts"
 import type { DialogInfo } from "./dialog-info-document.ts"
+import { isNeededBeside } from "./dialog-info-merge.ts"
+import { readDialogParameters, tailor } from "./dialog-info-tailor.ts"
 import type { XmlCodec } from "./element.ts"
 import type { EventPackage } from "./event-package.ts"
 import { withVersion } from "./numbered-document.ts"
@@ -43,6 +45,10 @@ export const dialogInfo = (options: DialogInfoOptions): EventPackage<DialogInfo,
     compose: (input) => compose(input, { generateTerminated, forceSingleDialog }),
     render: (document) => render(document, xml),
     offline: withoutDialogs,
+    ordered: true,
+    mayReplace: (earlier, later) => !isNeededBeside(earlier, later),
+    readParameters: readDialogParameters,
+    tailor,
     amend,
     difference,
     personalize: (body, { version }) => withVersion(body, version),

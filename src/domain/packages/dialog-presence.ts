@@ -5,11 +5,11 @@
  * A person who is in a call, or about to be, is present, so the contribution is open or absent; calls cannot show that
  * somebody is not there.
  */
-import { mergedDialogs } from "./dialog-info-compose.ts"
+import { mergedDialogs } from "./dialog-info-merge.ts"
 import type { DialogInfo, DialogState } from "./dialog-info.ts"
 import { child, element, isNamed, textOf, withChildren } from "./element.ts"
 import type { Element, Node } from "./element.ts"
-import type { EventPackage, Mixing } from "./event-package.ts"
+import type { EventPackage, Mixing, Source } from "./event-package.ts"
 import { withNotes } from "./pidf-compose.ts"
 import { dataModelNamespace, idOf, pidfNamespace } from "./pidf-document.ts"
 import type { Pidf } from "./pidf-document.ts"
@@ -35,10 +35,19 @@ export const dialogsInPresence = (
   texts: DialogPresenceTexts = dialogPresenceTexts,
 ): Mixing<Pidf> => ({
   from: dialogs as EventPackage,
-  blend: (own, others, presentity) => {
-    const calls = presenceOfDialogs(others as readonly DialogInfo[], texts)
+  blend: (own, others, presentity, sources) => {
+    const calls = presenceOfDialogs(
+      others as readonly DialogInfo[],
+      texts,
+      sources as readonly Source<DialogInfo>[] | undefined,
+    )
     return withDialogs(own, calls === null ? null : { ...calls, entity: presentity })
   },
+})
+
+const withoutOrder = (document: DialogInfo, index: number): Source<DialogInfo> => ({
+  key: `${index + 1}`,
+  document,
 })
 
 type LiveState = Exclude<DialogState, "terminated">
@@ -55,13 +64,15 @@ const personId = "pers_mixingid"
  * The note stands in the tuple and in the person, not at the root, where it would also apply to other publications.
  *
  * @param documents oldest content first, as for composition
+ * @param sources the same with their order. Absent: it is not known
  * @returns with the entity of the newest document, which the caller replaces by the presentity if it is shown alone
  */
 export const presenceOfDialogs = (
   documents: readonly DialogInfo[],
   texts: DialogPresenceTexts = dialogPresenceTexts,
+  sources: readonly Source<DialogInfo>[] = documents.map(withoutOrder),
 ): Pidf | null => {
-  const states = new Set<DialogState>(mergedDialogs(documents).map(({ state }) => state))
+  const states = new Set<DialogState>(mergedDialogs(sources).map(({ state }) => state))
   const foremost = precedence.find((state) => states.has(state))
   const newest = documents.at(-1)
   if (foremost === undefined || newest === undefined) return null

@@ -49,6 +49,16 @@ export interface EventPackage<Doc = unknown, Name extends PackageName = PackageN
   renderHeaders?(document: Doc): readonly Header[]
   /** Composes all live publications into one document; null: there is nothing to show. */
   compose(input: Composition<Doc>): Doc | null
+  /**
+   * True: composition depends on which of two contents is the newer one, so that events record it (`Order`). Absent: the
+   * place in `Composition.documents` is all that it needs.
+   */
+  readonly ordered?: true
+  /**
+   * Whether a new publication may take the place of an earlier one of the same device, which has lost its entity-tag.
+   * Absent: it always may.
+   */
+  mayReplace?(earlier: Source<Doc>, later: Source<Doc>): boolean
   render(document: Doc): Body
   /** The document of an absent presentity, if one must be shown. */
   offline(presentity: Uri): Doc | null
@@ -62,6 +72,11 @@ export interface EventPackage<Doc = unknown, Name extends PackageName = PackageN
    * §3.7).
    */
   difference?(before: Doc, after: Doc): Doc | null
+  /**
+   * The document for subscriptions that ask for a part of it, or whose phone needs another form; the same object if
+   * nothing is different for them. Absent: there are no such subscriptions.
+   */
+  tailor?(document: Doc, form: DocumentForm): Doc
   /** The body for one subscription, if documents differ between subscriptions (OpenSIPS `aux_body_processing`). */
   personalize?(body: Body, view: PersonalView): Body
 
@@ -78,6 +93,11 @@ export interface EventPackage<Doc = unknown, Name extends PackageName = PackageN
    * with the subscription. Absent: there is none.
    */
   readonly argumentHeader?: string
+  /**
+   * What the parameters of the Event header other than `id` ask for; the argument is kept with the subscription, and
+   * comes back in `tailor`. Asked only if there are any. Absent: none has a meaning.
+   */
+  readParameters?(parameters: ReadonlyMap<string, string | null>): ParametersRead
   /**
    * Which presentity a SUBSCRIBE outside a dialog is for, or why it is for none (400). Absent: the one in its
    * Request-URI. For example, a phone that shares a line subscribes under its own address, and its Contact names the
@@ -119,6 +139,23 @@ export interface SubscribeAddresses {
 export type PresentityFound =
   | { readonly _tag: "Found"; readonly presentity: Uri }
   | { readonly _tag: "BadRequest"; readonly why: string }
+
+/**
+ * What Event parameters ask for; a null argument: nothing in particular.
+ *
+ * @source RFC 3261 §21.4.1: `why` is the reason phrase of the 400
+ */
+export type ParametersRead =
+  | { readonly _tag: "Read"; readonly argument: string | null }
+  | { readonly _tag: "BadRequest"; readonly why: string }
+
+/** How documents differ between subscriptions that may see the same. */
+export interface DocumentForm {
+  /** What its SUBSCRIBE asked for (`argumentHeader`, `readParameters`); null: nothing in particular. */
+  readonly argument: string | null
+  /** What its phone needs, by names that the package knows, separated by spaces; null: nothing. */
+  readonly needs: string | null
+}
 
 /** The argument of a live subscription; only active ones count whose watcher may see the presentity's state. */
 export interface SubscriptionArgument {
@@ -178,9 +215,15 @@ export interface Mixing<Doc = unknown> {
   /**
    * @param own what this package composes from its own publications; null: there are none
    * @param others documents of the other package's live publications, oldest content first
+   * @param sources the same with their keys and order
    * @returns null: there is nothing to show
    */
-  blend(own: Doc | null, others: readonly unknown[], presentity: Uri): Doc | null
+  blend(
+    own: Doc | null,
+    others: readonly unknown[],
+    presentity: Uri,
+    sources?: readonly Source<unknown>[],
+  ): Doc | null
 }
 
 /** The parts of a document that may differ between watchers. */
@@ -289,6 +332,22 @@ export interface Composition<Doc> {
 export interface Source<Doc> {
   readonly key: string
   readonly document: Doc
+  /** Absent: hard state, which is older than any publication. */
+  readonly order?: Order
+}
+
+/** What is known of when the content of a publication was true, and at which device. */
+export interface Order {
+  /** The decision that stored it. */
+  readonly at: number
+  /**
+   * The decision that issued the entity-tag on which its PUBLISH was conditioned: what the log held by then is older
+   * (RFC 3903 §6). 0: it was not conditioned. Absent: stored before this was recorded.
+   */
+  readonly after?: number
+  readonly receivedAt: Millis
+  /** What identifies its device, as the adapter found it in the request. Absent: nothing does. */
+  readonly device?: string
 }
 
 /** The packages known to a server; `registry.ts` creates this value. */

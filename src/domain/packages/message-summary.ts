@@ -219,9 +219,13 @@ const headerOf = (line: string): MessageHeader | null => {
   return { _tag: "Header", name, value: trimmed(line.slice(whole.length)) }
 }
 
-/** COMPAT(voicemail servers): the account is in angle brackets, which RFC 3842 §3.5 does not allow. */
+/**
+ * COMPAT(voicemail servers): the account is in angle brackets, or without its scheme, which RFC 3842 §3.5 does not
+ * allow. It is shown as it should be.
+ */
 const accountOf = (value: string): string | null => {
   const uri = value.startsWith("<") && value.endsWith(">") ? trimmed(value.slice(1, -1)) : value
+  if (/^[^\s<>":@]+@[^\s<>"@]+$/.test(uri)) return `sip:${uri}`
   return /^[A-Za-z][A-Za-z0-9+.-]*:[^\s<>"]+$/.test(uri) ? uri : null
 }
 

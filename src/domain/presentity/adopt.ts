@@ -9,13 +9,22 @@
 import { isPublishable } from "../packages/event-package.ts"
 import { get, size, values } from "../table.ts"
 import { dialogKey } from "../vocabulary.ts"
+import type { AdoptPublication, AdoptSubscription, AdoptWatcher } from "./adopt-commands.ts"
 import { authorizeWatcher, decidedBy, statusOf } from "./authorize.ts"
-import type { AdoptPublication, AdoptSubscription, AdoptWatcher, Answer } from "./commands.ts"
+import type { Answer } from "./commands.ts"
 import type { Context } from "./context.ts"
 import { done, isDone, reject, rejected } from "./decision.ts"
 import type { Outcome } from "./decision.ts"
 import type { Event, SubscriptionCreated } from "./events.ts"
-import { bodyFault, changePublished, headerFault, headersOf, isFull, saysNothing } from "./publish.ts"
+import {
+  bodyFault,
+  changePublished,
+  headerFault,
+  headersOf,
+  initialOrder,
+  isFull,
+  saysNothing,
+} from "./publish.ts"
 import { badEvent, badRequest, notAuthorized, tooMany } from "./rejections.ts"
 import { publication } from "./state.ts"
 import type { State } from "./state.ts"
@@ -48,6 +57,7 @@ export const adoptPublication = (draft: Draft, command: AdoptPublication, contex
     body,
     ...(headers.length === 0 ? {} : { headers }),
     sender,
+    ...initialOrder(eventPackage, context),
     receivedAt,
   }
   changePublished(draft, created, eventPackage, context)

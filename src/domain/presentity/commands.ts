@@ -6,6 +6,7 @@
  * section.
  */
 import type {
+  Arrival,
   Body,
   DialogKey,
   DialogStart,
@@ -19,7 +20,8 @@ import type {
   SubscriptionNo,
   Uri,
 } from "../vocabulary.ts"
-import type { SharingTagRole, Status, TakenOver } from "./events.ts"
+import type { AdoptPublication, AdoptSubscription, AdoptWatcher } from "./adopt-commands.ts"
+import type { SharingTagRole } from "./events.ts"
 import type { Farewell } from "./farewell.ts"
 
 export type Command =
@@ -62,6 +64,8 @@ export interface Publish {
   readonly headers?: readonly Header[]
   /** The Contact URI of the device that made the change and is therefore not notified of it. */
   readonly sender: string | null
+  /** What identifies the device that publishes; a publication of it that is still there is replaced. Absent: nothing does. */
+  readonly device?: string
 }
 
 /** SUBSCRIBE outside a dialog (RFC 3265 §3.1). */
@@ -84,8 +88,10 @@ export interface Subscribe {
   readonly suppressIfMatch?: string
   /** The requested rates (RFC 6446). Absent: none. */
   readonly rates?: Rates
-  /** The value of the header that is the package's argument. Absent: none. */
+  /** The value of the header, or the Event parameters, that are the package's argument. Absent: none. */
   readonly argument?: string
+  /** The form of documents that the phone needs, as the operator set it. Absent: the usual one. */
+  readonly needs?: string
   /** `handle_subscribe(, tag)`: the sharing tag that determines the responsible server. Absent: this server is. */
   readonly sharingTag?: string
   /**
@@ -120,6 +126,11 @@ export interface Resubscribe {
    * may be sent. Absent: the target is proven.
    */
   readonly room?: number
+  /**
+   * Where it arrived, and where NOTIFYs go because of that; without a Contact, `reach` says nothing. Absent: as the
+   * SUBSCRIBE before.
+   */
+  readonly arrival?: Arrival
   readonly suppressIfMatch?: string
   readonly rates?: Rates
   readonly argument?: string
@@ -215,42 +226,6 @@ export interface Erase {
   readonly silent: boolean
 }
 
-/** Continues a live publication of another server, under the entity-tag that its publisher knows. */
-export interface AdoptPublication {
-  readonly _tag: "AdoptPublication"
-  readonly packageName: PackageName
-  readonly entityTag: EntityTag
-  readonly expiresAt: Millis
-  readonly receivedAt: Millis
-  readonly body: Body | null
-  /** Headers that the package does not carry are ignored. Absent: none. */
-  readonly headers?: readonly Header[]
-  readonly sender: string | null
-}
-
-/** Continues a live subscription of another server, in the dialog that its watcher knows. */
-export interface AdoptSubscription {
-  readonly _tag: "AdoptSubscription"
-  readonly packageName: PackageName
-  readonly eventId: string | null
-  readonly watcher: Uri
-  /** As the other server decided; rules in force here take precedence. */
-  readonly status: Status
-  readonly polite: boolean
-  /** Including this server's grace period. */
-  readonly expiresAt: Millis
-  readonly dialog: DialogStart
-  readonly takenOver: TakenOver
-}
-
-/** A watcher that waits at another server for a decision, without a subscription, waits here from now on. */
-export interface AdoptWatcher {
-  readonly _tag: "AdoptWatcher"
-  readonly packageName: PackageName
-  readonly watcher: Uri
-  readonly createdAt: Millis
-}
-
 /** Time as a command: decides everything that is overdue at `now`. */
 export interface FallDue {
   readonly _tag: "FallDue"
@@ -335,6 +310,11 @@ export type DeliveryOutcome =
   | { readonly _tag: "TimedOut" }
   /** It could not be sent at all. */
   | { readonly _tag: "Unreachable" }
+  /**
+   * The connection by which the watcher last spoke is gone, and there is no other way to it: it is notified when it is
+   * heard of again.
+   */
+  | { readonly _tag: "FlowLost" }
 
 export type Reply =
   /** 200 to PUBLISH: SIP-ETag and Expires (RFC 3903 §6 step 6). */

@@ -33,6 +33,11 @@ export interface Context {
    * has been read.
    */
   readonly isUnread?: IsUnread
+  /**
+   * True: the decision is one of a log from before the order of publications was recorded, made again; it is not
+   * recorded then either. Absent: it is.
+   */
+  readonly isUnordered?: true
   /** Whether a NOTIFY of this subscription is still waiting for its final response. */
   readonly inFlight: (id: SubscriptionNo) => boolean
   /** The dialog of this presentity with the given key. */

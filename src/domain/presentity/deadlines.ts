@@ -22,6 +22,8 @@ type Instants<T> = { readonly [Key in Numeric<T>]: "deadline" | "no deadline" }
 
 const ofPublication: Instants<Publication> = {
   createdIn: "no deadline",
+  after: "no deadline",
+  taggedIn: "no deadline",
   slot: "no deadline",
   bodyFrom: "no deadline",
   receivedAt: "no deadline",

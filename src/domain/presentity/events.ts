@@ -27,7 +27,7 @@ import type {
   PublicationRemoved,
 } from "./publication-events.ts"
 import type { DocumentsDropped, LogDropped, PersonErased } from "./retention-events.ts"
-import type { RemoteTargetChanged, TargetDoubted, TargetProven } from "./target-events.ts"
+import type { ArrivalChange, RemoteTargetChanged, TargetDoubted, TargetProven } from "./target-events.ts"
 
 /** A fact about a presentity, kept in the log for ever. */
 export type Event =
@@ -96,6 +96,11 @@ export interface SubscriptionCreated {
    * The value in the SUBSCRIBE of the header that is the package's argument (`line-seize`: Call-Info). Absent: none.
    */
   readonly argument?: string
+  /**
+   * What the phone needs, by names that its package knows, separated by spaces: chosen by its User-Agent when it
+   * subscribed (`idle_dialog`). Absent: the usual form.
+   */
+  readonly needs?: string
   /** The watcher accepts only the media types in these ranges (RFC 3856 §6.7). Absent: all that the package sends. */
   readonly accept?: readonly string[]
   /** The sharing tag that determines which server is responsible for it. Absent: this server is. */
@@ -151,6 +156,8 @@ export interface SubscriptionRefreshed {
   readonly accept?: readonly string[] | null
   /** Whether the identity of the watcher is withheld from others from now on. Absent: unchanged. */
   readonly private?: boolean
+  /** It arrived by another way than the one before. Absent: by the same. */
+  readonly arrival?: ArrivalChange
 }
 
 /** A watcher is treated differently from now on (RFC 3857 §4.7.1, RFC 5025 §3.2.1). */
@@ -295,9 +302,10 @@ export interface NotificationFailed {
   readonly cseq: number
   /**
    * `unproven`: it was not sent, because its target is unproven. `unrepeated`: it was sent to an unproven target with
-   * its document, had no response for 16·T1, and was too large to be sent again.
+   * its document, had no response for 16·T1, and was too large to be sent again. `flow-lost`: the connection by which
+   * the watcher last spoke is gone, which does not count against its subscription.
    */
-  readonly outcome: "refused" | "timed-out" | "unreachable" | "unproven" | "unrepeated"
+  readonly outcome: "refused" | "timed-out" | "unreachable" | "unproven" | "unrepeated" | "flow-lost"
   /** The status of the final response. Absent: there was none. */
   readonly status?: number
 }

@@ -20,6 +20,7 @@ export const createPublication = (state: State, event: PublicationCreated, at: M
     published(event, {
       createdIn: state.version + 1,
       slot: freeSlot(state, event.packageName),
+      device: event.device,
       bodyFrom: state.version + 1,
       receivedAt: event.receivedAt ?? at,
     }),
@@ -28,12 +29,12 @@ export const createPublication = (state: State, event: PublicationCreated, at: M
 export const modifyPublication = (state: State, event: PublicationModified, at: Millis): State => {
   const present = publication(state, event.packageName, event.supersedes)
   if (!isKnown(state, present, "a publication that is modified is there")) return state
-  const { createdIn, slot } = present
+  const { createdIn, slot, device } = present
   return put(
     state,
     event.packageName,
     event.supersedes,
-    published(event, { createdIn, slot, bodyFrom: state.version + 1, receivedAt: at }),
+    published(event, { createdIn, slot, device, bodyFrom: state.version + 1, receivedAt: at }),
   )
 }
 
@@ -45,10 +46,13 @@ const published = (
     slot,
     bodyFrom,
     receivedAt,
-  }: Pick<Publication, "createdIn" | "slot" | "bodyFrom" | "receivedAt">,
+    device,
+  }: Pick<Publication, "createdIn" | "slot" | "bodyFrom" | "receivedAt"> & {
+    readonly device: string | undefined
+  },
 ): Publication => {
-  const { entityTag, expiresAt, body, sender, headers, droppedHeaders } = event
-  const publication: Publication = {
+  const { entityTag, expiresAt, body, sender, headers, droppedHeaders, after } = event
+  const publication: { -readonly [Field in keyof Publication]: Publication[Field] } = {
     entityTag,
     createdIn,
     slot,
@@ -58,8 +62,14 @@ const published = (
     body,
     sender,
   }
-  if (headers !== undefined) return { ...publication, headers }
-  return droppedHeaders === undefined ? publication : { ...publication, droppedHeaders }
+  if (headers !== undefined) publication.headers = headers
+  else if (droppedHeaders !== undefined) publication.droppedHeaders = droppedHeaders
+  if (device !== undefined) publication.device = device
+  if (after !== undefined) {
+    publication.after = after
+    publication.taggedIn = bodyFrom
+  }
+  return publication
 }
 
 export const refreshPublication = (state: State, event: PublicationRefreshed): State => {
@@ -69,6 +79,7 @@ export const refreshPublication = (state: State, event: PublicationRefreshed): S
     ...present,
     entityTag: event.entityTag,
     expiresAt: event.expiresAt,
+    ...(present.taggedIn === undefined ? undefined : { taggedIn: state.version + 1 }),
   })
 }
 

@@ -82,6 +82,7 @@ const begun = (event: SubscriptionCreated, dialog: Dialog, version: number, at: 
   }
   // what most have none of comes last, and always in this order: few shapes, and nothing is kept for what is not there
   if (event.argument !== undefined) subscription.argument = event.argument
+  if (event.needs !== undefined) subscription.needs = event.needs
   if (event.accept !== undefined) subscription.accept = event.accept
   if (event.sharingTag !== undefined) subscription.sharingTag = event.sharingTag
   if (event.parked !== undefined) subscription.parked = event.parked
@@ -103,7 +104,7 @@ export const refreshSubscription = (state: State, event: SubscriptionRefreshed, 
   const dialog = get(state.dialogs, subscription.dialog)
   if (!isKnown(state, dialog, "a subscription has a dialog")) return state
   const refreshed = { ...dialog, remoteCseq: event.remoteCseq }
-  const next = withDialog(state, withTarget(refreshed, event.remoteTarget, event.room))
+  const next = withDialog(state, withTarget(refreshed, event.remoteTarget, event.room, event.arrival))
   const taken = taking(subscription, event.accept)
   const renewed: Writable<Subscription> = {
     ...(event.private === undefined ? taken : named(taken, event.private, state.version + 1)),

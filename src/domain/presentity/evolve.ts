@@ -37,6 +37,7 @@ import {
 import { nothingDropped, withDocumentsDropped, withLogDropped, withPersonErased } from "./retention.ts"
 import { isEmpty, isKnown, verdictKey } from "./state.ts"
 import type { Dialog, State } from "./state.ts"
+import type { RemoteTargetChanged } from "./target-events.ts"
 import {
   withAddress,
   withAnswers,
@@ -138,9 +139,9 @@ export const evolve = (state: State, event: Event, at: Millis): State => {
     case "SharingTagSwitched":
       return switchSharingTag(state, event)
     case "RemoteTargetChanged":
-      return changeDialog(state, event.dialog, (dialog) => withTarget(dialog, event.remoteTarget, event.room))
+      return changeTarget(state, event)
     case "TargetDoubted":
-      return changeDialog(state, event.dialog, (dialog) => withDoubt(dialog, event.room))
+      return changeDialog(state, event.dialog, (dialog) => withDoubt(dialog, event.room, event.reach))
     case "TargetProven":
       return changeDialog(state, event.dialog, (dialog) => withAddress(dialog, event.address))
     case "NotificationsIssued":
@@ -196,6 +197,11 @@ const decideWatcher = (state: State, { packageName, watcher, handling }: Watcher
       : set(state.verdicts, key, { packageName, watcher, handling })
   return { ...state, verdicts }
 }
+
+const changeTarget = (
+  state: State,
+  { dialog: no, remoteTarget, room, arrival }: RemoteTargetChanged,
+): State => changeDialog(state, no, (dialog) => withTarget(dialog, remoteTarget, room, arrival))
 
 const changeDialog = (state: State, no: DialogNo, change: (dialog: Dialog) => Dialog): State => {
   const dialog = get(state.dialogs, no)

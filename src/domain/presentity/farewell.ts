@@ -17,6 +17,7 @@ import { isSameDialog, livingDialog } from "./dialog-numbers.ts"
 import type { Decision, FarewellRepeated } from "./events.ts"
 import { evolve } from "./evolve.ts"
 import type { State, Subscription } from "./state.ts"
+import { startNow } from "./targets.ts"
 
 /** A final NOTIFY whose outcome is not on record. */
 export interface Farewell extends Omit<FarewellRepeated, "_tag" | "unproven" | "bodiless"> {
@@ -60,7 +61,7 @@ export const endingsIn = (
       event._tag === "SubscriptionTerminated" ? get(state.subscriptions, event.no) : undefined
     const dialog = subscription === undefined ? undefined : get(state.dialogs, subscription.dialog)
     if (event._tag === "SubscriptionTerminated" && subscription !== undefined && dialog !== undefined) {
-      const start = { ...dialog.start, remoteTarget: dialog.remoteTarget }
+      const start = startNow(dialog)
       const cseq = dialog.localCseq + (event.silent ? 0 : 1)
       const isBodiless = subscription.dormant || event.withheld === true || event.reason === "rejected"
       const farewell: Farewell | null = event.silent

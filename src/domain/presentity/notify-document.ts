@@ -9,8 +9,9 @@ import { isAccepted } from "./media-types.ts"
 import { isPersonal, tagOfBody, tagOfPersonal } from "./notification-tags.ts"
 import { viewFor, viewsOf } from "./notify.ts"
 import type { Dialog, Publication, State, Subscription } from "./state.ts"
+import { formOf, partingView, tailoredView } from "./tailored-view.ts"
 import { octetsOf, withheldDigest } from "./targets.ts"
-import { absentView, currentDocument, currentView, documentOf, offlineBody, partingView } from "./view.ts"
+import { absentView, currentDocument, currentView, documentOf, offlineBody } from "./view.ts"
 import type { View } from "./view.ts"
 import { watchersBody } from "./watchers.ts"
 
@@ -89,7 +90,8 @@ export const bodies = (
     const change = changed === null ? null : changed(subscription)
     if (change !== null) return change
     if (ended !== undefined && status === "active" && !polite) {
-      const key = accept === undefined ? matched : `${matched} ${accept.join()}`
+      const form = formOf(subscription, eventPackage)
+      const key = accept === undefined && form === "" ? matched : `${matched} ${accept?.join() ?? ""} ${form}`
       if (!parted.has(key)) parted.set(key, partingView(after, eventPackage, ended, subscription).body)
       const body = parted.get(key) ?? null
       // what ended has no form of its own: what is left is shown, or that nothing is
@@ -153,19 +155,18 @@ const changes = (
   const knownDigest = currentView(decidedOn, eventPackage).digest
   let body: Body | null | undefined
   return (subscription) => {
-    const wasTold = subscription.shown === knownDigest && !subscription.spared && subscription.notified > 0
-    if (
-      subscription.status !== "active" ||
-      subscription.polite ||
-      !wasTold ||
-      subscription.accept !== undefined
-    )
-      return null
+    const { status, polite, shown, needs, spared, notified, accept } = subscription
+    // what it asked for is a part, of which the difference of the whole says too much
+    const isPart = eventPackage.tailor !== undefined && subscription.argument !== undefined
+    if (status !== "active" || polite || accept !== undefined || isPart) return null
+    const known =
+      needs === undefined ? knownDigest : tailoredView(decidedOn, eventPackage, subscription).digest
+    if (shown !== known || spared || notified === 0) return null
     if (body === undefined) {
-      const known = currentDocument(decidedOn, eventPackage)
+      const before = currentDocument(decidedOn, eventPackage)
       const present = documentOf(after, eventPackage, ended)
       const change =
-        known === null || present === null ? null : (eventPackage.difference?.(known, present) ?? null)
+        before === null || present === null ? null : (eventPackage.difference?.(before, present) ?? null)
       body = change === null ? null : eventPackage.render(change)
     }
     return body

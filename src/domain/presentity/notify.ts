@@ -16,6 +16,7 @@ import type { Event, NotificationsIssued } from "./events.ts"
 import { allowedAt } from "./pace.ts"
 import { byNo, isServedHere, servedHere } from "./state.ts"
 import type { State, Subscription } from "./state.ts"
+import { formOf, tailoredView } from "./tailored-view.ts"
 import { absentView, acceptableView, nothing, takenOf, undecided, visibleView } from "./view.ts"
 import type { View } from "./view.ts"
 import { watchersView } from "./watchers.ts"
@@ -232,6 +233,7 @@ export const bodiless = (notify: NotificationsIssued): NotificationsIssued => ({
 export const viewFor = (state: State, subscription: Subscription, eventPackage: EventPackage): View => {
   if (subscription.status === "pending") return undecided
   if (eventPackage.watcherInfoOf !== undefined) return watchersView(state, eventPackage.watcherInfoOf)
+  if (formOf(subscription, eventPackage) !== "") return tailoredView(state, eventPackage, subscription)
   const { accept } = subscription
   if (subscription.polite) return takenOf(absentView(state.presentity, eventPackage), accept)
   if (accept !== undefined) return acceptableView(state, eventPackage, subscription.matched, accept)
@@ -243,7 +245,7 @@ export const viewsOf = (state: State, eventPackage: EventPackage): ((subscriptio
   let last: Subscription | null = null
   let view: View = nothing
   return (subscription) => {
-    if (last === null || !isTreatedAlike(last, subscription)) {
+    if (last === null || !isTreatedAlike(last, subscription, eventPackage)) {
       view = viewFor(state, subscription, eventPackage)
       last = subscription
     }
@@ -251,11 +253,12 @@ export const viewsOf = (state: State, eventPackage: EventPackage): ((subscriptio
   }
 }
 
-const isTreatedAlike = (left: Subscription, right: Subscription): boolean =>
+const isTreatedAlike = (left: Subscription, right: Subscription, eventPackage: EventPackage): boolean =>
   left.matched === right.matched &&
   left.status === right.status &&
   left.polite === right.polite &&
-  left.accept === right.accept
+  left.accept === right.accept &&
+  (eventPackage.tailor === undefined || (left.argument === right.argument && left.needs === right.needs))
 
 /**
  * After a restart: whatever was issued at or after `since` may never have been sent, so each of those subscriptions

@@ -15,6 +15,13 @@ export interface PublicationCreated {
   /** The SHA-256 of headers that retention has dropped. Absent: none were dropped. */
   readonly droppedHeaders?: string
   readonly sender: string | null
+  /**
+   * What identifies the device that published it (`deviceIn` in `adapters/sip/device.ts`); kept through modifications.
+   * Absent: nothing does, or the log is older than this.
+   */
+  readonly device?: string
+  /** As in `Order`: 0. Absent: its package does not need it, or the log is older than this. */
+  readonly after?: number
   /** When it was received by the server from which it was taken over. Absent: at the instant of the decision. */
   readonly receivedAt?: Millis
 }
@@ -32,6 +39,11 @@ export interface PublicationModified {
   /** The SHA-256 of headers that retention has dropped. Absent: none were dropped. */
   readonly droppedHeaders?: string
   readonly sender: string | null
+  /**
+   * As in `Order`: the decision that issued the superseded entity-tag. Absent: its package does not need it, or the log is
+   * older than this.
+   */
+  readonly after?: number
 }
 
 export interface PublicationRefreshed {
@@ -46,7 +58,8 @@ export interface PublicationRemoved {
   readonly _tag: "PublicationRemoved"
   readonly packageName: PackageName
   readonly entityTag: EntityTag
-  readonly cause: "requested" | "expired"
+  /** `replaced`: its device published anew, without its entity-tag. */
+  readonly cause: "requested" | "expired" | "replaced"
   /** The Contact URI of the device that removed it. Absent: unknown, or no device did. */
   readonly sender?: string
 }

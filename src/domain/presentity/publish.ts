@@ -7,7 +7,7 @@
  */
 import { isPublishable } from "../packages/event-package.ts"
 import type { EventPackage, PublicationQuestion } from "../packages/event-package.ts"
-import { get, size } from "../table.ts"
+import { get, size, values } from "../table.ts"
 import { isHeaderValue } from "../vocabulary.ts"
 import type { Body, EntityTag, Header, Seconds } from "../vocabulary.ts"
 import { reviewSphere } from "./authorize.ts"
@@ -17,11 +17,12 @@ import { accepted, rejected } from "./decision.ts"
 import type { Event } from "./events.ts"
 import { changeNotifications, mixedNotifications } from "./notify.ts"
 import { badEvent, badRequest, tooMany } from "./rejections.ts"
+import { mayReplace, parseBody, parseHeaders } from "./sources.ts"
 import { publication } from "./state.ts"
 import type { Publication, State } from "./state.ts"
 import { add, addAll } from "./transition.ts"
 import type { Draft } from "./transition.ts"
-import { liveArguments, parseBody, parseHeaders } from "./view.ts"
+import { liveArguments } from "./view.ts"
 
 /**
  * Decides one PUBLISH.
@@ -83,7 +84,9 @@ const create = (draft: Draft, request: PublishRequest, context: Context): Answer
   const entityTag = freshTag(state, context)
   // step 5: with Expires 0 nothing is stored and nobody is notified; the tag in the 200 response never matches
   if (granted === 0) return accepted({ _tag: "Published", entityTag, expires: 0 })
-  if (isFull(state, eventPackage, context)) return rejected(tooMany("publications", context))
+  const replaced = replacedBy(state, request, context)
+  if (replaced.length === 0 && isFull(state, eventPackage, context))
+    return rejected(tooMany("publications", context))
   const created: Event = {
     _tag: "PublicationCreated",
     packageName: eventPackage.name,
@@ -92,10 +95,35 @@ const create = (draft: Draft, request: PublishRequest, context: Context): Answer
     body,
     ...(headers.length === 0 ? {} : { headers }),
     sender,
+    ...(command.device === undefined ? {} : { device: command.device }),
+    ...initialOrder(eventPackage, context),
   }
-  changePublished(draft, created, eventPackage, context, sender)
+  changePublished(draft, created, eventPackage, context, { sender, replaced })
   return published(context, entityTag, granted)
 }
+
+/**
+ * What an initial publication of a device takes the place of: those it made before and has lost the entity-tags of, as
+ * after a restart. O(publications of the package), and only if something identifies the device.
+ */
+const replacedBy = (
+  state: State,
+  { command, eventPackage }: PublishRequest,
+  context: Context,
+): readonly Publication[] => {
+  const { device, body } = command
+  const present = get(state.publications, eventPackage.name)
+  if (device === undefined || present === undefined) return []
+  const earlier = [...values(present)].filter((publication) => publication.device === device)
+  if (eventPackage.mayReplace === undefined || body === null || earlier.length === 0) return earlier
+  const order = { at: state.version + 1, receivedAt: context.now, device, after: 0 }
+  const later = { key: "", body, order }
+  return earlier.filter((publication) => mayReplace(eventPackage, publication, later))
+}
+
+/** As in a publication that nothing is known to be older than. */
+export const initialOrder = ({ ordered }: EventPackage, { isUnordered }: Context): { readonly after?: 0 } =>
+  ordered === true && isUnordered !== true ? { after: 0 } : {}
 
 /** Removal (RFC 3903 §4.5) of the publication that the entity-tag names. */
 const remove = (draft: Draft, request: PublishRequest, current: Publication, context: Context): Answer => {
@@ -110,7 +138,7 @@ const remove = (draft: Draft, request: PublishRequest, current: Publication, con
     cause: "requested",
     ...(command.sender === null ? {} : { sender: command.sender }),
   }
-  changePublished(draft, removed, eventPackage, context, command.sender)
+  changePublished(draft, removed, eventPackage, context, { sender: command.sender })
   return published(context, freshTag(draft.before, context), granted)
 }
 
@@ -141,8 +169,11 @@ const change = (draft: Draft, request: PublishRequest, current: Publication, con
     body: command.body === null ? current.body : amended(eventPackage, current.body, command.body),
     ...(headers.length === 0 ? {} : { headers }),
     sender,
+    ...(eventPackage.ordered === true && context.isUnordered !== true
+      ? { after: current.taggedIn ?? current.bodyFrom }
+      : {}),
   }
-  changePublished(draft, modified, eventPackage, context, sender)
+  changePublished(draft, modified, eventPackage, context, { sender })
   return published(context, entityTag, granted)
 }
 
@@ -171,16 +202,27 @@ const amended = (eventPackage: EventPackage, present: Body | null, modification:
 /**
  * Adds a change of what a package shows, the review of rules that follows from it, and the NOTIFYs.
  *
- * @param sender the Contact URI of the device that made the change; null: no watcher's device did
+ * @param sender the Contact URI of the device that made the change; null, or absent: no watcher's device did
+ * @param replaced publications whose place it takes; absent: none
  */
 export const changePublished = (
   draft: Draft,
   event: Event,
   eventPackage: EventPackage,
   context: Context,
-  sender: string | null = null,
+  {
+    sender = null,
+    replaced = [],
+  }: { readonly sender?: string | null; readonly replaced?: readonly Publication[] } = {},
 ): void => {
   const before = draft.after
+  for (const { entityTag } of replaced)
+    add(draft, {
+      _tag: "PublicationRemoved",
+      packageName: eventPackage.name,
+      entityTag,
+      cause: "replaced",
+    })
   add(draft, event)
   // a different sphere may select different rules, which must apply before anybody is notified
   reviewSphere(before, draft, eventPackage, context)

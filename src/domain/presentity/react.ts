@@ -4,7 +4,7 @@
  */
 import type { EventPackage, Packages } from "../packages/event-package.ts"
 import { get } from "../table.ts"
-import type { DialogStart, Millis, Seconds } from "../vocabulary.ts"
+import type { Arrival, DialogStart, Millis, Seconds } from "../vocabulary.ts"
 import type { Limits } from "./context.ts"
 import type { Event, FarewellRepeated, NotificationsIssued, SubscriptionTerminated } from "./events.ts"
 import type { Intent, Notify, TerminationReason } from "./intents.ts"
@@ -14,6 +14,7 @@ import type { Shown } from "./notify-document.ts"
 import { viewFor } from "./notify.ts"
 import { audience, publication } from "./state.ts"
 import type { Dialog, Publication, State, Subscription } from "./state.ts"
+import { startNow } from "./targets.ts"
 import { transitionOf } from "./transition.ts"
 import type { Transition } from "./transition.ts"
 
@@ -216,7 +217,8 @@ const endedIn = (before: State, events: readonly Event[]): ReadonlyMap<string, r
   if (!events.some(({ _tag }) => _tag === "PublicationRemoved")) return nothingEnded
   const ended = new Map<string, Publication[]>()
   for (const event of events) {
-    if (event._tag !== "PublicationRemoved") continue
+    // what takes its place says what is now
+    if (event._tag !== "PublicationRemoved" || event.cause === "replaced") continue
     const removed = publication(before, event.packageName, event.entityTag)
     if (removed === undefined) continue
     const known = ended.get(event.packageName)
@@ -245,7 +247,7 @@ type Unsent = { -readonly [Key in keyof Notify]: Notify[Key] }
 const notify = (
   { presentity }: State,
   { no, packageName, eventId, status, rates }: Subscription,
-  { start, remoteTarget, proof }: Pick<Dialog, "start" | "remoteTarget" | "proof">,
+  dialog: Pick<Dialog, "start" | "remoteTarget" | "proof" | "arrival">,
   cseq: number,
   { body, headers }: Shown,
 ): Unsent => {
@@ -256,7 +258,7 @@ const notify = (
     cseq,
     packageName,
     eventId,
-    dialog: remoteTarget === start.remoteTarget ? start : movedTo(start, remoteTarget),
+    dialog: presentOf(dialog),
     state: status,
     expires: null,
     reason: null,
@@ -266,21 +268,27 @@ const notify = (
     entityTag: null,
   }
   if (headers !== undefined) unsent.headers = headers
-  if (proof !== undefined) unsent.proof = proof
+  if (dialog.proof !== undefined) unsent.proof = dialog.proof
   return unsent
 }
 
-/** The dialog with another target: the same object as long as it is the same target, so that what is prepared for it holds. */
-const movedTo = (start: DialogStart, remoteTarget: string): DialogStart => {
+/** The dialog as it is now: the same object as long as its target is the same, so that what is prepared for it holds. */
+const presentOf = (dialog: Pick<Dialog, "start" | "remoteTarget" | "arrival">): DialogStart => {
+  const { start, remoteTarget, arrival } = dialog
+  if (arrival === undefined && remoteTarget === start.remoteTarget) return start
   const known = moved.get(start)
-  if (known?.remoteTarget === remoteTarget) return known
-  const dialog = { ...start, remoteTarget }
-  moved.set(start, dialog)
-  return dialog
+  if (known !== undefined && known.arrival === arrival && known.present.remoteTarget === remoteTarget)
+    return known.present
+  const present = startNow(dialog)
+  moved.set(start, { present, arrival })
+  return present
 }
 
-/** By the dialog as it began where it is now: both never change, and the one goes with the other. */
-const moved = new WeakMap<DialogStart, DialogStart>()
+/** By the dialog as it began, what it is now: both never change, and the one goes with the other. */
+const moved = new WeakMap<
+  DialogStart,
+  { readonly present: DialogStart; readonly arrival: Arrival | undefined }
+>()
 
 /** @source RFC 3265 §3.2.4 */
 const ends = (last: Unsent, reason: TerminationReason): void => {

@@ -13,8 +13,9 @@ import type { Event } from "./events.ts"
 import { bodiless, notifyOne, viewFor } from "./notify.ts"
 import { allowedAt } from "./pace.ts"
 import { byNo, isServedHere } from "./state.ts"
-import type { State, Subscription } from "./state.ts"
-import { isUnproven, withheldDigest } from "./targets.ts"
+import type { Dialog, State, Subscription } from "./state.ts"
+import type { TargetDoubted } from "./target-events.ts"
+import { isSourceElsewhere, isUnproven, withheldDigest } from "./targets.ts"
 import { nothing } from "./view.ts"
 
 /**
@@ -75,6 +76,7 @@ const failures = {
   Refused: { outcome: "refused" },
   TimedOut: { outcome: "timed-out" },
   Unreachable: { outcome: "unreachable" },
+  FlowLost: { outcome: "flow-lost" },
 } as const
 
 type Failure = Exclude<ReportDelivery["outcome"], { readonly _tag: "Accepted" | "Unproven" }>
@@ -136,6 +138,12 @@ const consequences = (
 ): readonly Event[] => {
   // the watcher has sent a SUBSCRIBE since, so it is reachable; newer NOTIFYs will show the outcome
   if (cseq <= subscription.heardAt) return catchUp(state, subscription, context)
+  const dialog = get(state.dialogs, subscription.dialog)
+  const elsewhere = dialog === undefined ? null : otherTarget(dialog, cseq, outcome)
+  if (elsewhere !== null) {
+    const eventPackage = context.packages.find(subscription.packageName)
+    return [elsewhere, ...(eventPackage === null ? [] : anew(state, subscription, eventPackage, context))]
+  }
   switch (consequence(outcome, context.limits)) {
     case "ends-dialog":
       return [...values(state.subscriptions)]
@@ -147,6 +155,22 @@ const consequences = (
     case "keeps":
       return afterFailure(state, subscription, outcome, context)
   }
+}
+
+/**
+ * Where the watcher may be reached instead; null: nowhere.
+ *
+ * A Contact that never answered is given up for the address that the SUBSCRIBE came from: the watcher is behind a NAT
+ * that its Contact does not show. A connection that was lost leaves the Contact.
+ */
+const otherTarget = (dialog: Dialog, cseq: number, { _tag }: Failure): TargetDoubted | null => {
+  const { no, proof } = dialog
+  if (_tag === "FlowLost")
+    return proof?._tag === "Connection" ? { _tag: "TargetDoubted", dialog: no, room: proof.room } : null
+  const isSilent = _tag === "TimedOut" || _tag === "Unreachable"
+  return isSilent && proof?._tag === "Unproven" && cseq > proof.since && isSourceElsewhere(dialog)
+    ? { _tag: "TargetDoubted", dialog: no, room: 0, reach: "silence" }
+    : null
 }
 
 /** The newest state for a watcher that could not be notified earlier; no event if it already has that state. */
@@ -211,10 +235,13 @@ const undelivered = ({ no: id }: Subscription, until: Millis | null): Event => (
 const isSilence = (outcome: ReportDelivery["outcome"]): boolean =>
   outcome._tag === "TimedOut" ||
   outcome._tag === "Unreachable" ||
+  outcome._tag === "FlowLost" ||
   (outcome._tag === "Refused" && outcome.status === 408)
 
 /** What a failed NOTIFY means for its subscription and for others in the same dialog. */
 const consequence = (outcome: Failure, limits: Limits): "keeps" | "ends-subscription" | "ends-dialog" => {
+  // a page that is loaded anew, a server that was restarted: the watcher comes back, or its time runs out
+  if (outcome._tag === "FlowLost") return "keeps"
   if (outcome._tag !== "Refused") return limits.endSubOnTimeout ? "ends-subscription" : "keeps"
   const { status, retryAfter } = outcome
   // RFC 3265 §3.2.2: a response with Retry-After is no failure; but after 481 there is no subscription to return to

@@ -9,6 +9,7 @@ import { each, emptyTable, get, size } from "../table.ts"
 import type { Table } from "../table.ts"
 import { invariant } from "../vocabulary.ts"
 import type {
+  Arrival,
   Body,
   DialogNo,
   DialogStart,
@@ -85,6 +86,12 @@ export interface Publication {
   /** The SHA-256 of headers that retention has dropped; absent: it has not. */
   readonly droppedHeaders?: string
   readonly sender: string | null
+  /** As in `PublicationCreated`; absent: nothing identifies its device. */
+  readonly device?: string
+  /** As in the event that gave it its present body; absent: not recorded. */
+  readonly after?: number
+  /** The decision that issued its present entity-tag; absent where `after` is. */
+  readonly taggedIn?: number
 }
 
 export interface Subscription extends Private {
@@ -98,6 +105,8 @@ export interface Subscription extends Private {
   readonly matched: string | null
   /** What its SUBSCRIBE said in the header that is its package's argument; absent: nothing. */
   readonly argument?: string
+  /** As in `SubscriptionCreated`: the form of documents that its phone needs; absent: the usual one. */
+  readonly needs?: string
   /** Ranges of media types that it takes (RFC 3856 §6.7); absent: all that its package sends. */
   readonly accept?: readonly string[]
   /** The tag that says which server looks after it; absent: this one. */
@@ -185,7 +194,7 @@ export interface SharingTag {
 
 export interface Dialog {
   readonly no: DialogNo
-  /** As created; `remoteTarget` and `remoteCseq` below supersede those in it, the route set never changes. */
+  /** As created; `remoteTarget`, `remoteCseq` and `arrival` below supersede what it has of them, the route set never changes. */
   readonly start: DialogStart
   readonly remoteTarget: string
   readonly remoteCseq: number
@@ -195,6 +204,8 @@ export interface Dialog {
   readonly usages: number
   /** What is known of where its NOTIFYs go; absent: all of it is proven. */
   readonly proof?: Proof
+  /** Where its newest SUBSCRIBE arrived; absent: as in `start`. */
+  readonly arrival?: Arrival
 }
 
 export const initial = (presentity: Uri): State => ({

@@ -52,6 +52,7 @@ export interface SubscribeTerms {
   readonly suppressIfMatch: string | undefined
   /** Null: the request does not state one. */
   readonly argument: string | null
+  readonly needs: string | undefined
   readonly sharingTag: string | undefined
   /** Undefined: everything that the package sends. */
   readonly accept: readonly string[] | undefined
@@ -85,11 +86,15 @@ export const validate = (command: Subscribe | Resubscribe, context: Context): Su
         ? null
         : grantedRates(rates, eventPackage, limits, granted),
     suppressIfMatch: limits.conditionalNotify ? command.suppressIfMatch : undefined,
-    argument: eventPackage.argumentHeader === undefined ? null : (command.argument ?? null),
+    argument: hasArgument(eventPackage) ? (command.argument ?? null) : null,
+    needs: command._tag === "Subscribe" ? command.needs : undefined,
     sharingTag: command._tag === "Subscribe" ? command.sharingTag : undefined,
     accept: rangesOf(eventPackage, accept),
   }
 }
+
+const hasArgument = (eventPackage: EventPackage): boolean =>
+  eventPackage.argumentHeader !== undefined || eventPackage.readParameters !== undefined
 
 /**
  * The package's objection to the request; null: it has none.
@@ -104,7 +109,7 @@ export const refusalOf = (
   present: Subscription | null,
 ): Rejection | null => {
   if (argument !== null && !isHeaderValue(argument)) {
-    return badRequest(`${eventPackage.argumentHeader} is empty or not one line`)
+    return badRequest(`${eventPackage.argumentHeader ?? "Event"} is empty or not one line`)
   }
   if (eventPackage.checkSubscription === undefined) return null
   return eventPackage.checkSubscription({

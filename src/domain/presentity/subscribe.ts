@@ -25,10 +25,10 @@ import { verdictKey } from "./state.ts"
 import type { Dialog, State, Subscription } from "./state.ts"
 import { byOwnAddress, isDormant, refusalOf, validate, withWatcher } from "./subscribe-request.ts"
 import type { SubscribeTerms } from "./subscribe-request.ts"
-import { isSameHop } from "./targets.ts"
 import { add, addAll, append, begin } from "./transition.ts"
 import type { Draft } from "./transition.ts"
 import { giveUpAt, mayWait, supersededBy, supersededWaiting, timedOut } from "./waiting.ts"
+import { wayAfter } from "./way-to-watcher.ts"
 
 /**
  * A SUBSCRIBE outside any dialog: a new subscription, or, with Expires 0, a fetch.
@@ -89,11 +89,10 @@ export const resubscribe = (draft: Draft, request: Resubscribe, context: Context
   const refused = furtherRefusal(terms, authorization, isNamed, context)
   if (refused !== null) return rejected(refused)
   if (isFull(state, terms, context)) return rejected(tooMany("watchers", context))
-  const moved = movedTarget(dialog, command)
-  const proof = roomAfter(dialog, command, moved)
-  if (moved !== null || proof.room !== undefined) {
+  const { remoteTarget: moved, ...way } = wayAfter(dialog, command)
+  if (moved !== null || way.room !== undefined || way.arrival !== undefined) {
     const remoteTarget = moved ?? dialog.remoteTarget
-    add(draft, { _tag: "RemoteTargetChanged", dialog: dialog.no, remoteTarget, ...proof })
+    add(draft, { _tag: "RemoteTargetChanged", dialog: dialog.no, remoteTarget, ...way })
   }
   return create(draft, terms, authorization, context, {
     eventId: command.eventId,
@@ -152,8 +151,11 @@ const create = (
     ...(forced ? { forced } : {}),
     ...decidedBy(authorization),
     ...(terms.rates === null ? {} : { rates: terms.rates }),
-    // a fetch takes no resource
-    ...(terms.argument === null || fetches ? {} : { argument: terms.argument }),
+    // a fetch takes no resource, but may ask for a part of the document
+    ...(terms.argument === null || (fetches && eventPackage.tailor === undefined)
+      ? {}
+      : { argument: terms.argument }),
+    ...(terms.needs === undefined ? {} : { needs: terms.needs }),
     ...(terms.accept === undefined ? {} : { accept: terms.accept }),
     ...sharingTagFields(terms.sharingTag, context),
     giveUpAt: status === "pending" && !fetches ? giveUpAt(context) : null,
@@ -235,7 +237,8 @@ const refresh = (draft: Draft, request: Refresh, context: Context): Answer => {
   // as if only the rules had been evaluated again: what the watcher has is not what it would be sent without them
   const { accept: _, ...kept } = subscription
   const takes = terms.accept === undefined ? {} : { accept: terms.accept }
-  const treated: Subscription = { ...kept, ...takes, status, polite, matched }
+  const asks = terms.argument === null ? {} : { argument: terms.argument }
+  const treated: Subscription = { ...kept, ...takes, ...asks, status, polite, matched }
   const due = viewFor(before, treated, terms.eventPackage)
   const isKnown = hasAlready(terms.suppressIfMatch, treated, terms.eventPackage, due)
   // RFC 5839 §6.3: a change of the subscription itself is notified all the same
@@ -288,17 +291,17 @@ const changeStatus = (draft: Draft, { subscription, authorization }: Refresh, co
 /** Adds what the request changes in the subscription and its dialog, if either remains. */
 const renew = (draft: Draft, { command, terms, dialog, subscription }: Refresh, context: Context): void => {
   const isEnd = terms.granted === 0
-  const remoteTarget = movedTarget(dialog, command)
-  const proof = isEnd && remoteTarget === null ? {} : roomAfter(dialog, command, remoteTarget)
+  const { remoteTarget, room, arrival } = wayAfter(dialog, command)
+  const isMoved = remoteTarget !== null || arrival !== undefined
   const isOtherAccept = !sameRanges(terms.accept, subscription.accept)
-  if (isEnd && remoteTarget === null && dialog.usages <= 1 && !isOtherAccept) return
+  if (isEnd && !isMoved && dialog.usages <= 1 && !isOtherAccept) return
   add(draft, {
     _tag: "SubscriptionRefreshed",
     no: subscription.no,
     expiresAt: isEnd ? context.now : deadline(terms.granted, context),
     remoteCseq: command.cseq,
     remoteTarget,
-    ...proof,
+    ...(room === undefined || (isEnd && !isMoved) ? {} : { room }),
     ...(isEnd || sameRates(terms.rates, subscription.rates) ? {} : { rates: terms.rates }),
     ...(isEnd || isDormant(terms) === subscription.dormant ? {} : { dormant: isDormant(terms) }),
     ...(isEnd || terms.argument === null || terms.argument === subscription.argument
@@ -308,6 +311,7 @@ const renew = (draft: Draft, { command, terms, dialog, subscription }: Refresh, 
     ...(isEnd || command.private === undefined || command.private === (subscription.private === true)
       ? {}
       : { private: command.private }),
+    ...(arrival === undefined ? {} : { arrival }),
   })
 }
 
@@ -349,24 +353,6 @@ const quiet = (terms: SubscribeTerms): Answer =>
 /** The record lives `expiresOffset` longer than the lifetime announced to the watcher. */
 const deadline = (granted: Seconds, context: Context): number =>
   context.now + (granted + context.limits.expiresOffset) * 1000
-
-const movedTarget = (dialog: Dialog, command: Resubscribe): string | null =>
-  command.remoteTarget === null || command.remoteTarget === dialog.remoteTarget ? null : command.remoteTarget
-
-/** What the request changes in where NOTIFYs of its dialog are sent; empty: nothing. */
-const roomAfter = (
-  dialog: Dialog,
-  { room }: Resubscribe,
-  moved: string | null,
-): { readonly room?: number | null } => {
-  if (moved !== null && !isSameHop(dialog, moved)) {
-    return room === undefined && dialog.proof === undefined ? {} : { room: room ?? null }
-  }
-  if (dialog.proof?._tag !== "Unproven") return {}
-  // a request extends what may be sent; its source address says nothing about where a route leads
-  if (room !== undefined) return { room }
-  return dialog.start.routeSet.length > 0 ? {} : { room: null }
-}
 
 /** The subscriptions of a dialog. O(subscriptions of the presentity), but only if the dialog is shared. */
 const usagesOf = (state: State, dialog: Dialog): Subscription[] => {

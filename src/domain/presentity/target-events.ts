@@ -2,7 +2,16 @@
  * The facts about where the NOTIFYs of a dialog are sent, and what is known of that target (`targets.ts`). They are part
  * of the storage contract in `events.ts`.
  */
-import type { DialogNo } from "../vocabulary.ts"
+import type { DialogNo, Reach } from "../vocabulary.ts"
+
+/** What differs in where the newest SUBSCRIBE of a dialog arrived (`Arrival`); a field is absent if it is as before. */
+export interface ArrivalChange {
+  readonly localContact?: string
+  readonly flow?: string
+  readonly source?: string
+  /** Null: NOTIFYs follow RFC 3261 §12.2.1.1 again. */
+  readonly reach?: Reach | null
+}
 
 /** A Contact in a 2xx to NOTIFY replaced the remote target (RFC 3261 §12.2.1.2). */
 export interface RemoteTargetChanged {
@@ -11,16 +20,21 @@ export interface RemoteTargetChanged {
   readonly remoteTarget: string
   /** As in `SubscriptionRefreshed`. Absent: unchanged. */
   readonly room?: number | null
+  /** As in `SubscriptionRefreshed`. Absent: unchanged. */
+  readonly arrival?: ArrivalChange
 }
 
 /**
- * The target of NOTIFYs is no longer proven: the proven connection is gone, or a name resolves to a different address.
+ * The target of NOTIFYs is no longer proven: the proven connection is gone, a name resolves to a different address, or
+ * NOTIFYs go elsewhere.
  * `room` is the number of octets of a document that may be sent there.
  */
 export interface TargetDoubted {
   readonly _tag: "TargetDoubted"
   readonly dialog: DialogNo
   readonly room: number
+  /** NOTIFYs go to the source of the newest SUBSCRIBE from now on, since the Contact never answered. Absent: they do not. */
+  readonly reach?: "silence"
 }
 
 /** The next hop is a name, and a NOTIFY was answered 2xx from this address: `udp:192.0.2.20:5060`. */

@@ -7,9 +7,19 @@
  */
 import { get, remove, set, setAll, values } from "../table.ts"
 import { canonicalHost } from "../uris.ts"
-import type { Body, DialogNo, DialogStart, Header, Proof, SubscriptionNo } from "../vocabulary.ts"
+import type {
+  Arrival,
+  Body,
+  DialogNo,
+  DialogStart,
+  Header,
+  Proof,
+  Reach,
+  SubscriptionNo,
+} from "../vocabulary.ts"
 import type { NotificationFailed, NotificationsAccepted } from "./events.ts"
 import type { Dialog, State, Subscription } from "./state.ts"
+import type { ArrivalChange } from "./target-events.ts"
 
 /** The value of `shown` while the document waits for the response to a NOTIFY without it; no view has this digest. */
 export const withheldDigest = "!"
@@ -38,11 +48,56 @@ export const hopOf = (uri: string): string => {
   return `${scheme}:${canonicalHost(at)}:${Number(port)};${transport}`
 }
 
+type Targeted = Pick<Dialog, "start" | "remoteTarget" | "arrival">
+
+/** Where the newest SUBSCRIBE of a dialog arrived. */
+export const arrivalOf = ({ start, arrival }: Pick<Dialog, "start" | "arrival">): Arrival => arrival ?? start
+
 /**
- * Whether requests to both URIs take the same next hop; a route set determines it if there is one (RFC 3261 §12.2.1.1).
+ * Whether NOTIFYs go to the source of the newest SUBSCRIBE, or to the address that its Contact names beside its host,
+ * instead of where RFC 3261 §12.2.1.1 sends them. A proxy in the route set knows the way itself, unless the operator's
+ * setting says otherwise.
  */
-export const isSameHop = ({ start, remoteTarget }: Dialog, target: string): boolean =>
-  start.routeSet.length > 0 || remoteTarget === target || hopOf(remoteTarget) === hopOf(target)
+export const isSourceReached = (
+  reach: Reach | undefined,
+  routeSet: readonly string[],
+): reach is Exclude<Reach, "contact"> =>
+  reach !== undefined && reach !== "contact" && (reach === "source" || routeSet.length === 0)
+
+/** As a URI: the source of the newest SUBSCRIBE. */
+const sourceUri = ({ flow, source }: Arrival): string => {
+  const transport = flow.slice(0, flow.indexOf(":"))
+  return transport === "udp" ? `sip:${source}` : `sip:${source};transport=${transport}`
+}
+
+/** Where NOTIFYs of the dialog go, in one spelling. */
+const placeOf = (dialog: Targeted): string => {
+  const { start, remoteTarget } = dialog
+  const arrival = arrivalOf(dialog)
+  if (isSourceReached(arrival.reach, start.routeSet))
+    return arrival.reach === "alias" ? `alias ${remoteTarget}` : hopOf(sourceUri(arrival))
+  return start.routeSet.length > 0 ? "route" : hopOf(remoteTarget)
+}
+
+/**
+ * Whether requests of a dialog take the same next hop before and after a request in it; a route set determines it if
+ * there is one (RFC 3261 §12.2.1.1).
+ */
+export const isSameHop = (before: Targeted, after: Targeted): boolean =>
+  (before.remoteTarget === after.remoteTarget && before.arrival === after.arrival) ||
+  placeOf(before) === placeOf(after)
+
+/** Whether the newest SUBSCRIBE came as a datagram from elsewhere than its Contact, to which NOTIFYs go. */
+export const isSourceElsewhere = (dialog: Dialog): boolean => {
+  const arrival = arrivalOf(dialog)
+  return (
+    arrival.reach === undefined &&
+    dialog.start.routeSet.length === 0 &&
+    arrival.source !== "" &&
+    !isStream(arrival) &&
+    hopOf(sourceUri(arrival)) !== placeOf(dialog)
+  )
+}
 
 export const isUnproven = (dialog: Pick<Dialog, "proof"> | undefined): boolean =>
   dialog?.proof?._tag === "Unproven"
@@ -53,11 +108,13 @@ export const countUnproven = (dialogs: Iterable<Dialog>): number => {
   return count
 }
 
-const isStream = ({ flow }: DialogStart): boolean => !flow.startsWith("udp:")
+export const isStream = ({ flow }: Pick<Arrival, "flow">): boolean => !flow.startsWith("udp:")
 
 /** The proof of a target to which the SIP adapter allows `room` octets. */
-const unproven = (start: DialogStart, room: number, since: number): Proof =>
-  isStream(start) && start.source !== "" ? { _tag: "Connection", room } : { _tag: "Unproven", room, since }
+const unproven = (arrival: Arrival, room: number, since: number): Proof =>
+  isStream(arrival) && arrival.source !== ""
+    ? { _tag: "Connection", room }
+    : { _tag: "Unproven", room, since }
 
 /** The proof of a new dialog's target. */
 export const proofAtStart = (start: DialogStart, localCseq: number): Pick<Dialog, "proof"> =>
@@ -67,19 +124,48 @@ export const proofAtStart = (start: DialogStart, localCseq: number): Pick<Dialog
  * The dialog with a different target.
  *
  * @param room null: the target is proven; undefined: what is known of it stays
+ * @param change undefined: its requests arrive as before
  */
 export const withTarget = (
   dialog: Dialog,
   remoteTarget: string | null,
   room: number | null | undefined,
+  change?: ArrivalChange,
 ): Dialog => {
-  const moved = remoteTarget === null ? dialog : { ...dialog, remoteTarget }
+  const named = remoteTarget === null ? dialog : { ...dialog, remoteTarget }
+  const moved = change === undefined ? named : { ...named, arrival: changed(arrivalOf(dialog), change) }
   if (room === undefined) return moved
   if (room === null) return withoutProof(moved)
-  const isHere = remoteTarget === null || isSameHop(dialog, remoteTarget)
+  const isHere = isSameHop(dialog, moved)
   // NOTIFYs sent to the previous target may still be answered
   const since = isHere && dialog.proof?._tag === "Unproven" ? dialog.proof.since : dialog.localCseq
-  return { ...moved, proof: unproven(dialog.start, room, since) }
+  return { ...moved, proof: unproven(arrivalOf(moved), room, since) }
+}
+
+const changed = (before: Arrival, change: ArrivalChange): Arrival => {
+  const { localContact = before.localContact, flow = before.flow, source = before.source } = change
+  const reach = change.reach === undefined ? before.reach : change.reach
+  return reach === undefined || reach === null
+    ? { localContact, flow, source }
+    : { localContact, flow, source, reach }
+}
+
+/** What differs between two arrivals; undefined: nothing. */
+export const arrivalChange = (before: Arrival, after: Arrival): ArrivalChange | undefined => {
+  const { localContact, flow, source, reach } = after
+  if (
+    source === before.source &&
+    flow === before.flow &&
+    reach === before.reach &&
+    localContact === before.localContact
+  )
+    return undefined
+  return {
+    ...(localContact === before.localContact ? {} : { localContact }),
+    ...(flow === before.flow ? {} : { flow }),
+    ...(source === before.source ? {} : { source }),
+    ...(reach === before.reach ? {} : { reach: reach ?? null }),
+  }
 }
 
 const withoutProof = (dialog: Dialog): Dialog => {
@@ -87,10 +173,19 @@ const withoutProof = (dialog: Dialog): Dialog => {
   return rest
 }
 
-export const withDoubt = (dialog: Dialog, room: number): Dialog => ({
+export const withDoubt = (dialog: Dialog, room: number, reach?: Reach): Dialog => ({
   ...dialog,
+  ...(reach === undefined ? {} : { arrival: changed(arrivalOf(dialog), { reach }) }),
   proof: { _tag: "Unproven", room, since: dialog.localCseq },
 })
+
+/** The dialog as requests are sent in it now, with the fields that the newest SUBSCRIBE has changed. */
+export const startNow = (dialog: Targeted): DialogStart => {
+  const { start, remoteTarget, arrival } = dialog
+  if (arrival === undefined) return remoteTarget === start.remoteTarget ? start : { ...start, remoteTarget }
+  const { reach: _, ...kept } = start
+  return { ...kept, remoteTarget, ...arrival }
+}
 
 export const withAddress = (dialog: Dialog, address: string): Dialog => {
   const known = dialog.proof?._tag === "Addresses" ? dialog.proof.addresses : []
@@ -164,7 +259,7 @@ export const withUnsent = (state: State, { no: id, cseq, outcome }: Notification
  * unproven.
  */
 export const withSilence = (state: State, { no: id, cseq, outcome }: NotificationFailed): State => {
-  if (state.unproven === 0 || (outcome !== "timed-out" && outcome !== "unreachable")) return state
+  if (state.unproven === 0 || !silences.has(outcome)) return state
   const subscription = get(state.subscriptions, id)
   const dialog = subscription === undefined ? undefined : get(state.dialogs, subscription.dialog)
   if (subscription === undefined || dialog?.proof?._tag !== "Unproven" || cseq <= dialog.proof.since)
@@ -173,6 +268,12 @@ export const withSilence = (state: State, { no: id, cseq, outcome }: Notificatio
   if (cseq <= subscription.heardAt) return state
   return withDialog(state, { ...dialog, proof: { ...dialog.proof, room: 0, spent: true } })
 }
+
+const silences: ReadonlySet<NotificationFailed["outcome"]> = new Set([
+  "timed-out",
+  "unreachable",
+  "flow-lost",
+])
 
 /** The octets that a document adds to a NOTIFY: its body in UTF-8, and the headers that belong to it. */
 export const octetsOf = (body: Body | null, headers: readonly Header[] = []): number =>

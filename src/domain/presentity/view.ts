@@ -8,19 +8,14 @@
  * What is kept for each presentity are texts: the rendered views. Documents take ten times as much, so only the last one that
  * was read and the last one that was composed are kept, which is what one decision needs.
  */
-import type {
-  EventPackage,
-  PackageRules,
-  Parsed,
-  Source,
-  SubscriptionArgument,
-} from "../packages/event-package.ts"
+import type { EventPackage, PackageRules, SubscriptionArgument } from "../packages/event-package.ts"
 import { privacyOf, shownWatcher } from "../privacy.ts"
 import { get, has, values } from "../table.ts"
 import { isHeaderValue } from "../vocabulary.ts"
 import type { Body, Header, PackageName, Uri } from "../vocabulary.ts"
 import { rememberingLast } from "./last-answer.ts"
 import { isAccepted } from "./media-types.ts"
+import { liveSources, sourcesOf } from "./sources.ts"
 import { activeSubscriptions } from "./state.ts"
 import type { Publication, Publications, State, Subscription } from "./state.ts"
 import { digestOfBoth, viewHash } from "./view-digest.ts"
@@ -200,8 +195,9 @@ export const documentOf = (
       ...(subscriptions.length === 0 ? {} : { subscriptions }),
     })
   if (eventPackage.mixes === undefined) return own()
-  const mixed = publishedDocuments(state, eventPackage.mixes.from)
-  return eventPackage.mixes.blend(isSilent ? null : own(), mixed, presentity) ?? own()
+  const mixed = liveSources(state, eventPackage.mixes.from)
+  const others = mixed.map(({ document }) => document)
+  return eventPackage.mixes.blend(isSilent ? null : own(), others, presentity, mixed) ?? own()
 }
 
 /**
@@ -243,49 +239,6 @@ export const absentView = rememberingLast((presentity: Uri, eventPackage: EventP
   viewOf(eventPackage, eventPackage.compose({ presentity, documents: [], ended: [] })),
 )
 
-/**
- * What is published now, together with the ended form of publications that ended in this decision.
- *
- * The digest is that of `visibleView`: the ended form is sent once and is not a state of its own.
- */
-export const partingView = (
-  state: State,
-  eventPackage: EventPackage,
-  ended: readonly Publication[],
-  { matched, accept }: Pick<Subscription, "matched" | "accept">,
-): View => {
-  const { digest } =
-    accept === undefined
-      ? visibleView(state, eventPackage, matched)
-      : acceptableView(state, eventPackage, matched, accept)
-  const document = documentOf(state, eventPackage, ended, accept)
-  const { body } = takenOf(filtered(state, eventPackage, document, matched), accept)
-  return { body, digest }
-}
-
-/** The documents of a package's hard state and live publications that can be read, oldest content first. */
-export const publishedDocuments = (state: State, eventPackage: EventPackage): readonly unknown[] =>
-  liveSources(state, eventPackage).map((source) => source.document)
-
-/** Hard state comes first: it is older than whatever is published, and gives way to it. */
-const liveSources = (state: State, eventPackage: EventPackage): readonly Source<unknown>[] => {
-  const hard = get(state.hardState, eventPackage.name)
-  const publications = get(state.publications, eventPackage.name)
-  return [
-    ...(hard === undefined ? [] : readable(eventPackage, hardStateKey, hard)),
-    ...(publications === undefined ? [] : sourcesOf(eventPackage, values(publications))),
-  ]
-}
-
-/** Not a slot: slots count from 1. */
-const hardStateKey = "0"
-
-/** A body that can no longer be read is left out; the others still compose. */
-const readable = (eventPackage: EventPackage, key: string, body: Body): readonly Source<unknown>[] => {
-  const parsed = parseBody(eventPackage, body)
-  return parsed._tag === "Parsed" ? [{ key, document: parsed.document }] : []
-}
-
 /** Reads an authorization document once; null when it cannot be read. */
 export const parseRules = (reader: PackageRules, body: Body): unknown => {
   const cached = rulesDocuments.get(body)
@@ -307,17 +260,6 @@ export const offlineBody = rememberingLast((presentity: Uri, eventPackage: Event
   const document = eventPackage.offline(presentity)
   return document === null ? null : bodyIn(eventPackage, document)
 })
-
-/** Reads a published body; the one that was read last is known: a decision checks what it is given, and composes it. */
-export const parseBody = rememberingLast((eventPackage: EventPackage, body: Body): Parsed<unknown> =>
-  eventPackage.parse(body),
-)
-
-/** Reads the headers of a publication without body; null for a package that does not. */
-export const parseHeaders = (
-  eventPackage: EventPackage,
-  headers: readonly Header[],
-): Parsed<unknown> | null => eventPackage.parseHeaders?.(headers) ?? null
 
 interface Composed {
   readonly presentity: Uri
@@ -344,6 +286,17 @@ const filtered = (
   document: unknown,
   matched: string | null,
 ): View => {
+  const left = letThrough(state, eventPackage, document, matched)
+  return left === nothingLeft ? absentView(state.presentity, eventPackage) : viewOf(eventPackage, left)
+}
+
+/** The part of a document that the rules that match let through. */
+const letThrough = (
+  state: State,
+  eventPackage: EventPackage,
+  document: unknown,
+  matched: string | null,
+): unknown => {
   const body = get(state.rules, eventPackage.name)?.body
   if (
     matched === null ||
@@ -351,15 +304,36 @@ const filtered = (
     eventPackage.rules?.filter === undefined ||
     document === null
   ) {
-    return viewOf(eventPackage, document)
+    return document
   }
   const rules = parseRules(eventPackage.rules, body)
   const left = rules === null ? null : eventPackage.rules.filter(document, rules, ordinalsOf(matched))
-  return left === null ? absentView(state.presentity, eventPackage) : viewOf(eventPackage, left)
+  return left ?? nothingLeft
 }
 
+/** Of a document, as opposed to null: there is none. */
+const nothingLeft = Symbol("nothing left")
+
+/** The same, or the document of somebody absent where nothing is left of it. */
+export const seenOf = (
+  state: State,
+  eventPackage: EventPackage,
+  document: unknown,
+  matched: string | null,
+): unknown => {
+  const left = letThrough(state, eventPackage, document, matched)
+  return left === nothingLeft ? absentDocument(state, eventPackage) : left
+}
+
+export const absentDocument = ({ presentity }: State, eventPackage: EventPackage): unknown =>
+  eventPackage.compose({ presentity, documents: [], ended: [] })
+
 /** @param carried headers that go along with every document */
-const viewOf = (eventPackage: EventPackage, document: unknown, carried: readonly Header[] = []): View => {
+export const viewOf = (
+  eventPackage: EventPackage,
+  document: unknown,
+  carried: readonly Header[] = [],
+): View => {
   const body = document === null ? null : bodyIn(eventPackage, document)
   const rendered = document === null ? [] : (eventPackage.renderHeaders?.(document) ?? [])
   const headers = [...rendered, ...carried].filter(([, value]) => isHeaderValue(value))
@@ -385,16 +359,3 @@ const newestHeaders = (state: State, eventPackage: EventPackage): readonly Heade
   }
   return newest?.headers ?? []
 }
-
-const sourcesOf = (
-  eventPackage: EventPackage,
-  publications: Iterable<Publication>,
-): readonly Source<unknown>[] =>
-  [...publications]
-    .sort((left, right) => left.bodyFrom - right.bodyFrom)
-    .flatMap(({ slot, body, headers }) => {
-      const key = `${slot}`
-      if (body !== null) return readable(eventPackage, key, body)
-      const parsed = headers === undefined ? null : parseHeaders(eventPackage, headers)
-      return parsed?._tag === "Parsed" ? [{ key, document: parsed.document }] : []
-    })

@@ -9,6 +9,7 @@ import { livingDialog } from "../presentity/dialog-numbers.ts"
 import type { Event } from "../presentity/events.ts"
 import { audience, publication } from "../presentity/state.ts"
 import type { State, Subscription } from "../presentity/state.ts"
+import { arrivalOf } from "../presentity/targets.ts"
 import { entries, get, values } from "../table.ts"
 import type { Millis, PackageName, SubscriptionNo, Uri } from "../vocabulary.ts"
 import { cut } from "./widths.ts"
@@ -215,8 +216,8 @@ export const activeWatcherRow = (state: State, id: SubscriptionNo): ActiveWatche
     status: statusNumber[subscription.status],
     reason: subscription.polite ? "polite-block" : "",
     version: subscription.notified,
-    socket_info: dialog.start.flow,
-    local_contact: dialog.start.localContact,
+    socket_info: arrivalOf(dialog).flow,
+    local_contact: arrivalOf(dialog).localContact,
     sharing_tag: subscription.sharingTag ?? null,
   }
 }

@@ -10,6 +10,7 @@ export const adviceOf = (
   { presentity, watcher }: Explanation,
 ): readonly string[] => {
   const ending = finding._tag === "Ended" ? finding.ending : sequel?._tag === "Ended" ? sequel.ending : null
+  if (ending?.because !== "failure" && sent?.failed?.how.outcome === "flow-lost") return [lostFlowAdvice]
   if (ending?.because === "failure" || sent?.failed != null) return failureAdvice
   switch (finding._tag) {
     case "Pending":
@@ -56,6 +57,10 @@ export const pendingAdvice = (
     : [
         `presently rules put ${presentity} FILE${packageFlag(packageName)} with a rule that allows ${watcher}, or decide over the management port (PUT …/watchers/${watcher}/decision)`,
       ]
+
+/** A lost connection ends nothing, and nothing but the phone can open another one. */
+const lostFlowAdvice =
+  "its subscription goes on: the phone is told as soon as it subscribes again or refreshes; see whether it does after it has lost a connection"
 
 export const failureAdvice = [
   "look at the watcher's network; notify_probe_interval keeps phones that sleep subscribed (with end_sub_on_timeout = 0)",

@@ -4,8 +4,10 @@
  */
 import type { Life } from "../../domain/history/ledger.ts"
 import type { Case, Explanation } from "../../domain/history/why.ts"
+import { isSourceReached } from "../../domain/presentity/targets.ts"
+import type { DialogStart } from "../../domain/vocabulary.ts"
 import { bodyInWords } from "../document-summary.ts"
-import { formatEvent, words } from "../event-text.ts"
+import { formatEvent, reachInWords, short, words } from "../event-text.ts"
 import { deliveryInWords, endingInWords } from "./format-finding.ts"
 import { requesterInWords } from "./requester.ts"
 import type { WhyContext } from "./why-policy.ts"
@@ -17,8 +19,16 @@ export const changeInWords = ({ change }: Explanation, { clock }: WhyContext): s
   const source = words(origin === "" ? "" : `from ${origin}`, asked === "" ? "" : `(${asked})`)
   return what._tag === "Mixed"
     ? words(what.by.join(" "), `by ${cause}`, source)
-    : words(what.event._tag, formatEvent(what.event, clock), source)
+    : words(
+        what.event._tag,
+        formatEvent(what.event, clock),
+        what._tag === "Published" && what.replaced !== undefined ? replacedInWords(what.replaced) : "",
+        source,
+      )
 }
+
+const replacedInWords = (entityTags: readonly string[]): string =>
+  `in place of etag ${entityTags.map(short).join(", ")}, as the same device published anew without its entity-tag,`
 
 export const factsOf = (
   { life, finding, sequel, sent }: Case,
@@ -33,7 +43,11 @@ export const factsOf = (
   )
   if (before !== undefined) facts.push(`before    ${sentInWords(before, context)}`)
   if (finding._tag === "Hidden") facts.push(...finding.lines.slice(0, 20).map((line) => `hidden    ${line}`))
-  if (sent !== null) facts.push(`told      ${sentInWords(sent, context)}`)
+  if (sent !== null) {
+    facts.push(`told      ${sentInWords(sent, context)}`)
+    const target = targetInWords(sent.notify.dialog)
+    if (target !== "") facts.push(`target    ${target}`)
+  }
   const ending =
     finding._tag === "Ended" ? finding.ending : sequel?._tag === "Ended" ? sequel.ending : life.ended
   if (ending !== null)
@@ -45,6 +59,24 @@ export const factsOf = (
 
 export const sentInWords = (sent: Life["sent"][number], context: WhyContext): string =>
   `position ${sent.place.position}, ${context.clock(sent.place.at)}: NOTIFY CSeq ${sent.notify.cseq} (${bodyInWords(sent.notify.body)}) ${deliveryInWords(sent, context.known)}`
+
+/** Where a NOTIFY went, and why there; empty: to a watcher within a program. */
+const targetInWords = ({ flow, source, reach, remoteTarget, routeSet }: DialogStart): string => {
+  const transport = flow.slice(0, Math.max(0, flow.indexOf(":")))
+  if (transport === "") return ""
+  const [route] = routeSet
+  if (isSourceReached(reach, routeSet))
+    return reach === "alias"
+      ? `beside the host of ${remoteTarget}: ${reachInWords.alias}`
+      : `${source} (${transport}): ${reachInWords[reach]}`
+  const usual =
+    route === undefined
+      ? `its Contact ${remoteTarget}${reach === "contact" ? ", by the setting notify_to" : ""}`
+      : `its first route ${route}`
+  return transport === "udp" || source === ""
+    ? usual
+    : `over the connection from ${source} (${transport}) while that is open, or else ${usual}`
+}
 
 export const lifeInWords = ({ no: id, createdAt, origin, began }: Life, { clock }: WhyContext): string =>
   words(

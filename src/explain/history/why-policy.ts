@@ -27,6 +27,7 @@ export const settingsUnknown =
 
 export const policyOf = ({ finding, sent, life }: Case, context: WhyContext): readonly string[] => {
   const { limits, isUndescribed } = context
+  if (sent?.failed?.how.outcome === "flow-lost") return []
   if (sent?.failed != null) return [failurePolicy(context)]
   switch (finding._tag) {
     case "Paced":

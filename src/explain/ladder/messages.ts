@@ -10,6 +10,7 @@ import type { Answer, Publish, Resubscribe, Subscribe } from "../../domain/prese
 import { answersIn } from "../../domain/presentity/delivery-acks.ts"
 import type { Notify } from "../../domain/presentity/intents.ts"
 import type { State } from "../../domain/presentity/state.ts"
+import { startNow } from "../../domain/presentity/targets.ts"
 import { get, values } from "../../domain/table.ts"
 import { dialogKey } from "../../domain/vocabulary.ts"
 import type { DialogStart, Millis, SubscriptionNo, Uri } from "../../domain/vocabulary.ts"
@@ -154,6 +155,7 @@ const outcomes = {
   unreachable: "could not be sent",
   unproven: "was not sent, its address being unproven",
   unrepeated: "had no answer, and could not be repeated",
+  "flow-lost": "was not delivered, its connection being closed",
 } as const
 
 /** The request behind a decision with its response, or a note about what the server did by itself. */
@@ -255,9 +257,9 @@ const exchange = (
 
 /** The dialog of a later SUBSCRIBE, with its target at that time. */
 const dialogOf = (state: State, command: Resubscribe): DialogStart | null => {
-  for (const { start, remoteTarget } of values(state.dialogs)) {
-    if (dialogKey(start.callId, start.localTag, start.remoteTag) === command.dialog)
-      return { ...start, remoteTarget }
+  for (const dialog of values(state.dialogs)) {
+    const { callId, localTag, remoteTag } = dialog.start
+    if (dialogKey(callId, localTag, remoteTag) === command.dialog) return startNow(dialog)
   }
   return null
 }

@@ -60,6 +60,28 @@ const bad: readonly (readonly [string, (path: string) => void, RegExp])[] = [
 ]
 
 describe("a folder of rules", () => {
+  it(
+    "a document in another encoding that it declares is converted, and one in an unknown encoding says which",
+    { tags: ["AUT-7"] },
+    async (context) => {
+      const { folder, path } = folderOf(context)
+      const declared = (name: string): string => `<?xml version="1.0" encoding="${name}"?><a>B\u00fcro</a>`
+      for (const [file, name] of [
+        ["ann", "ISO-8859-1"],
+        ["bob", "windows-1252"],
+        ["zed", "x-none"],
+      ] as const)
+        writeFileSync(path(`${file}@example.com.xml`), Buffer.from(declared(name), "latin1"))
+      writeFileSync(path("cy@example.com.xml"), Buffer.from(`\r\n${declared("UTF-8")}\0`, "utf8"))
+      const { changes, troubles } = await look(openRulesFolder(folder, options))
+      assert.deepEqual(
+        changes,
+        ["ann", "bob", "cy"].map((user) => `presence sip:${user}@example.com ${declared("UTF-8")}`),
+      )
+      assert.match(troubles[0]?.why ?? "", /encoding x-none is not supported: write it in UTF-8/)
+    },
+  )
+
   for (const [what, make, why] of bad) {
     it(
       `${what} stops nobody else's document, at the start and later`,

@@ -15,6 +15,9 @@ import { readRequest, trapText } from "../../support/sip-messages.ts"
 const realm = "example.com"
 const algorithms: readonly DigestAlgorithm[] = [...algorithmsDefault, "MD5"]
 
+/** As of a server for two domains at an address of its own: whatever else a request names is none of its domains. */
+const isNoDomain = (host: string): boolean => host !== "example.com" && host !== "example.org"
+
 const world = (options: Partial<AuthOptions> = {}) => {
   let now = 1_000_000_000_000
   const check = makeDigest(
@@ -27,6 +30,7 @@ const world = (options: Partial<AuthOptions> = {}) => {
     },
     () => now,
     randomBytes,
+    isNoDomain,
   )
   return { check, pass: (ms: number) => (now += ms) }
 }
@@ -39,6 +43,9 @@ interface Attempt {
   readonly qop?: "auth" | null
   readonly uri?: string
   readonly method?: string
+  /** The Request-URI and To that the request arrives with. */
+  readonly asked?: string
+  readonly to?: string
 }
 
 const nonceOf = (headers: string): string => headers.split('nonce="')[1]!.split('"')[0]!
@@ -58,6 +65,8 @@ const attempt = (check: ReturnType<typeof makeDigest>, nonce: string, given: Att
     qop = "auth",
     uri = "sip:alice@example.com",
     method = "PUBLISH",
+    asked = "sip:alice@example.com",
+    to = "<sip:alice@example.com>",
   } = given
   const ha1 = ha1Of({ password }, user, realm, algorithm)!
   const response = digestResponse(ha1, method, { nonce, uri, algorithm, qop, cnonce: "c", nc })
@@ -65,7 +74,9 @@ const attempt = (check: ReturnType<typeof makeDigest>, nonce: string, given: Att
   return check(
     readRequest({
       method: "PUBLISH",
+      uri: asked,
       headers: {
+        To: to,
         Authorization: `Digest username="${user}", realm="${realm}", nonce="${nonce}", uri="${uri}", response="${response}", algorithm=${algorithm}${protection}`,
       },
     }),
@@ -150,14 +161,13 @@ describe("digest", () => {
     },
   )
 
-  it("OPS-digest-refusals: wrong password, user, URI, method, nonce or unlisted algorithm are challenged alike", () => {
+  it("OPS-digest-refusals: wrong password, user, method, nonce or unlisted algorithm are challenged alike", () => {
     const { check } = world({ algorithms: ["SHA-256"] })
     const nonce = nonceOf(challenge(check))
     const forged = `${nonce.slice(0, -3)}${nonce.endsWith("AAA") ? "BBB" : "AAA"}`
     const refusals = [
       attempt(check, nonce, { password: "x" }),
       attempt(check, nonce, { user: "nobody" }),
-      attempt(check, nonce, { uri: "sip:carol@example.com" }),
       attempt(check, nonce, { method: "SUBSCRIBE" }),
       attempt(check, nonce, { algorithm: "MD5" }),
       attempt(check, forged),
@@ -168,6 +178,81 @@ describe("digest", () => {
       assert.notInclude(refusal.headers, "stale")
     }
     assert.strictEqual(attempt(check, nonce)._tag, "Verified")
+  })
+
+  it.each([
+    ["sip:alice@example.com", "sip:alice@example.com:5060;transport=udp"],
+    ["sip:alice@example.com:5060", "sip:alice@example.com"],
+    ["sip:alice@example.com;user=phone", "sip:alice@EXAMPLE.com."],
+    ["sips:alice@example.com", "sip:alice@example.com"],
+    ["sip:%61lice@example.com", "sip:alice@example.com"],
+    ["sip:*21#@example.com", "sip:*21%23@example.com"],
+    ["sip:alice@example.com", "sip:alice@192.0.2.10:5060"],
+    ["sip:alice@192.0.2.77", "sip:alice@example.com"],
+    ["sip:alice@[2001:db8::0:1]", "sip:alice@[2001:DB8::1]"],
+    ["sip:example.com", "sip:192.0.2.10"],
+    ["tel:+1-201", "tel:+1201"],
+  ])(
+    "the digest URI %s is the resource %s, however it is spelled",
+    { tags: ["7616-3.4.6-a"] },
+    (uri, asked) => {
+      const { check } = world()
+      assert.strictEqual(attempt(check, nonceOf(challenge(check)), { uri, asked })._tag, "Verified")
+      assert.strictEqual(
+        attempt(check, nonceOf(challenge(check)), { uri: asked, asked: uri })._tag,
+        "Verified",
+      )
+      // another password is no better for it
+      assert.strictEqual(
+        attempt(check, nonceOf(challenge(check)), { uri, asked, password: "x" })._tag,
+        "Challenged",
+      )
+    },
+  )
+
+  it("within a dialog the URI of its To names it as well", { tags: ["7616-3.4.6-a"] }, () => {
+    const { check } = world()
+    const given = { uri: "sip:alice@example.com", asked: "sip:presence@192.0.2.10:5060" }
+    const again = (to: string) => attempt(check, nonceOf(challenge(check)), { ...given, to })._tag
+    assert.strictEqual(again('"Alice" <sip:alice@example.com:5060>;tag=1'), "Verified")
+    assert.strictEqual(again("<sip:alice@example.com>"), "Unreadable")
+    assert.strictEqual(again("<sip:carol@example.com>;tag=1"), "Unreadable")
+  })
+
+  it.each([
+    ["sip:carol@example.com", "sip:alice@example.com"],
+    ["sip:alice@example.org", "sip:alice@example.com"],
+    ["sip:Alice@example.com", "sip:alice@example.com"],
+    ["sip:example.com", "sip:alice@example.com"],
+    ["sip:carol@192.0.2.10", "sip:alice@example.com"],
+    ["tel:+1201", "sip:+1201@example.com"],
+    ["<sip:alice@example.com>", "sip:alice@example.com"],
+    ["/", "sip:alice@example.com"],
+  ])(
+    "the digest URI %s is not the resource %s, which is refused with 400: a client would answer a challenge the same way",
+    { tags: ["7616-3.4.6-a"] },
+    (uri, asked) => {
+      const { check } = world()
+      for (const password of ["päss:w", "x"])
+        assert.deepStrictEqual(attempt(check, nonceOf(challenge(check)), { uri, asked, password }), {
+          _tag: "Unreadable",
+          why: "Digest URI Is Another Resource",
+        })
+    },
+  )
+
+  it.each(["1", "01", "0000001", "0000000A", "fF"])("nc=%s is a count", { tags: ["7616-3.4-a"] }, (nc) => {
+    const { check } = world()
+    const nonce = nonceOf(challenge(check))
+    assert.strictEqual(attempt(check, nonce, { nc })._tag, "Verified")
+    assert.strictEqual(attempt(check, nonce, { nc })._tag, "Challenged")
+    const same = Number.parseInt(nc, 16).toString(16).padStart(8, "0")
+    assert.strictEqual(attempt(check, nonce, { nc: same })._tag, "Challenged")
+  })
+
+  it.each(["", "000000001", "0x1", "g", "-1", "1 "])("nc=%j is none", { tags: ["7616-3.4-a"] }, (nc) => {
+    const { check } = world()
+    assert.strictEqual(attempt(check, nonceOf(challenge(check)), { nc: `"${nc}"` })._tag, "Challenged")
   })
 
   it("OPS-digest-replay 3265-5.4-a: a count is good once; an old nonce is stale, not wrong", () => {

@@ -133,7 +133,12 @@ describe("notify", () => {
       transport: null,
     })
     assert.strictEqual(hop("sip:b@h;maddr=192.0.2.9")?.host, "192.0.2.9")
-    for (const text of ["sips:b@h", "sip:b@h;transport=ws", "sip:b@224.0.0.1", "sip:b@h;maddr=0.0.0.0"])
+    for (const text of [
+      "sips:b@h;transport=udp",
+      "sip:b@h;transport=sctp",
+      "sip:b@224.0.0.1",
+      "sip:b@h;maddr=0.0.0.0",
+    ])
       assert.isNull(hop(text))
   })
 

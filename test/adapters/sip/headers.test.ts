@@ -22,11 +22,8 @@ describe("headers", () => {
     const name = fc.constantFrom("presence", "presence.winfo", "Presence", "dialog", "dialog;sla")
     fc.assert(
       fc.property(name, fc.option(fc.constantFrom("1", "Q-1.x"), { nil: null }), (packageName, id) => {
-        assert.deepStrictEqual(parseEvent(formatEvent(packageName, id), 128, sharedLines), {
-          packageName,
-          id,
-          rates: null,
-        })
+        const event = parseEvent(formatEvent(packageName, id), 128, sharedLines)
+        assert.deepStrictEqual([event?.packageName, event?.id, event?.rates], [packageName, id, null])
       }),
     )
   })
@@ -43,7 +40,11 @@ describe("headers", () => {
     ["", null],
     [`presence;id=${"x".repeat(129)}`, null],
   ])("Event %j", { tags: ["3265-7.2.1-a"] }, (text, expected) => {
-    assert.deepStrictEqual(parseEvent(text, 128, sharedLines), expected)
+    const event = parseEvent(text, 128, sharedLines)
+    assert.deepStrictEqual(
+      event === null ? null : { packageName: event.packageName, id: event.id, rates: event.rates },
+      expected,
+    )
   })
 
   it("Expires is total: 0 to 2^32-1 as written, all else 3600", { tags: ["3261-20.19-a"] }, () => {

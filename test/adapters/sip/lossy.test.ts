@@ -9,6 +9,7 @@ import { assert, describe, it } from "vitest"
 import { allowanceKey, makeAllowances } from "../../../src/adapters/sip/allowances.ts"
 import { makeClientTransactions } from "../../../src/adapters/sip/client-transactions.ts"
 import { prepareDialog } from "../../../src/adapters/sip/format-notify.ts"
+import { makeKeepAlive } from "../../../src/adapters/sip/keep-alive.ts"
 import { makeNotifier } from "../../../src/adapters/sip/notifier.ts"
 import { countersZero, limitsDefault, timersDefault } from "../../../src/adapters/sip/options.ts"
 import { transports } from "../../../src/adapters/sip/transports/transports.ts"
@@ -116,6 +117,7 @@ const minuteOf = (seed: number, { loss, patience, document, lamps = 10 }: Phone)
     allowances,
     isNotifyTarget: () => false,
     onLimit: () => {},
+    keepAlive: makeKeepAlive(limitsDefault, counters, clock),
   })
 
   // ── the core, whose store is always there ──

@@ -73,7 +73,19 @@ describe("gate", () => {
   )
 
   it("another version is refused with 505", { tags: ["3261-21.5.6-a"] }, () => {
-    assert.strictEqual(faultOf(requestText().replace("SIP/2.0\r\n", "SIP/7.0\r\n"))?.status, 505)
+    for (const version of ["SIP/7.0", "sip/7.0", "SIP/2.1", "SIP/1.0", "SIP/20.0", "SIP/2.00"])
+      assert.strictEqual(
+        faultOf(requestText().replace("SIP/2.0\r\n", `${version}\r\n`))?.status,
+        505,
+        version,
+      )
+    for (const version of ["SIP/2", "SIP/", "SIP/x.y", "HTTP/1.1", "SIP/2.0x"])
+      assert.strictEqual(
+        faultOf(requestText().replace("SIP/2.0\r\n", `${version}\r\n`))?.status,
+        400,
+        version,
+      )
+    assert.isNull(faultOf(requestText().replace("SIP/2.0\r\n", "sip/2.0\r\n")))
   })
 
   it.each([
@@ -87,15 +99,18 @@ describe("gate", () => {
       "brackets around the URI",
       (text: string) => text.replace("sip:alice@example.com SIP", "<sip:alice@example.com> SIP"),
     ],
-    ["a bare line feed in a header", (text: string) => text.replace("CSeq: 1", "X: a\nb\r\nCSeq: 1")],
-    ["a control character in a header", (text: string) => text.replace("CSeq: 1", "X: a\u0001b\r\nCSeq: 1")],
-    ["a line without a colon", (text: string) => text.replace("CSeq: 1", "nonsense\r\nCSeq: 1")],
+    ["a bare line feed in a Call-ID", (text: string) => text.replace("Call-ID: ", "Call-ID: a\nX: ")],
+    [
+      "a control character in a Call-ID",
+      (text: string) => text.replace("Call-ID: ", "Call-ID: \u0001a\u0002"),
+    ],
     ["a CSeq of 2^31", (text: string) => text.replace("CSeq: 1 ", "CSeq: 2147483648 ")],
     ["a CSeq of another method", (text: string) => text.replace("CSeq: 1 OPTIONS", "CSeq: 1 INVITE")],
     ["no Call-ID", (text: string) => text.replace("Call-ID:", "X-Call-ID:")],
     ["no From", (text: string) => text.replace("From:", "X-From:")],
     ["no To", (text: string) => text.replace("To:", "X-To:")],
     ["two Call-IDs", (text: string) => text.replace("CSeq: 1", "Call-ID: other\r\nCSeq: 1")],
+    ["a Call-ID twice", (text: string) => text.replace(/Call-ID: .*\r\n/, "$&$&")],
     ["two Content-Lengths", (text: string) => text.replace("CSeq: 1", "Content-Length: 7\r\nCSeq: 1")],
   ])("%s is answered 400", { tags: ["3261-21.4.1-a"] }, (_what, change) => {
     assert.strictEqual(faultOf(change(requestText()))?.status, 400)

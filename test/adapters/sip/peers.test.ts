@@ -193,7 +193,7 @@ describe("trusted peers", () => {
     ["10.0.0.1;identity=rpid", /expected pai .*from .*none/],
     ["10.0.0.1;identity", /no value/],
     ["10.0.0.1;identity=pai;identity=from", /comes twice/],
-    ["10.0.0.1;transport=tls", /expected udp, tcp or any/],
+    ["10.0.0.1;transport=sctp", /expected udp, tcp, tls, ws, wss or any/],
     ["10.0.0.1;publish_for=example.com", /publishes_for/],
     ["10.0.0.1;publishes_for=sip:example.com", /expected a domain/],
     ["10.0.0.1;publishes_for=a b", /expected a domain/],

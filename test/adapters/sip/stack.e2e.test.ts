@@ -622,6 +622,7 @@ describe("NOTIFY over UDP", () => {
       const met: string[] = []
       server = await startServer({
         limits: { unprovenWaitingPerTargetMax: 2 },
+        notifyTo: ["contact"],
         onLimit: (limit) => met.push(limit),
       })
       peer.close()
@@ -817,20 +818,27 @@ describe("TCP", () => {
   )
 
   it(
-    "a refused connection, or one lost before the answer, is unreachable",
+    "a refused connection, or one lost before the answer, is a flow that is lost, or unreachable where Contacts count alone",
     { tags: ["3261-8.1.3.1-a"] },
     async () => {
-      const tcp = await tcpPeer(server.port)
-      tcp.send(subscribeOver(9))
-      await eventually(() => tcp.text().includes("SIP/2.0 200"))
-      const command = server.requests[0]!.command as Subscribe
-      server.sip.notify([notifyIn(command)])
-      await eventually(() => tcp.text().includes("NOTIFY sip:bob"))
-      tcp.close()
-      await eventually(() => server.outcomes.length === 1)
-      server.sip.notify([notifyIn(command)])
-      await eventually(() => server.outcomes.length === 2)
-      assert.deepStrictEqual(outcomeTags(), ["Unreachable", "Unreachable"])
+      for (const [notifyTo, outcome] of [
+        ["auto", "FlowLost"],
+        ["contact", "Unreachable"],
+      ] as const) {
+        await server.close()
+        server = await startServer({ notifyTo: [notifyTo] })
+        const tcp = await tcpPeer(server.port)
+        tcp.send(subscribeOver(9))
+        await eventually(() => tcp.text().includes("SIP/2.0 200"))
+        const command = server.requests[0]!.command as Subscribe
+        server.sip.notify([notifyIn(command)])
+        await eventually(() => tcp.text().includes("NOTIFY sip:bob"))
+        tcp.close()
+        await eventually(() => server.outcomes.length === 1)
+        server.sip.notify([notifyIn(command)])
+        await eventually(() => server.outcomes.length === 2)
+        assert.deepStrictEqual(outcomeTags(), [outcome, outcome])
+      }
     },
   )
 
@@ -860,7 +868,11 @@ describe("TCP", () => {
     await eventually(() => slow.isClosed())
     assert.isFalse(idle.isClosed())
     await eventually(() => idle.isClosed())
-    assert.strictEqual(server.sip.counters.connectionsRefused, 1)
+    const { counters } = server.sip
+    assert.deepStrictEqual(
+      [counters.connectionsRefusedOfSource, counters.connectionsSlow, counters.connectionsIdle],
+      [1, 1, 1],
+    )
   })
 
   it("OPS-connections-max: sixty-four connections from one source are served", async () => {

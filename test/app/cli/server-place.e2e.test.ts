@@ -95,6 +95,21 @@ describe("where a server is", patient, () => {
     assertEnds(off, 69, /that server has no management port \(admin = off\)/, "presentities")
   })
 
+  it("addresses over which no command speaks are none", { tags: ["CLI"] }, async (context) => {
+    const { addresses } = await placed(context)
+    const folder = emptyFolder(context)
+    const browsers = ["wss:127.0.0.1:443", "ws:127.0.0.1:80"]
+    const publish = ["publish", alice, "--open", "--data", folder]
+    leaveNote(folder, { admin: null, listen: [...browsers, ...addresses] })
+    assertEnds(await runHere(publish), 0, /^200 OK/, "beside others")
+    const tls = await runHere([...publish, "--transport", "tls"])
+    assertEnds(tls, 64, /tls: the server listens on udp:\S+, tcp:\S+: give --transport/, "another one")
+    leaveNote(folder, { admin: null, listen: browsers })
+    const none =
+      /the server listens on wss:127\.0\.0\.1:443, ws:127\.0\.0\.1:80, and this command speaks udp, tcp, tls: give --to/
+    assertEnds(await runHere(publish), 64, none, "alone")
+  })
+
   it("says what to give where none is", { tags: ["CLI"] }, async (context) => {
     const folder = emptyFolder(context)
     const nobody = /no server runs on that folder/

@@ -74,7 +74,7 @@ const wrong: readonly (readonly [text: string, ...faults: string[]])[] = [
   ],
   [
     "listen: [udp:here:5060]",
-    "listen = udp:here:5060 (@2): expected udp:HOST:PORT or tcp:HOST:PORT, HOST an IP address, for example udp:127.0.0.1:5060",
+    "listen = udp:here:5060 (@2): expected udp:HOST:PORT or tcp:HOST:PORT or tls:HOST:PORT or ws:HOST:PORT or wss:HOST:PORT, HOST an IP address, for example udp:127.0.0.1:5060",
   ],
   ["admin: here", "admin = here (@2): expected HOST:PORT or off, for example 127.0.0.1:5080"],
   [
@@ -155,8 +155,8 @@ const wrong: readonly (readonly [text: string, ...faults: string[]])[] = [
   ["handle_subscribe: [{}]", "handle_subscribe rule 1 (@2): says nothing; give it a condition or an outcome"],
   ["handle_subscribe: [yes]", "handle_subscribe rule 1 (@2): expected conditions and an outcome by name"],
   [
-    "handle_subscribe: [{transport: tls, sharing_tag: 'a b'}]",
-    "handle_subscribe rule 1 transport = tls (@2): expected udp or tcp",
+    "handle_subscribe: [{transport: sctp, sharing_tag: 'a b'}]",
+    "handle_subscribe rule 1 transport = sctp (@2): expected udp or tcp or tls or ws or wss",
     "handle_subscribe rule 1 sharing_tag = a b (@2): expected a name of at most 32 letters, digits, dots, dashes and underscores, for example vip",
   ],
   [

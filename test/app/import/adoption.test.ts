@@ -4,6 +4,7 @@
 import assert from "node:assert/strict"
 import { describe, it } from "vitest"
 import type { ActiveWatcherRow, PresentityRow, WatcherRow } from "../../../src/adapters/import/layouts.ts"
+import { prepareDialog } from "../../../src/adapters/sip/format-notify.ts"
 import { readConfig } from "../../../src/app/config/config.ts"
 import { packagesOf } from "../../../src/app/config/packages.ts"
 import {
@@ -13,7 +14,7 @@ import {
   adoptXcapRow,
 } from "../../../src/app/import/adoption.ts"
 import type { Adoption, AdoptionRules } from "../../../src/app/import/adoption.ts"
-import type { AdoptPublication, AdoptSubscription } from "../../../src/domain/presentity/commands.ts"
+import type { AdoptPublication, AdoptSubscription } from "../../../src/domain/presentity/adopt-commands.ts"
 import { document } from "../../support/foreign-tables.ts"
 
 const now = Date.UTC(2026, 10, 20, 10)
@@ -159,6 +160,32 @@ describe("active_watchers", () => {
     assert.equal(subscribed({ contact: "sip:bob@192.0.2.20?X=1" }).dialog.remoteTarget, "sip:bob@192.0.2.20")
   })
 
+  it(
+    "an address beside the host of a contact, which a proxy there wrote, is where NOTIFYs go",
+    { tags: ["OPS-import"] },
+    () => {
+      for (const [contact, place] of [
+        ["sip:bob@10.0.0.7:5062;alias=192.0.2.20~40001~1", "udp:192.0.2.20:40001"],
+        ["sip:bob@10.0.0.7;transport=tls;alias=192.0.2.20~40001~1", "udp:192.0.2.20:40001"],
+        ["<sip:bob@10.0.0.7;received=192.0.2.20:40001;line=7>", "any:192.0.2.20:40001"],
+        ["sip:bob@10.0.0.7;transport=tcp;alias=192.0.2.20~40001~2", "tcp:192.0.2.20:40001"],
+      ] as const) {
+        const { dialog } = subscribed({ contact })
+        const { hop, requestUri, isBound } = prepareDialog(dialog)
+        assert.equal(dialog.reach, "alias")
+        assert.equal(`${hop?.transport?.name ?? "any"}:${hop?.host}:${hop?.port}`, place)
+        assert.ok(!/alias|received/.test(requestUri) && requestUri.startsWith("sip:bob@10.0.0.7"))
+        // nobody can connect to the port of a connection that was another server's
+        assert.equal(isBound, place.startsWith("tcp"))
+      }
+      for (const contact of [
+        "sip:bob@192.0.2.20;alias=nowhere~1~1",
+        "sip:bob@192.0.2.20;alias=192.0.2.9~5060~3",
+      ])
+        assert.equal(subscribed({ contact }).dialog.reach, undefined)
+    },
+  )
+
   it("record_route is the route set in order, each as written", { tags: ["OPS-import"] }, () => {
     const { dialog } = subscribed({
       recordRoute: `<sip:p1.example.com;lr;x=1>,\r\n "P, Q" <sip:p2.example.com;lr>;y=1\r\n`,
@@ -211,6 +238,12 @@ describe("active_watchers", () => {
     assert.equal(skipped({ status: 3 }), "terminated: its watcher was refused there")
     assert.equal(skipped({ status: 9 }), "status 9 is not known")
     assert.match(skipped({ contact: "sips:bob@192.0.2.20" }), /not to be reached/)
+    assert.match(skipped({ contact: "sip:bob@192.0.2.20;transport=tls" }), /not to be reached/)
+    const overTls = { ...rules, listened: ["tls", "ws"] as const }
+    for (const contact of ["sips:bob@192.0.2.20", "sip:bob@192.0.2.20;transport=tls"])
+      assert.equal(why(adoptActiveWatcherRow(subscription({ contact }), overTls)), "taken")
+    const inBrowser = subscription({ contact: "sip:bob@192.0.2.20;transport=ws" })
+    assert.match(why(adoptActiveWatcherRow(inBrowser, overTls)), /not to be reached/)
     assert.equal(
       skipped({ contact: "sip:bob@192.0.2.20;transport=tls", recordRoute: "<sip:192.0.2.1;lr>" }),
       "taken",

@@ -93,7 +93,7 @@ const expected: Readonly<Record<string, Record<string, number>>> = {
     present: 0,
     "terminated: its watcher was refused there": 1,
     expired: 1,
-    "its contact or first route is not to be reached over UDP or TCP": 1,
+    "its contact or first route is not to be reached over a transport of this server": 1,
     "record_route cannot be read": 1,
   },
   watchers: {

@@ -34,7 +34,9 @@ describe("the messages of a log", () => {
       )
       assert.equal(
         messages.filter(({ remark }) =>
-          /^NOTIFY \d+ (?:was refused|had no answer|could not be sent)$/.test(remark),
+          /^NOTIFY \d+ (?:was refused|had no answer|could not be sent|was not delivered, its connection being closed)$/.test(
+            remark,
+          ),
         ).length,
         failures.length,
       )

@@ -62,7 +62,7 @@ const underWay = (load: Load): Promise<boolean> =>
 
 /** Status and Retry-After of the answer to a fetch. */
 const fetchOnce = async (server: Server): Promise<readonly [number, string | null]> => {
-  const phone = await openPhone({ portOf: (transport) => portOf(server, transport) }, "udp")
+  const phone = await openPhone({ portOf: () => portOf(server, "udp") }, "udp")
   try {
     phone.send(
       messageText("SUBSCRIBE sip:alice@example.com SIP/2.0", {

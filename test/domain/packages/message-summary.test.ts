@@ -307,6 +307,13 @@ describe("reading", () => {
         "Voice-Message: 1/0",
       )
       expect(rendered(published)).toBe(shown)
+      // without its scheme, as of voicemail servers that know one kind of address only
+      for (const value of ["sales@example.com", "<sales@example.com>", "sales@[2001:db8::1]:5061"])
+        expect(rendered(lines("Messages-Waiting: yes", `Message-Account: ${value}`))).toBe(
+          lines("Messages-Waiting: yes", `Message-Account: sip:${value.replace(/[<>]/g, "")}`),
+        )
+      for (const value of ["a@b@c", "a b@c", "@c", "a@"])
+        expect(verdict(`Messages-Waiting: yes\nMessage-Account: ${value}`)).toMatch(/not a URI/)
       for (const value of [
         "",
         "alice",

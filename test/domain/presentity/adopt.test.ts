@@ -7,7 +7,7 @@ import type {
   AdoptPublication,
   AdoptSubscription,
   AdoptWatcher,
-} from "../../../src/domain/presentity/commands.ts"
+} from "../../../src/domain/presentity/adopt-commands.ts"
 import { freeze, thaw } from "../../../src/domain/presentity/snapshot.ts"
 import { initial } from "../../../src/domain/presentity/state.ts"
 import { activeWatcherRow, presentityRow, watcherRow } from "../../../src/domain/projections/rows.ts"

@@ -8,8 +8,9 @@ import { defaultLimits } from "../../../src/domain/presentity/context.ts"
 import { fold } from "../../../src/domain/presentity/evolve.ts"
 import { tagOfBody } from "../../../src/domain/presentity/notification-tags.ts"
 import { react } from "../../../src/domain/presentity/react.ts"
+import { parseBody } from "../../../src/domain/presentity/sources.ts"
 import { digest } from "../../../src/domain/presentity/view-digest.ts"
-import { absentView, currentView, parseBody } from "../../../src/domain/presentity/view.ts"
+import { absentView, currentView } from "../../../src/domain/presentity/view.ts"
 import {
   alice,
   answeredWith,

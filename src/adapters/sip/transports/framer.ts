@@ -14,6 +14,8 @@ export interface FrameSink {
   readonly message: (message: RawMessage) => void
   /** A double CRLF between messages, which is a keep-alive ping (RFC 5626 §3.5.1). */
   readonly ping: () => void
+  /** What arrived is no message, and the next one can be read all the same. */
+  readonly unreadable: () => void
 }
 
 export interface Framer {
@@ -82,7 +84,7 @@ const push = (stream: Stream, chunk: Buffer, sink: FrameSink): boolean => {
       stream.head = taken
     }
     const { head } = stream
-    const bodyEnd = stream.bodyAt + head.contentLength!
+    const bodyEnd = stream.bodyAt + (head.contentLength ?? 0)
     if (bodyEnd > bytes.length) break
     const message = withBody(head, bytes.subarray(stream.bodyAt, bodyEnd), bodyEnd - start)
     stream.head = null
@@ -148,6 +150,11 @@ const takeHead = (
   const read = readHead(bytes.toString("latin1", start, end - 2), limits, carried)
   if (read === null) return null
   const { contentLength } = read
+  if (contentLength === null && !read.isRequest) {
+    // an answer to a NOTIFY has no body
+    stream.bodyAt = end
+    return read
+  }
   // RFC 3261 §20.14: on a stream only Content-Length delimits the body
   if (contentLength === null || contentLength < 0)
     sink.message(withFault(read, 400, "Missing Content-Length"))

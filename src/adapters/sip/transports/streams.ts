@@ -3,49 +3,22 @@
  *
  * @source RFC 3261 §18
  */
+import { createServer } from "node:net"
 import type { Server, Socket } from "node:net"
 import { Effect } from "effect"
 import { BindFailed } from "../../../ports/sip-transport.ts"
+import type { RawMessage } from "../message-reader.ts"
 import { bracketed } from "../uri.ts"
+import { aliasPort } from "./connection-alias.ts"
 import { makeFramer } from "./framer.ts"
-import type { Framer, FrameSink } from "./framer.ts"
+import type { FrameSink } from "./framer.ts"
 import { plainAddress } from "./local-address.ts"
-import type { BindAddress, Connection, SocketParts, StreamSockets, Transport } from "./transport.ts"
-
-/** What differs between stream transports: how a server and a connection are created. */
-export interface StreamOpener {
-  /** Creates a server that allows half-open connections and does not listen yet. */
-  readonly createServer: (accept: (socket: Socket) => void) => Server
-  readonly connect: (address: string, port: number, connected: () => void) => Socket
-}
-
-interface LiveConnection extends Connection {
-  readonly socket: Socket
-  readonly framer: Framer
-  readonly isInbound: boolean
-  activeAt: number
-  /** When the incomplete message began; null between messages. */
-  insideSince: number | null
-}
-
-interface OpeningConnection {
-  readonly socket: Socket
-  readonly waiting: ((connection: Connection | null) => void)[]
-  readonly giveUpAt: number
-}
-
-/** The connections of one transport of one stack. */
-interface Streams extends SocketParts {
-  readonly transport: Transport
-  readonly live: Map<string, LiveConnection>
-  readonly opening: Map<string, OpeningConnection>
-  /** Connections opened to us, by address. */
-  readonly perSource: Map<string, number>
-  /** The port of the newest listening socket, which our own connections print in Via; 0 if there is none. */
-  listeningPort: number
-}
-
-const keyOf = (address: string, port: number): string => `${address} ${port}`
+import { attemptOf, openConnection, settle } from "./opening.ts"
+import { connectionAt, keyOf } from "./stream-state.ts"
+import type { LiveConnection, StreamOpener, Streams } from "./stream-state.ts"
+import type { BindAddress, SocketParts, StreamSockets, Transport } from "./transport.ts"
+import { socketWire } from "./wire.ts"
+import type { Wire } from "./wire.ts"
 
 /** How long pending data may take to be sent before a connection that lost framing is destroyed. */
 const lingerMs = 1_000
@@ -58,7 +31,10 @@ export const openStreams = (
   const streams: Streams = {
     ...parts,
     transport,
+    opener,
     live: new Map(),
+    aliases: new Map(),
+    greeting: new Map(),
     opening: new Map(),
     perSource: new Map(),
     listeningPort: 0,
@@ -67,10 +43,10 @@ export const openStreams = (
     kind: "streams",
     listen: (address) =>
       Effect.map(
-        Effect.acquireRelease(bind(streams, opener, address), (server) =>
+        Effect.acquireRelease(bind(streams, address), (server) =>
           Effect.callback<void>((resume) => {
             server.close(() => resume(Effect.void))
-            for (const connection of streams.live.values()) connection.socket.destroy()
+            endAll(streams)
           }),
         ),
         (server) => {
@@ -79,102 +55,140 @@ export const openStreams = (
           return { transport, host: address.host, port: streams.listeningPort }
         },
       ),
-    find: (address, port) => streams.live.get(keyOf(address, port)) ?? null,
-    isOpening: (address, port) => streams.opening.has(keyOf(address, port)),
-    open: (address, port, withinMs, done) => {
-      const key = keyOf(address, port)
-      const connection = streams.live.get(key)
-      if (connection !== undefined && connection.isOpen()) return done(connection)
-      const opening = streams.opening.get(key)
-      if (opening !== undefined) {
-        opening.waiting.push(done)
-        return
-      }
-      if (streams.live.size + streams.opening.size >= streams.limits.connectionsMax) return done(null)
-      const socket = opener.connect(address, port, () => {
-        socket.removeAllListeners("error")
-        // peers connect to our listening port, if there is one
-        const ownPort = streams.listeningPort === 0 ? (socket.localPort ?? 0) : streams.listeningPort
-        settle(streams, key, adopt(streams, socket, false, ownPort))
-      })
-      streams.opening.set(key, { socket, waiting: [done], giveUpAt: streams.clock() + withinMs })
-      socket.once("error", () => settle(streams, key, null))
+    find: (address, port) => {
+      const connection = connectionAt(streams, keyOf(address, port))
+      return connection?.isOpen() === true ? connection : null
     },
+    isOpening: (address, port, name) => streams.opening.has(attemptOf(streams, address, port, name)),
+    open: (address, port, withinMs, done, name) =>
+      openConnection(streams, { address, port, name }, withinMs, done, (wire, own, proved) =>
+        adopt(streams, wire, own, proved),
+      ),
     tick: () => closeIdle(streams),
     closeAll: () => {
-      for (const key of streams.opening.keys()) settle(streams, key, null)
-      for (const connection of streams.live.values()) connection.socket.destroy()
+      for (const [key, { socket }] of streams.opening) settle(streams, key, socket, null)
+      endAll(streams)
     },
   }
 }
 
-/** Takes over an established connection. */
-const adopt = (streams: Streams, socket: Socket, isInbound: boolean, port: number): LiveConnection => {
-  const { counters, limits, live } = streams
-  const remoteAddress = plainAddress(socket.remoteAddress ?? "")
-  const remotePort = socket.remotePort ?? 0
+const endAll = (streams: Streams): void => {
+  for (const socket of streams.greeting.keys()) socket.destroy()
+  for (const { wire } of streams.live.values()) wire.destroy()
+}
+
+/**
+ * Takes over an established connection.
+ *
+ * @param proved for a connection that we opened, the name that the peer has proved; undefined: the peer opened it
+ */
+const adopt = (streams: Streams, wire: Wire, port: number, proved?: string | null): LiveConnection => {
+  const { counters, limits, live, opener } = streams
+  const { remoteAddress, remotePort, certificate } = wire
+  const isInbound = proved === undefined
   const key = keyOf(remoteAddress, remotePort)
   let isOpen = true
   const connection: LiveConnection = {
     transport: streams.transport,
-    socket,
-    framer: makeFramer(limits, streams.carried),
+    wire,
+    framer: (opener.makeFramer ?? makeFramer)(limits, streams.carried),
     isInbound,
+    name: proved ?? null,
+    certificate,
     remoteAddress,
     remotePort,
-    host: plainAddress(socket.localAddress ?? ""),
+    host: wire.localAddress,
     port,
+    // RFC 5923 §5: a peer may send its requests over a connection that we opened, if we can be told from others
+    offersAlias: !isInbound && streams.transport.isSecure && streams.listeningPort !== 0,
     branches: new Set(),
     activeAt: streams.clock(),
     insideSince: null,
+    pingedAt: null,
+    alias: null,
+    dialogs: null,
     isOpen: () => isOpen,
+    keepFor: (dialog, millis) => {
+      if (millis > 0) (connection.dialogs ??= new Map()).set(dialog, streams.clock() + millis)
+      else connection.dialogs?.delete(dialog)
+    },
+    close: () => {
+      // what is sent from now on takes another way
+      isOpen = false
+      wire.destroy()
+    },
     send: (bytes) => {
       if (!isOpen) return
       counters.sent++
-      socket.write(bytes)
+      wire.write(bytes)
       // do not buffer without limit for a peer that does not read
-      if (socket.writableLength > limits.writeQueueBytesMax) socket.destroy()
+      if (wire.queued() <= limits.writeQueueBytesMax) return
+      counters.connectionsUnread++
+      streams.onLimit("connection_octets_max", remoteAddress)
+      wire.destroy()
     },
   }
   if (!live.has(key)) counters.connections++
   live.set(key, connection)
-  socket.setNoDelay(true)
   const sink = sinkOf(streams, connection)
-  socket.on("data", (chunk: Buffer) => receive(streams, connection, sink, chunk))
-  socket.on("error", () => socket.destroy())
-  socket.on("end", () => socket.end())
-  socket.on("close", () => {
-    isOpen = false
-    if (live.get(key) === connection) {
-      live.delete(key)
-      counters.connections--
-    }
-    if (isInbound) releaseSource(streams, remoteAddress)
-    streams.events.closed(connection)
+  wire.begin({
+    received: (chunk) => receive(streams, connection, sink, chunk),
+    alive: () => heard(streams, connection),
+    closed: () => {
+      isOpen = false
+      if (live.get(key) === connection) {
+        live.delete(key)
+        counters.connections--
+      }
+      if (connection.alias !== null && streams.aliases.get(connection.alias) === connection)
+        streams.aliases.delete(connection.alias)
+      if (isInbound) releaseSource(streams, remoteAddress)
+      streams.events.closed(connection)
+    },
   })
   return connection
 }
 
-const sinkOf = ({ events }: Streams, connection: LiveConnection): FrameSink => {
-  const { remoteAddress, remotePort } = connection
+const sinkOf = (streams: Streams, connection: LiveConnection): FrameSink => {
+  const { events, counters } = streams
+  const { remoteAddress, remotePort, certificate, isInbound } = connection
+  const mayHaveAlias = isInbound && certificate !== null
   return {
     message: (message) => {
       connection.insideSince = null
+      if (mayHaveAlias) noteAlias(streams, connection, message)
       events.message(message, connection, remoteAddress, remotePort)
     },
-    ping: () => connection.send(pong, remoteAddress, remotePort),
+    unreadable: () => {
+      counters.dropped++
+    },
+    ping: () => {
+      counters.keepAlivesAnswered++
+      connection.send(pong, remoteAddress, remotePort)
+    },
   }
 }
 
-const receive = (streams: Streams, connection: LiveConnection, sink: FrameSink, chunk: Buffer): void => {
-  const { socket } = connection
+/** Remembers the connection under the port at which the peer listens, if it proved to be the host in its Via. */
+const noteAlias = (streams: Streams, connection: LiveConnection, message: RawMessage): void => {
+  const { certificate } = connection.wire
+  if (connection.alias !== null || certificate === null) return
+  const port = aliasPort(message, certificate, streams.transport.defaultPort)
+  if (port === null) return
+  connection.alias = keyOf(connection.remoteAddress, port)
+  streams.aliases.set(connection.alias, connection)
+}
+
+const heard = (streams: Streams, connection: LiveConnection): void => {
   streams.events.heard()
   connection.activeAt = streams.clock()
+  connection.pingedAt = null
+}
+
+const receive = (streams: Streams, connection: LiveConnection, sink: FrameSink, chunk: Buffer): void => {
+  heard(streams, connection)
   if (!connection.framer.push(chunk, sink)) {
-    socket.removeAllListeners("data")
-    socket.resume()
-    socket.end()
-    socket.setTimeout(lingerMs, () => socket.destroy())
+    connection.wire.finish(lingerMs)
     return
   }
   if (!connection.framer.isInside()) connection.insideSince = null
@@ -191,37 +205,110 @@ const releaseSource = ({ perSource }: Streams, address: string): void => {
 
 /** A connection opened by a peer. */
 const accept = (streams: Streams, socket: Socket, port: number): void => {
-  const { counters, limits, perSource } = streams
+  const { counters, limits, perSource, greeting, opener } = streams
   const source = plainAddress(socket.remoteAddress ?? "")
   const held = perSource.get(source) ?? 0
-  if (source === "" || streams.live.size >= limits.connectionsMax || held >= limits.connectionsPerSourceMax) {
-    counters.connectionsRefused++
+  const isFull = streams.live.size + greeting.size >= limits.connectionsMax
+  const isSourceFull = limits.connectionsPerSourceMax > 0 && held >= limits.connectionsPerSourceMax
+  if (source === "" || isFull || isSourceFull) {
+    if (isFull || source === "") counters.connectionsRefused++
+    else counters.connectionsRefusedOfSource++
+    if (source !== "") streams.onLimit(isFull ? "connections_max" : "connections_per_source_max", source)
     socket.on("error", () => {})
     socket.destroy()
     return
   }
   perSource.set(source, held + 1)
-  adopt(streams, socket, true, port)
+  if (opener.greet === undefined) {
+    adopt(streams, socketWire(socket), port)
+    return
+  }
+  if (greeting.size >= limits.handshakesMax) giveUpOldest(streams, source)
+  greeting.set(socket, { source, giveUpAt: streams.clock() + limits.handshakeMs })
+  counters.handshakes++
+  socket.on("error", () => {})
+  opener.greet(socket, (wire) => {
+    // given up before
+    if (!greeting.delete(socket)) return wire?.destroy()
+    counters.handshakes--
+    if (wire !== null && wire.remoteAddress !== "") {
+      adopt(streams, wire, port)
+      return
+    }
+    counters.handshakesFailed++
+    socket.destroy()
+    releaseSource(streams, source)
+  })
 }
 
-const settle = ({ opening }: Streams, key: string, connection: Connection | null): void => {
-  const attempt = opening.get(key)
-  if (attempt === undefined) return
-  opening.delete(key)
-  if (connection === null) attempt.socket.destroy()
-  for (const done of attempt.waiting) done(connection)
-}
-
-/** Closes connections that are idle, slow to complete a message, or slow to open. */
+/** Closes connections that are idle, slow to complete a message, or slow to open, and asks silent ones. */
 const closeIdle = (streams: Streams): void => {
-  const { limits } = streams
+  const { limits, counters, onLimit } = streams
   const now = streams.clock()
-  for (const [key, { giveUpAt }] of streams.opening) if (giveUpAt <= now) settle(streams, key, null)
-  for (const { socket, activeAt, branches, insideSince } of streams.live.values()) {
+  for (const [key, { giveUpAt, socket }] of streams.opening)
+    if (giveUpAt <= now) settle(streams, key, socket, null)
+  for (const [socket, { giveUpAt }] of streams.greeting) {
+    // the first is the oldest
+    if (giveUpAt > now) break
+    counters.handshakesTimedOut++
+    giveUp(streams, socket)
+  }
+  for (const connection of streams.live.values()) {
+    const { activeAt, branches, insideSince, remoteAddress } = connection
     const isIdle = now - activeAt > limits.connectionIdleMs && branches.size === 0
     const isSlow = insideSince !== null && now - insideSince > limits.headCompleteMs
-    if (isIdle || isSlow) socket.destroy()
+    if (isSlow) {
+      counters.connectionsSlow++
+      onLimit("message_timeout", remoteAddress)
+    } else if (isIdle && !isNeeded(connection, now)) {
+      counters.connectionsIdle++
+      onLimit("connection_idle", remoteAddress)
+    } else if (isThere(streams, connection, now)) continue
+    connection.close()
   }
+}
+
+/** Asks a silent peer, if its transport can. @returns false if it was asked, and does not answer */
+const isThere = ({ limits, counters }: Streams, connection: LiveConnection, now: number): boolean => {
+  const { wire, activeAt, pingedAt } = connection
+  if (wire.ping === null || limits.pingMs === 0) return true
+  if (pingedAt !== null) {
+    if (now - pingedAt <= limits.pingMs) return true
+    counters.pingsUnanswered++
+    return false
+  }
+  if (now - activeAt >= limits.pingMs) {
+    connection.pingedAt = now
+    wire.ping()
+  }
+  return true
+}
+
+const giveUp = (streams: Streams, socket: Socket): void => {
+  const begun = streams.greeting.get(socket)
+  if (begun === undefined) return
+  streams.greeting.delete(socket)
+  streams.counters.handshakes--
+  releaseSource(streams, begun.source)
+  socket.destroy()
+}
+
+/** A handshake that is meant takes milliseconds: those that have taken longest are the ones that hold places. */
+const giveUpOldest = (streams: Streams, source: string): void => {
+  const [oldest] = streams.greeting.keys()
+  streams.counters.handshakesRefused++
+  streams.onLimit("handshakes_max", source)
+  if (oldest !== undefined) giveUp(streams, oldest)
+}
+
+/** Whether a subscription depends on it: RFC 3261 §18 recommends keeping it as long as messages may be expected. */
+const isNeeded = ({ dialogs }: LiveConnection, now: number): boolean => {
+  if (dialogs === null) return false
+  for (const [dialog, until] of dialogs) {
+    if (until > now) return true
+    dialogs.delete(dialog)
+  }
+  return false
 }
 
 const portOf = (server: Server, presumed: number): number => {
@@ -229,13 +316,11 @@ const portOf = (server: Server, presumed: number): number => {
   return typeof bound === "object" && bound !== null ? bound.port : presumed
 }
 
-const bind = (
-  streams: Streams,
-  opener: StreamOpener,
-  { host, port }: BindAddress,
-): Effect.Effect<Server, BindFailed> =>
+const bind = (streams: Streams, { host, port }: BindAddress): Effect.Effect<Server, BindFailed> =>
   Effect.callback<Server, BindFailed>((resume) => {
-    const server = opener.createServer((socket) => accept(streams, socket, portOf(server, port)))
+    // whoever says nothing more before the end of a handshake is gone
+    const allowHalfOpen = streams.opener.greet === undefined
+    const server = createServer({ allowHalfOpen }, (socket) => accept(streams, socket, portOf(server, port)))
     server.once("error", (cause) =>
       resume(
         Effect.fail(

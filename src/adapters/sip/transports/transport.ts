@@ -8,7 +8,10 @@ import type { Socket } from "node:net"
 import type { Effect, Scope } from "effect"
 import type { BindFailed, SipCounters } from "../../../ports/sip-transport.ts"
 import type { Names, RawMessage } from "../message-reader.ts"
-import type { Limits } from "../options.ts"
+import type { Limits, SipLimit } from "../options.ts"
+import type { PeerCertificate } from "./certificate-names.ts"
+import type { TlsIdentity } from "./tls-identity.ts"
+import type { WebSocketOptions } from "./web-socket.ts"
 
 export interface Transport<Name extends string = string> {
   /** As in settings, flows, places and the log: `udp`. */
@@ -19,12 +22,16 @@ export interface Transport<Name extends string = string> {
   readonly isReliable: boolean
   /** Whether a `sips` URI may be reached over it (RFC 3261 §26.2). */
   readonly isSecure: boolean
+  /** Whether we can be the one who sends first. A WebSocket is opened by the client only (RFC 7118 §5). */
+  readonly isDialed: boolean
   /** The port for a URI without one (RFC 3261 §18.1.1, RFC 7118 §5). */
   readonly defaultPort: number
   /** URIs that select it, as scheme and `transport` parameter: `sip:udp`. */
   readonly namedBy: readonly string[]
   /** The `transport` parameter of our own URIs; null if the default transport needs none. */
   readonly uriParameter: string | null
+  /** The same in a `sips` URI of ours; without meaning for transports that are not secure. */
+  readonly secureUriParameter: string | null
   /** Its service in NAPTR records, and the prefix of its SRV names (RFC 3263 §4.1, §4.2). */
   readonly naptrService: string
   readonly srvPrefix: string
@@ -35,7 +42,19 @@ export interface Transport<Name extends string = string> {
   /** Opens nothing yet; `listen` does, and `open` of a stream transport. */
   readonly makeSockets: (parts: SocketParts) => Sockets
   /** Connects to a numeric address, for the SIP client, and calls back when connected; null for datagrams. */
-  readonly connect: ((address: string, port: number, connected: () => void) => Socket) | null
+  readonly connect:
+    | ((address: string, port: number, connected: () => void, options?: ConnectOptions) => Socket)
+    | null
+}
+
+/** What the SIP client knows of the server beyond its address. */
+export interface ConnectOptions {
+  /** The name that its certificate has to have; absent: the address. */
+  readonly servername?: string
+  /** Certificates of the authorities to believe, PEM; absent: those that Node brings along. */
+  readonly authorities?: string
+  /** False: any certificate will do. */
+  readonly isVerified?: boolean
 }
 
 /** Sends bytes: a UDP socket, or one connection (which ignores the address). */
@@ -54,7 +73,12 @@ export interface Listener {
 }
 
 /** What a message arrived on and its response goes back through. */
-export interface Flow extends Listener, Channel {}
+export interface Flow extends Listener, Channel {
+  /** The verified certificate of the peer; absent: none. */
+  readonly certificate?: PeerCertificate | null
+  /** Whether requests on it offer the peer to use it for its own (RFC 5923); absent: no. */
+  readonly offersAlias?: boolean
+}
 
 export interface Connection extends Flow {
   readonly remoteAddress: string
@@ -62,6 +86,12 @@ export interface Connection extends Flow {
   readonly isOpen: () => boolean
   /** Branches of our outstanding requests on this connection. */
   readonly branches: Set<string>
+  /** When something was last received on it, in monotonic milliseconds. */
+  readonly activeAt: number
+  /** A dialog depends on it for so long, during which it is not closed for being idle; 0: no more. */
+  readonly keepFor: (dialog: string, millis: number) => void
+  /** Gives it up: nobody is there. */
+  readonly close: () => void
 }
 
 export interface BindAddress {
@@ -90,16 +120,19 @@ export interface StreamSockets extends Listening {
   /** An open connection with that peer, opened by either side. */
   readonly find: (address: string, port: number) => Connection | null
   /** Whether a connection to that peer is being opened. */
-  readonly isOpening: (address: string, port: number) => boolean
+  readonly isOpening: (address: string, port: number, name?: string | null) => boolean
   /**
    * Opens a connection unless there is one; null if it is refused, or takes longer than `withinMs`.
    * Concurrent callers share the attempt.
+   *
+   * @param name the host of the URI, before DNS, which a secure peer has to prove to be; absent or null: the address
    */
   readonly open: (
     address: string,
     port: number,
     withinMs: number,
     done: (connection: Connection | null) => void,
+    name?: string | null,
   ) => void
 }
 
@@ -114,6 +147,10 @@ export interface SocketParts {
   /** Names of headers to keep besides those that the message reader keeps anyway, in lower case. */
   readonly carried: Names
   readonly events: SocketEvents
+  /** Certificates; absent: none, so that nothing listens over TLS, and connections of ours show none. */
+  readonly tls?: TlsIdentity
+  readonly webSocket?: WebSocketOptions
+  readonly onLimit: (limit: SipLimit, address?: string) => void
 }
 
 export interface SocketEvents {

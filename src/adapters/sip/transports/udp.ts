@@ -9,6 +9,7 @@ import { Effect } from "effect"
 import { BindFailed } from "../../../ports/sip-transport.ts"
 import { readDatagram } from "../message-reader.ts"
 import { bracketed } from "../uri.ts"
+import { answerKeepAlive, mayKeepAlive } from "./datagram-keep-alive.ts"
 import { plainAddress } from "./local-address.ts"
 import type { BindAddress, DatagramSockets, Flow, SocketParts, Transport } from "./transport.ts"
 
@@ -17,9 +18,11 @@ export const udp: Transport<"udp"> = {
   viaName: "UDP",
   isReliable: false,
   isSecure: false,
+  isDialed: true,
   defaultPort: 5_060,
   namedBy: ["sip:udp"],
   uriParameter: null,
+  secureUriParameter: null,
   naptrService: "SIP+D2U",
   srvPrefix: "_sip._udp.",
   bigRequestsOver: "tcp",
@@ -128,6 +131,14 @@ const serve = (
   }
   socket.on("message", (bytes, source) => {
     events.heard()
+    if (mayKeepAlive(bytes)) {
+      const reply = answerKeepAlive(bytes, plainAddress(source.address), source.port)
+      if (reply !== null) {
+        if (reply.length === 0) return
+        counters.keepAlivesAnswered++
+        return listener.send(reply, source.address, source.port)
+      }
+    }
     const message = readDatagram(bytes, limits, carried)
     if (message === null) counters.dropped++
     else events.message(message, listener, plainAddress(source.address), source.port)

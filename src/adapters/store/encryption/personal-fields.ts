@@ -5,11 +5,13 @@
 import type { Event } from "../../../domain/presentity/events.ts"
 import type { Snapshot } from "../../../domain/presentity/snapshot.ts"
 import type { Publication } from "../../../domain/presentity/state.ts"
+import type { ArrivalChange } from "../../../domain/presentity/target-events.ts"
 import type { Body, DialogStart, Header, Uri } from "../../../domain/vocabulary.ts"
 
 /** Where a personal string stands: it is bound to that when it is encrypted. The same in events and in saved states. */
 export type Field =
   | "sender"
+  | "device"
   | "localUri"
   | "eventId"
   | "argument"
@@ -48,6 +50,9 @@ export const mapPersonalFields = (event: Event, map: PersonalFieldMapper): Event
         body: bodyOf(event.body, map, "body"),
         ...(event.headers === undefined ? {} : { headers: event.headers.map(map.header) }),
         sender: event.sender === null ? null : map.own(event.sender, "sender"),
+        ...("device" in event && event.device !== undefined
+          ? { device: map.own(event.device, "device") }
+          : {}),
       }
     case "PublicationRemoved":
       return event.sender === undefined ? event : { ...event, sender: map.own(event.sender, "sender") }
@@ -78,9 +83,14 @@ export const mapPersonalFields = (event: Event, map: PersonalFieldMapper): Event
         remoteTarget:
           event.remoteTarget === null ? null : map.address(event.remoteTarget, null, "remoteTarget"),
         ...(event.argument === undefined ? {} : { argument: map.theirs(event.argument, null, "argument") }),
+        ...arrivalOf(event.arrival, null, map),
       }
     case "RemoteTargetChanged":
-      return { ...event, remoteTarget: map.address(event.remoteTarget, null, "remoteTarget") }
+      return {
+        ...event,
+        remoteTarget: map.address(event.remoteTarget, null, "remoteTarget"),
+        ...arrivalOf(event.arrival, null, map),
+      }
     case "TargetProven":
       return { ...event, address: map.theirs(event.address, null, "address") }
     case "WatcherRemembered":
@@ -107,6 +117,18 @@ const startOf = (start: DialogStart, watcher: Uri, map: PersonalFieldMapper): Di
   source: map.theirs(start.source, watcher, "source"),
 })
 
+/** Only the source is the watcher's: sockets and Contact are ours. */
+const arrivalOf = <A extends ArrivalChange>(
+  arrival: A | undefined,
+  watcher: Uri | null,
+  map: PersonalFieldMapper,
+): { readonly arrival?: A } =>
+  arrival === undefined
+    ? {}
+    : arrival.source === undefined || arrival.source === ""
+      ? { arrival }
+      : { arrival: { ...arrival, source: map.theirs(arrival.source, watcher, "source") } }
+
 /** What is no person: facts about the log and the server. */
 export const isPerson = (stream: Uri): boolean => !stream.startsWith("presently:")
 
@@ -128,6 +150,7 @@ const publicationOf = (publication: Publication, map: PersonalFieldMapper): Publ
     ? {}
     : { droppedHeaders: map.shown(publication.droppedHeaders) }),
   ...(publication.sender === null ? {} : { sender: map.own(publication.sender, "sender") }),
+  ...(publication.device === undefined ? {} : { device: map.own(publication.device, "device") }),
 })
 
 /**
@@ -185,6 +208,7 @@ export const mapPersonalFieldsOfSnapshot = (
         ...one,
         start: isOwn ? startOf(start, person, owned) : start,
         remoteTarget: theirs ? map.address(one.remoteTarget, person, "remoteTarget") : one.remoteTarget,
+        ...(theirs ? arrivalOf(one.arrival, person, map) : {}),
         ...(theirs && one.proof?._tag === "Addresses"
           ? {
               proof: {

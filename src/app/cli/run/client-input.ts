@@ -3,8 +3,12 @@
  */
 import { readFileSync } from "node:fs"
 import { Effect, Option } from "effect"
-import { isTransportName, presumedName, transportNames } from "../../../adapters/sip/transports/names.ts"
-import type { TransportName } from "../../../adapters/sip/transports/names.ts"
+import {
+  clientTransportNames,
+  isClientTransportName,
+  presumedName,
+} from "../../../adapters/sip/transports/names.ts"
+import type { ClientTransportName } from "../../../adapters/sip/transports/names.ts"
 import { parseUri } from "../../../adapters/sip/uri.ts"
 import { addressOfRecord } from "../../../domain/uris.ts"
 import type { Credentials } from "../../client/credentials.ts"
@@ -26,7 +30,7 @@ export interface Presentity {
   /** In canonical form. */
   readonly presentity: string
   readonly host: string
-  readonly transport: TransportName | null
+  readonly transport: ClientTransportName | null
 }
 
 /** `sip:alice@example.com`, or the same without its scheme. */
@@ -38,11 +42,13 @@ export const readPresentity = (text: string): Effect.Effect<Presentity, UsageInv
       new UsageInvalid({ why: `${text} is not the URI of anybody: expected one like sip:alice@example.com` }),
     )
   }
-  const transport = uri.parameters.get("transport")?.toLowerCase() ?? null
-  if (transport !== null && !isTransportName(transport)) {
+  const parameter = uri.parameters.get("transport")?.toLowerCase() ?? null
+  // RFC 3261 §26.2.2: over TCP means over TLS there
+  const transport = uri.scheme === "sips" && (parameter ?? "tcp") === "tcp" ? "tls" : parameter
+  if (transport !== null && !isClientTransportName(transport)) {
     return Effect.fail(
       new UsageInvalid({
-        why: `transport=${transport} is not offered: expected ${transportNames.join(" or ")}`,
+        why: `transport=${transport} is not offered: expected ${clientTransportNames.join(" or ")}`,
       }),
     )
   }
@@ -51,7 +57,7 @@ export const readPresentity = (text: string): Effect.Effect<Presentity, UsageInv
 
 const readTarget = (
   to: Option.Option<string>,
-  transport: TransportName,
+  transport: ClientTransportName,
 ): Effect.Effect<Target, UsageInvalid> => {
   const text = Option.getOrElse(to, () => toDefault)
   const hostPort = parseHostPort(text)
@@ -77,7 +83,7 @@ const addressesIn = (listen: readonly string[]): readonly Target[] =>
   listen.flatMap((entry): Target[] => {
     const transport = entry.slice(0, entry.indexOf(":"))
     const address = parseHostPort(entry.slice(transport.length + 1))
-    if (address === null || !isTransportName(transport)) return []
+    if (address === null || !isClientTransportName(transport)) return []
     return [{ transport, host: reachable(address.host), port: address.port }]
   })
 
@@ -88,33 +94,47 @@ const addressesIn = (listen: readonly string[]): readonly Target[] =>
  */
 export const findTarget = Effect.fnUntraced(function* (
   input: Where,
-  wanted: TransportName | null,
+  wanted: ClientTransportName | null,
 ): Effect.fn.Return<Target, UsageInvalid | NoAnswer | ConfigInvalid> {
   const listen = Option.isSome(input.to) ? null : yield* listenOf(input)
   if (listen === null) return yield* readTarget(input.to, wanted ?? presumedName)
   const addresses = addressesIn(listen)
-  const find = (name: TransportName): Target | undefined =>
+  const find = (name: ClientTransportName): Target | undefined =>
     addresses.find(({ transport }) => transport === name)
   const found = wanted === null ? (find(presumedName) ?? addresses[0]) : find(wanted)
   if (found !== undefined && found.port !== 0) return found
   const transport = wanted === null ? "" : `${wanted}: `
+  const spoken = listen.filter((entry) => addressesIn([entry]).length > 0)
   return yield* new UsageInvalid({
-    why: `${transport}the server listens on ${listen.join(", ")}: give --transport or the URI one of these, or --to HOST:PORT`,
+    why:
+      spoken.length > 0
+        ? `${transport}the server listens on ${spoken.join(", ")}: give --transport or the URI one of these, or --to HOST:PORT`
+        : `the server listens on ${listen.join(", ")}, and this command speaks ${clientTransportNames.join(", ")}: give --to HOST:PORT`,
   })
 })
 
 /** The options of a user agent, from the flags; reads the password file. */
 export const agentOptions = Effect.fnUntraced(function* (
   input: AgentInput,
-  uriTransport: TransportName | null,
+  uriTransport: ClientTransportName | null,
 ): Effect.fn.Return<UserAgentOptions, UsageInvalid | LocalFailure | NoAnswer | ConfigInvalid> {
-  const target = yield* findTarget(
+  const authorities = yield* readAuthorities(input.ca)
+  const found = yield* findTarget(
     input,
     Option.getOrElse(input.transport, () => uriTransport),
   )
+  const target = authorities === null ? found : { ...found, authorities }
   const credentials = yield* readCredentials(input)
   return { target, credentials, timers: { transactionMs: answerMillis } }
 })
+
+const readAuthorities = (file: Option.Option<string>): Effect.Effect<string | null, LocalFailure> =>
+  Option.isNone(file)
+    ? Effect.succeed(null)
+    : Effect.try({
+        try: () => readFileSync(file.value, "utf8"),
+        catch: (cause) => new LocalFailure({ what: "the file of --ca cannot be read", cause }),
+      })
 
 const readCredentials = Effect.fnUntraced(function* (
   input: AgentInput,

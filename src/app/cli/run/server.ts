@@ -4,7 +4,8 @@
 import { Console, Effect, Logger, Option, References, Schedule } from "effect"
 import type { LogLevel } from "../../../ports/operations.ts"
 import { UsageInvalid } from "../../client/failures.ts"
-import type { Config, ConfigInvalid } from "../../config/config.ts"
+import { ConfigInvalid } from "../../config/config.ts"
+import type { Config } from "../../config/config.ts"
 import type { Given } from "../../config/gather.ts"
 import { authText } from "../../config/trusted-peers.ts"
 import { devBanner } from "../../dev-banner.ts"
@@ -23,6 +24,8 @@ export const devDefaults: Given["defaults"] = { data: devFolder, notify_min_inte
 interface DevInput extends ServerFlags {
   /** None: no phones. Empty: an address is chosen. */
   readonly lan: Option.Option<string>
+  /** Listen for phones in browsers too. */
+  readonly browser: boolean
   /** Another way to write the value of `lan`. */
   readonly address: Option.Option<string>
 }
@@ -30,10 +33,13 @@ interface DevInput extends ServerFlags {
 export const runDev = Effect.fn(function* (input: DevInput) {
   const hangups = listenForHangups(true)
   const phones = yield* phonesOf(input)
-  const defaults = { ...devDefaults, ...phones?.defaults }
+  const plain = { ...devDefaults, ...phones?.defaults }
+  const defaults = { ...plain, ...(yield* secureDefaults(input, plain)) }
   const read = Effect.tap(configOf(input, defaults, "dev"), (config) => unlessRefused(config, "dev"))
   const introduce: Introduce = async (config, server) => {
-    if (phones === null) return devBanner(config, server)
+    const { browserLines } = await import("../../lan/browser.ts")
+    const browsers = browserLines(server.addresses()).map((line) => `\n${line}`)
+    if (phones === null) return devBanner(config, server) + browsers.join("")
     const [{ phonesBanner }, { terminalTraits }] = await Promise.all([
       import("../../lan/banner.ts"),
       import("../../lan/qr.ts"),
@@ -41,10 +47,30 @@ export const runDev = Effect.fn(function* (input: DevInput) {
     // it shows passwords
     const advice = narrowOutput()
     if (advice !== null) console.error(`presently: ${advice}`)
-    return phonesBanner(config, server, phones, terminalTraits(process.stdout, process.env))
+    const banner = await phonesBanner(config, server, phones, terminalTraits(process.stdout, process.env))
+    return banner + browsers.join("")
   }
   yield* runServer(yield* read, introduce, hangups, read)
 }, Effect.scoped)
+
+/** Listeners for browsers where they are asked for, and a certificate where one is needed and none is given. */
+const secureDefaults = Effect.fnUntraced(function* (input: DevInput, defaults: Given["defaults"]) {
+  const { browserListen, certificateDefaults } = yield* Effect.promise(() => import("../../lan/browser.ts"))
+  // errors are reported with the whole configuration
+  const config = yield* Effect.result(configOf(input, defaults))
+  if (config._tag === "Failure") return {}
+  const { listen: source } = config.success.sources
+  if (input.browser && source !== "default")
+    return yield* new ConfigInvalid({
+      faults: [
+        `listen (${source}): --browser gives this setting itself: leave one of the two out, and add wss:HOST:PORT here`,
+      ],
+    })
+  const listen = input.browser ? { listen: browserListen(config.success) } : {}
+  const wanted = yield* Effect.result(configOf(input, { ...defaults, ...listen }))
+  if (wanted._tag === "Failure") return listen
+  return { ...listen, ...(yield* certificateDefaults(wanted.success)) }
+})
 
 /** Null: without `--lan`. */
 const phonesOf = Effect.fnUntraced(function* (input: DevInput) {

@@ -55,6 +55,12 @@ export const lifetimes = {
     false,
     "a SUBSCRIBE is refused with 403 unless its Contact, or first Record-Route, is the address that it came from",
   ),
+  contact_max: int<number>(
+    4_096,
+    512,
+    8_192,
+    "octets of the URI of a Contact, which push parameters make long (RFC 8599); a longer one gets 400 Contact Too Long",
+  ),
   unanswered_octets_max: int<number>(
     67_108_864,
     1_048_576,

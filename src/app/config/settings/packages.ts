@@ -34,6 +34,10 @@ export const packages = {
     false,
     "a subscription to line-seize that was not refreshed ends with a NOTIFY",
   ),
+  idle_dialog: list(
+    ["dialog=*"],
+    "phones that need a dialog in every document to put a lamp out, by package and User-Agent with wildcards, each PACKAGE=USER-AGENT (dialog=Yealink*); none: no phone does",
+  ),
   force_single_dialog: flag(false, "of several dialogs only the most important one is shown"),
   mix_dialog_presence: flag(false, "presence also derived from dialogs"),
   bla_presentity_spec: choice(

@@ -4,7 +4,10 @@
 import { choice, flag, int, list, peers, secret, text } from "../setting-kinds.ts"
 
 export const running = {
-  listen: list(["udp:127.0.0.1:5060", "tcp:127.0.0.1:5060"], "sockets, each udp:HOST:PORT or tcp:HOST:PORT"),
+  listen: list(
+    ["udp:127.0.0.1:5060", "tcp:127.0.0.1:5060"],
+    "sockets, each TRANSPORT:HOST:PORT with udp, tcp, tls, ws or wss as the transport",
+  ),
   admin: text(
     "127.0.0.1:5080",
     "HOST:PORT of the management port, `off` for none; if that port is taken, any free one",
@@ -64,7 +67,7 @@ export const running = {
   realm: text(null, "digest realm; default: the first domain"),
   trusted_peers: peers(
     "proxies, PBXs and other servers that have already authenticated the sender of a request, and for whom each speaks: " +
-      "ADDRESS[/PREFIX][;identity=pai|from|none][;publishes_for=DOMAIN-OR-URI|…][;transport=udp|tcp|any][;hosts=NAME|…]",
+      "ADDRESS[/PREFIX] or certificate:NAME, then [;identity=pai|from|none][;publishes_for=DOMAIN-OR-URI|…][;transport=udp|tcp|tls|ws|wss|any][;hosts=NAME|…]",
   ),
   digest_md5: flag(false, "also offer MD5, for phones that support nothing better"),
   digest_md5_only: flag(false, "offer MD5 alone, for phones that give up at SHA-256; dev --lan: 1"),
@@ -72,6 +75,11 @@ export const running = {
     "accept",
     ["accept", "reject"],
     "answer to REGISTER: 200 with bindings that nothing uses, or 403",
+  ),
+  device_recognition: choice(
+    "contact",
+    ["none", "instance", "contact"],
+    "how a device is recognized that publishes again without its entity-tag, as after a restart, so that its old publication is replaced: by nothing; by +sip.instance in its Contact; or, where it has none, by Contact, User-Agent and source address together",
   ),
   keep_requester: choice(
     "identity",

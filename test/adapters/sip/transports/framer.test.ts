@@ -19,6 +19,7 @@ const frame = (pieces: readonly Buffer[], limits = limitsDefault): Framed => {
   for (const piece of pieces) {
     isFramed = framer.push(piece, {
       message: ({ callId, body, fault }) => messages.push({ id: callId, body, fault: fault?.status ?? 0 }),
+      unreadable: () => assert.fail("a stream has no unreadable messages"),
       ping: () => pings++,
     })
     if (!isFramed) break

@@ -15,6 +15,7 @@ const parts = {
   clock: () => 0,
   carried: new Set<string>(),
   events: { heard: () => {}, message: () => {}, closed: () => {} },
+  onLimit: () => {},
 }
 
 /** Only its facts count: nothing is opened. */
@@ -32,7 +33,7 @@ describe.each(transports.all)("the transport $name", (transport) => {
     assert.match(transport.name, /^[a-z]+$/)
     assert.strictEqual(transport.viaName, transport.name.toUpperCase())
     assert.match(transport.naptrService, /^SIPS?\+D2[UTSW]$/)
-    assert.match(transport.srvPrefix, /^_sips?\._(?:udp|tcp|sctp)\.$/)
+    assert.match(transport.srvPrefix, /^_sips?\._(?:udp|tcp|sctp|ws)\.$/)
   })
 
   it("is found by its name, in a flow, and by the URIs that name it", () => {
@@ -43,12 +44,16 @@ describe.each(transports.all)("the transport $name", (transport) => {
       assert.strictEqual(transports.ofUri(scheme, parameter), transport)
     }
     const leadsBack = transports.ofUri("sip", transport.uriParameter)
-    assert.strictEqual(leadsBack === "open" ? transports.presumed : leadsBack, transport)
+    const found = leadsBack === "open" ? transports.presumed : leadsBack
+    // RFC 7118 §5.2.4 knows `ws` alone: what makes it secure is the scheme
+    assert.strictEqual(found?.name, transport.name === "wss" ? "ws" : transport.name)
+    if (transport.isSecure)
+      assert.strictEqual(transports.ofUri("sips", transport.secureUriParameter), transport)
   })
 
   it("has streams exactly when it is reliable, and the transports that it names are there", () => {
     assert.strictEqual(transport.makeSockets(parts).kind === "streams", transport.isReliable)
-    assert.strictEqual(transport.connect !== null, transport.isReliable)
+    assert.strictEqual(transport.connect !== null, transport.isReliable && transport.isDialed)
     for (const name of [transport.bigRequestsOver, transport.besidePortOf])
       if (name !== null) assert.isNotNull(transports.named(name))
   })

@@ -1,0 +1,48 @@
+/**
+ * Settings of connections, and of phones behind a NAT.
+ */
+import { int, list } from "../setting-kinds.ts"
+
+export const connections = {
+  notify_to: list(
+    ["auto"],
+    "where NOTIFYs go, each auto, contact or source, or NETWORK=auto|contact|source for SUBSCRIBEs from there, of which the first that fits counts; contact: to the Contact; source: to where the last SUBSCRIBE came from; auto: to the Contact unless it cannot be reached, or says otherwise; whichever, over the connection of the last SUBSCRIBE while that is open",
+  ),
+  keep_alive: int<number>(
+    25,
+    0,
+    3_600,
+    "seconds between keep-alives to phones that are reached where their SUBSCRIBE came from and have answered there; 0: none",
+  ),
+  connections_max: int<number>(
+    4_096,
+    1,
+    1_000_000,
+    "connections of each stream transport; further ones are closed at once",
+  ),
+  connections_per_source_max: int<number>(
+    1_000,
+    0,
+    1_000_000,
+    "connections that one address may have open; further ones are closed at once; 0: as many as connections_max",
+  ),
+  connection_idle: int<number>(
+    120,
+    10,
+    86_400,
+    "seconds after which a connection is closed on which nothing was received, unless a subscription was made or renewed on it that still lives",
+  ),
+  connection_octets_max: int<number>(
+    1_048_576,
+    65_536,
+    1_073_741_824,
+    "octets that may wait to be sent on a connection; one whose peer does not read them is closed",
+  ),
+  message_timeout: int<number>(
+    10,
+    1,
+    3_600,
+    "seconds that a message may take to arrive on a connection, which is closed after that",
+  ),
+  connect_timeout: int<number>(5, 1, 60, "seconds that connecting to a phone or proxy may take"),
+}
