@@ -6,6 +6,7 @@ import type { Policy } from "./policy.ts"
 import type { KeptOfRequests } from "./request-facts.ts"
 import type { Resolver } from "./resolver.ts"
 import type { TransportName } from "./transports/names.ts"
+import type { ProxyFault } from "./transports/proxies.ts"
 import type { TlsIdentity } from "./transports/tls-identity.ts"
 import type { Transport } from "./transports/transport.ts"
 import type { WebSocketOptions } from "./transports/web-socket.ts"
@@ -190,6 +191,12 @@ export interface SipOptions {
   readonly onDefect?: (defect: unknown) => void
   /** Called once for each limit that is reached. @param address of the peer that reached it, if it is one */
   readonly onLimit?: (limit: SipLimit, address?: string) => void
+  /** Load balancers whose connections begin with a header of the PROXY protocol: addresses and networks. */
+  readonly proxyProtocolFrom?: readonly string[]
+  /** HTTP proxies whose `X-Forwarded-For` names the client of a WebSocket: addresses and networks. */
+  readonly forwardedForFrom?: readonly string[]
+  /** Called for the first fault of each kind in what a load balancer or HTTP proxy says. */
+  readonly onProxyFault?: (fault: ProxyFault, address: string, why: string) => void
   /** Certificates, for listeners over TLS and for connections that we open; absent: none. */
   readonly tls?: TlsIdentity
   readonly webSocket?: WebSocketOptions
@@ -277,6 +284,7 @@ export const countersZero = (): SipCounters => ({
   handshakesFailed: 0,
   handshakesTimedOut: 0,
   handshakesRefused: 0,
+  proxyFaults: {},
   upgradesRefused: {},
   webSocketFaults: 0,
   pingsUnanswered: 0,

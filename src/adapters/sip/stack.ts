@@ -34,6 +34,7 @@ import type { RequestRules } from "./request-rules.ts"
 import { makeResolver, systemNames } from "./resolver.ts"
 import { makeServerTransactions } from "./server-transactions.ts"
 import { makeLocalHosts } from "./transports/local-address.ts"
+import { countingProxyFaults } from "./transports/proxies.ts"
 import { transportSet } from "./transports/transport.ts"
 import type { Listener, Sockets, Transport, Transports } from "./transports/transport.ts"
 import { servedTransports } from "./transports/transports.ts"
@@ -90,13 +91,15 @@ const basisOf = (options: SipOptions) => {
   const sockets = new Map<Transport, Sockets>()
   /** The open ones, in the order in which they were opened. */
   const listeners: Listener[] = []
+  const counters = countersZero()
   return {
     limits: { ...limitsDefault, ...options.limits },
     timers: { ...timersDefault, ...options.timers },
     attention,
     clock,
     random,
-    counters: countersZero(),
+    counters,
+    onProxyFault: countingProxyFaults(counters, options.onProxyFault),
     mintTag: makeTagMint(random),
     transports,
     prepareDialog: makePrepareDialog(transports),
@@ -109,6 +112,10 @@ const basisOf = (options: SipOptions) => {
     onLimit: onceEach(options.onLimit),
     tls: options.tls,
     webSocket: options.webSocket,
+    proxies: {
+      sendsHeader: hostList(options.proxyProtocolFrom ?? []),
+      forwards: hostList(options.forwardedForFrom ?? []),
+    },
     udpMtuBytes: options.udpMtuBytes ?? 1_300,
     onDefect:
       options.onDefect ??
@@ -247,7 +254,7 @@ const resolverOf = ({ transports, clock, attention }: Basis) =>
 
 /** The sockets of each transport; nothing is opened yet. */
 const makeSockets = (basis: Basis, carried: Names, client: ClientTransactions, receive: Receive): void => {
-  const { limits, counters, clock, attention, onLimit, tls, webSocket } = basis
+  const { limits, counters, clock, attention, onLimit, tls, webSocket, proxies, onProxyFault } = basis
   const events = {
     heard: attention.heard,
     message: receive,
@@ -265,6 +272,8 @@ const makeSockets = (basis: Basis, carried: Names, client: ClientTransactions, r
         carried,
         events,
         onLimit,
+        proxies,
+        onProxyFault,
         ...(tls === undefined ? {} : { tls }),
         ...(webSocket === undefined ? {} : { webSocket }),
       }),

@@ -5,7 +5,7 @@
  */
 import { isIP } from "node:net"
 import { Data } from "effect"
-import { hostListFaults } from "../../adapters/sip/hosts.ts"
+import { hostListFaults, networkListFaults } from "../../adapters/sip/hosts.ts"
 import { notifyToFaults } from "../../adapters/sip/notify-to.ts"
 import { isTransportName, presumedName, transportNames } from "../../adapters/sip/transports/names.ts"
 import type { TransportName } from "../../adapters/sip/transports/names.ts"
@@ -194,6 +194,12 @@ const findDisagreements = (
         "for example 10.0.0.0/8=contact",
     )
   }
+  for (const name of ["proxy_protocol_from", "forwarded_for_from"] as const)
+    for (const entry of networkListFaults(values[name] as readonly string[])) {
+      faults.push(
+        `${name} = ${entry} (${sources[name]}): expected an address or a network, for example 192.0.2.7 or 10.0.0.0/24`,
+      )
+    }
   const minMax = [
     ["min_expires_publish", "max_expires_publish"],
     ["min_expires_subscribe", "max_expires_subscribe"],

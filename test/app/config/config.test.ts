@@ -56,6 +56,12 @@ const wrong: readonly (readonly [text: string, ...faults: string[]])[] = [
   ["\n\nmax_expires_publish: soon", `max_expires_publish = soon (@4): ${year}`],
   ["max_expires_subscribe: 1.5", `max_expires_subscribe = 1.5 (@2): ${year}`],
   ["max_expires_subscribe: [60]", `max_expires_subscribe = [60] (@2): ${year}`],
+  [
+    "proxy_protocol_from: [10.0.0.0/33, lb.example.com, 192.0.2.7]\nforwarded_for_from: 10.0.0",
+    "proxy_protocol_from = 10.0.0.0/33 (@2): expected an address or a network, for example 192.0.2.7 or 10.0.0.0/24",
+    "proxy_protocol_from = lb.example.com (@2): expected an address or a network, for example 192.0.2.7 or 10.0.0.0/24",
+    "forwarded_for_from = 10.0.0 (@3): expected an address or a network, for example 192.0.2.7 or 10.0.0.0/24",
+  ],
   ["listn: x", "listn (@2): there is no such setting; did you mean listen?"],
   ["colour: red", "colour (@2): there is no such setting"],
   [

@@ -10,6 +10,7 @@ import type { BindFailed, SipCounters } from "../../../ports/sip-transport.ts"
 import type { Names, RawMessage } from "../message-reader.ts"
 import type { Limits, SipLimit } from "../options.ts"
 import type { PeerCertificate } from "./certificate-names.ts"
+import type { OnProxyFault, Proxies } from "./proxies.ts"
 import type { TlsIdentity } from "./tls-identity.ts"
 import type { WebSocketOptions } from "./web-socket.ts"
 
@@ -150,6 +151,9 @@ export interface SocketParts {
   /** Certificates; absent: none, so that nothing listens over TLS, and connections of ours show none. */
   readonly tls?: TlsIdentity
   readonly webSocket?: WebSocketOptions
+  /** Which peers pass on connections of others; absent: none. */
+  readonly proxies?: Proxies
+  readonly onProxyFault?: OnProxyFault
   readonly onLimit: (limit: SipLimit, address?: string) => void
 }
 

@@ -44,5 +44,13 @@ export const connections = {
     3_600,
     "seconds that a message may take to arrive on a connection, which is closed after that",
   ),
+  proxy_protocol_from: list(
+    [],
+    "addresses and networks of load balancers whose connections begin with a header of the PROXY protocol, version 1 or 2; connections from there without one are refused, and so is the header of anybody else",
+  ),
+  forwarded_for_from: list(
+    [],
+    "addresses and networks of HTTP proxies that pass on WebSockets and name the client in X-Forwarded-For; requests from there without it are refused, and nobody else's is believed",
+  ),
   connect_timeout: int<number>(5, 1, 60, "seconds that connecting to a phone or proxy may take"),
 }
