@@ -15,9 +15,9 @@ export const mi = Command.make(
     ),
     args: Argument.String("ARG").pipe(Argument.withDescription("in order"), Argument.variadic()),
   },
-  Effect.fn(function* ({ admin, token, method, args }) {
+  Effect.fn(function* ({ method, args, ...input }) {
     const call = { jsonrpc: "2.0", method, ...(args.length === 0 ? {} : { params: args }), id: 1 }
-    const answer = JSON.parse(yield* askAdmin("POST", { admin, token }, "/mi", JSON.stringify(call))) as {
+    const answer = JSON.parse(yield* askAdmin("POST", input, "/mi", JSON.stringify(call))) as {
       readonly result?: unknown
       readonly error?: { readonly code: number; readonly message: string }
     }

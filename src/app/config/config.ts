@@ -13,7 +13,7 @@ import type { Extensions } from "../extensions/extensions.ts"
 import { checkValue } from "./check-value.ts"
 import { gather } from "./gather.ts"
 import type { Given } from "./gather.ts"
-import { parseHostPort, withoutScheme } from "./host-port.ts"
+import { parseHostPort, withoutScheme, withoutSecureScheme } from "./host-port.ts"
 import { masked } from "./masked-url.ts"
 import type { RequestPolicy } from "./request-policy-hook.ts"
 import type { PublishRule, SubscribeRule } from "./request-policy-rules.ts"
@@ -64,7 +64,8 @@ export interface Address {
 
 export interface Config extends Omit<Settings, "listen" | "admin"> {
   readonly listen: readonly Address[]
-  readonly admin: { readonly host: string; readonly port: number } | null
+  /** `isSecure`: over HTTPS. */
+  readonly admin: { readonly host: string; readonly port: number; readonly isSecure: boolean } | null
   /** Where each value comes from, for `config print` and for messages. */
   readonly sources: Readonly<Record<SettingName, string>>
   /** One line for each given value that has no effect. */
@@ -141,9 +142,10 @@ const readAdmin = (
   faults: string[],
 ): Config["admin"] => {
   if (admin === null || admin === "off") return null
-  const address = parseHostPort(admin)
+  const isSecure = /^https:\/\//i.test(admin)
+  const address = parseHostPort(isSecure ? withoutSecureScheme(admin) : admin)
   if (address === null) faults.push(`admin = ${admin} (${sources["admin"]}): ${expectedAddress(admin)}`)
-  return address
+  return address === null ? null : { ...address, isSecure }
 }
 
 /** Accepts `db_url` for `database_url` when only that is given. */
@@ -236,7 +238,7 @@ const expectedAddress = (text: string): string => {
   const bare = withoutScheme(text)
   return bare !== text && parseHostPort(bare) !== null
     ? `without a scheme: write ${bare}`
-    : "expected HOST:PORT or off, for example 127.0.0.1:5080"
+    : "expected HOST:PORT, https://HOST:PORT or off, for example 127.0.0.1:5080"
 }
 
 /** A value for a message: shortened, and without its password. */

@@ -105,7 +105,7 @@ export const layerOperations = Layer.effect(OperationsService, operations)
 /** The address of the management port; null: there is none. */
 export class AdminPort extends Context.Service<
   AdminPort,
-  { readonly address: { readonly host: string; readonly port: number } | null }
+  { readonly address: { readonly host: string; readonly port: number; readonly isSecure: boolean } | null }
 >()("presently/AdminPort") {}
 
 const adminSource = Effect.gen(function* () {
@@ -134,9 +134,13 @@ export const layerAdmin = Layer.effect(
     const { config } = yield* ServerSettings
     if (config.admin === null) return { address: null }
     const { tracing } = yield* RequestTracing
-    const { tokens } = yield* Reload
+    const { tokens, certificates } = yield* Reload
     const source = yield* adminSource
-    const options = { ...config.admin, tokens }
+    const { isSecure } = config.admin
+    const tls = isSecure
+      ? { identity: certificates.admin, handshakeMillis: config.handshake_timeout * 1_000 }
+      : null
+    const options = { ...config.admin, tokens, tls }
     const opened = (port: number) => {
       // the parent span comes from the caller's request, not from whoever started this server
       const opening = Effect.updateContext(
@@ -149,6 +153,6 @@ export const layerAdmin = Layer.effect(
       config.sources.admin !== "default"
         ? yield* opened(options.port)
         : yield* opened(options.port).pipe(Effect.catch(() => opened(0)))
-    return { address }
+    return { address: { ...address, isSecure } }
   }),
 )

@@ -10,7 +10,16 @@ export const running = {
   ),
   admin: text(
     "127.0.0.1:5080",
-    "HOST:PORT of the management port, `off` for none; if that port is taken, any free one",
+    "HOST:PORT of the management port, https://HOST:PORT for one that speaks HTTPS with the certificates of tls_certificate, `off` for none; if the default port is taken, any free one",
+  ),
+  admin_client_certificates: choice(
+    "off",
+    ["off", "required"],
+    "required: clients of the management port need a certificate of an authority in tls_ca, besides their token",
+  ),
+  admin_insecure_http: flag(
+    false,
+    "serve takes tokens over plain HTTP on an address that is not loopback: whoever is on the way reads them",
   ),
   admin_tokens_file: text(
     null,
