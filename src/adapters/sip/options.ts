@@ -1,6 +1,7 @@
 /** Options of the SIP stack with their defaults, and its counters. Every limit has its unit in its name. */
 import type { Packages } from "../../domain/packages/event-package.ts"
 import type { SipCounters } from "../../ports/sip-transport.ts"
+import type { Advertised } from "./advertised.ts"
 import type { TrustedPeer } from "./peers.ts"
 import type { Policy } from "./policy.ts"
 import type { KeptOfRequests } from "./request-facts.ts"
@@ -13,7 +14,7 @@ import type { WebSocketOptions } from "./transports/web-socket.ts"
 
 export interface ListenAddress {
   readonly transport: TransportName
-  /** A numeric address, or `localhost`; `::` is IPv6 only. */
+  /** A numeric address, or `localhost`; `::` is all of IPv4 as well, unless an address of IPv4 is listed with the same port. */
   readonly host: string
   /** 0 lets the system choose. */
   readonly port: number
@@ -160,8 +161,8 @@ export interface SipOptions {
   readonly contactUri?: string | null
   /** User part of a derived Contact; empty: none. */
   readonly contactUser?: string
-  /** Host in Via and Contact for a wildcard socket; null: ask the system. */
-  readonly advertisedHost?: string | null
+  /** Hosts and ports in Via and Contact instead of our own. */
+  readonly advertise?: readonly Advertised[]
   /** The registry of event packages. Without it, parameters never distinguish a package from its type. */
   readonly packages?: Pick<Packages, "allowEvents" | "accept"> &
     Partial<Pick<Packages, "names" | "find" | "carriedHeaders" | "argumentHeaders">>

@@ -9,6 +9,7 @@ import { Effect, Layer } from "effect"
 import type { Scope } from "effect"
 import { SipTransport } from "../../ports/sip-transport.ts"
 import type { BindFailed, SipHandler } from "../../ports/sip-transport.ts"
+import { makeAdvertisedFor } from "./advertised.ts"
 import { makeAllowances } from "./allowances.ts"
 import { makeArrivals } from "./arrivals.ts"
 import { makeClientTransactions, wheelTickMs } from "./client-transactions.ts"
@@ -87,7 +88,7 @@ const basisOf = (options: SipOptions) => {
     options.transports === undefined
       ? servedTransports(options.listen.map(({ transport }) => transport))
       : transportSet(options.transports)
-  const local = makeLocalHosts(options.advertisedHost ?? null, clock)
+  const local = makeLocalHosts(clock)
   const sockets = new Map<Transport, Sockets>()
   /** The open ones, in the order in which they were opened. */
   const listeners: Listener[] = []
@@ -104,6 +105,7 @@ const basisOf = (options: SipOptions) => {
     transports,
     prepareDialog: makePrepareDialog(transports),
     local,
+    advertisedFor: makeAdvertisedFor(options.advertise ?? []),
     sockets,
     listeners,
     own: makeOwnAddresses(options, local, listeners),
@@ -208,7 +210,7 @@ export const make = (options: SipOptions): Sip => {
     server,
     rules: rulesOf(options, basis),
     overload: () => handler?.overload?.() ?? null,
-    makeArrival: makeArrivals(options, basis.local, basis.listeners),
+    makeArrival: makeArrivals(options, basis, basis.listeners),
     allowances,
     isFullFor: notifier.isFullFor,
     submit: (request) => handler?.submit(request),
@@ -238,7 +240,7 @@ export const make = (options: SipOptions): Sip => {
           basis.listeners.length = 0
         }),
       )
-      for (const address of inOrder(options.listen, transports)) yield* open(basis, address)
+      for (const address of inOrder(options.listen, transports)) yield* open(basis, address, options.listen)
     }),
   }
 }
@@ -299,13 +301,19 @@ const ticking = (attention: Attention, tick: () => void): Effect.Effect<unknown,
 const inOrder = (listen: readonly ListenAddress[], { all }: Transports): readonly ListenAddress[] =>
   all.flatMap(({ name }) => listen.filter(({ transport }) => transport === name))
 
+/** Whether an address of IPv4 has the port of `::` to itself. */
+const isBesides = (other: ListenAddress, { transport, port }: ListenAddress): boolean =>
+  other.transport === transport && other.port === port && !other.host.includes(":")
+
 const open = Effect.fnUntraced(function* (
   { transports, sockets, own, listeners }: Basis,
   address: ListenAddress,
+  all: readonly ListenAddress[],
 ): Effect.fn.Return<void, BindFailed, Scope.Scope> {
   const written = address.host.replaceAll("[", "").replaceAll("]", "")
   const host = written === "localhost" ? "127.0.0.1" : canonicalAddress(written)
   const transport = transports.named(address.transport)!
+  const isDual = host === "::" && !all.some((other) => isBesides(other, address))
   const { listen } = sockets.get(transport)!
   const beside =
     address.port === 0 && transport.besidePortOf !== null
@@ -314,8 +322,8 @@ const open = Effect.fnUntraced(function* (
         )
       : undefined
   const listener = yield* beside === undefined
-    ? listen({ host, port: address.port })
-    : listen({ host, port: beside.port }).pipe(Effect.catch(() => listen({ host, port: 0 })))
+    ? listen({ host, isDual, port: address.port })
+    : listen({ host, isDual, port: beside.port }).pipe(Effect.catch(() => listen({ host, isDual, port: 0 })))
   listeners.push(listener)
   own.add(host)
 })

@@ -5,6 +5,7 @@
  */
 import { isIP } from "node:net"
 import { Data } from "effect"
+import { advertiseFaults } from "../../adapters/sip/advertised.ts"
 import { hostListFaults, networkListFaults } from "../../adapters/sip/hosts.ts"
 import { notifyToFaults } from "../../adapters/sip/notify-to.ts"
 import { isTransportName, presumedName, transportNames } from "../../adapters/sip/transports/names.ts"
@@ -202,6 +203,15 @@ const findDisagreements = (
         `${name} = ${entry} (${sources[name]}): expected an address or a network, for example 192.0.2.7 or 10.0.0.0/24`,
       )
     }
+  for (const entry of advertiseFaults(
+    values["advertise"] as readonly string[],
+    values["listen"] as readonly string[],
+  )) {
+    faults.push(
+      `advertise = ${entry} (${sources["advertise"]}): expected HOST[:PORT], or an entry of listen, = and HOST[:PORT], ` +
+        "for example 203.0.113.7 or udp:0.0.0.0:5060=203.0.113.7:15060",
+    )
+  }
   const minMax = [
     ["min_expires_publish", "max_expires_publish"],
     ["min_expires_subscribe", "max_expires_subscribe"],

@@ -82,6 +82,11 @@ const wrong: readonly (readonly [text: string, ...faults: string[]])[] = [
     "admin: 192.0.2.7:5080\nadmin_tokens_file: /nowhere/tokens\nadmin_insecure_http: 1",
     "admin_tokens_file = /nowhere/tokens: there is no such file: name one that is there, or make it",
   ],
+  [
+    "listen: ['udp:[::]:5060']\nadvertise: ['0.0.0.0', 'tcp:[::]:5060=pbx.example.com']",
+    "advertise = 0.0.0.0 (@3): expected HOST[:PORT], or an entry of listen, = and HOST[:PORT], for example 203.0.113.7 or udp:0.0.0.0:5060=203.0.113.7:15060",
+    "advertise = tcp:[::]:5060=pbx.example.com (@3): expected HOST[:PORT], or an entry of listen, = and HOST[:PORT], for example 203.0.113.7 or udp:0.0.0.0:5060=203.0.113.7:15060",
+  ],
   ["listn: x", "listn (@2): there is no such setting; did you mean listen?"],
   ["colour: red", "colour (@2): there is no such setting"],
   [

@@ -3,9 +3,10 @@ import type { Socket } from "node:net"
 import type { Names } from "../message-reader.ts"
 import type { Limits } from "../options.ts"
 import type { Framer } from "./framer.ts"
+import { isWildcard } from "./local-address.ts"
 import type { OnProxyFault, Proxies } from "./proxies.ts"
 import type { Remote } from "./proxy-header.ts"
-import type { Connection, SocketParts, Transport } from "./transport.ts"
+import type { Connection, Listener, SocketParts, Transport } from "./transport.ts"
 import type { Wire } from "./wire.ts"
 
 /** What differs between stream transports: handshakes, how a connection is opened, and how messages are delimited. */
@@ -77,8 +78,23 @@ export interface Streams extends SocketParts {
   readonly opening: Map<string, OpeningConnection>
   /** Connections opened to us, by address. */
   readonly perSource: Map<string, number>
-  /** The port of the newest listening socket, which our own connections print in Via; 0 if there is none. */
-  listeningPort: number
+  /** Those listening, the oldest first. */
+  readonly listeners: Listener[]
+}
+
+/**
+ * The port that peers of a connection of ours can connect to, which it prints in Via: of the socket that listens on its
+ * local address, on all addresses, or at all; null: none does.
+ */
+export const listeningPort = ({ listeners }: Streams, localAddress: string): number | null => {
+  const isOfFamily = ({ host, isDual = false }: Listener): boolean =>
+    isDual || host.includes(":") === localAddress.includes(":")
+  const listener =
+    listeners.find(({ host }) => host === localAddress) ??
+    listeners.find((candidate) => isWildcard(candidate.host) && isOfFamily(candidate)) ??
+    listeners.find(isOfFamily) ??
+    listeners[0]
+  return listener?.port ?? null
 }
 
 export const keyOf = (address: string, port: number): string => `${address} ${port}`

@@ -18,7 +18,7 @@ import { countingProxyFaults, noProxies } from "./proxies.ts"
 import { beginsAsProxyHeader } from "./proxy-header.ts"
 import { connectionAt, keyOf } from "./stream-state.ts"
 import type { LiveConnection, StreamOpener, Streams } from "./stream-state.ts"
-import type { BindAddress, SocketParts, StreamSockets, Transport } from "./transport.ts"
+import type { BindAddress, Listener, SocketParts, StreamSockets, Transport } from "./transport.ts"
 import type { Wire } from "./wire.ts"
 
 /** How long pending data may take to be sent before a connection that lost framing is destroyed. */
@@ -40,7 +40,7 @@ export const openStreams = (
     greeting: new Map(),
     opening: new Map(),
     perSource: new Map(),
-    listeningPort: 0,
+    listeners: [],
   }
   return {
     kind: "streams",
@@ -54,8 +54,9 @@ export const openStreams = (
         ),
         (server) => {
           server.on("error", () => {})
-          streams.listeningPort = portOf(server, address.port)
-          return { transport, host: address.host, port: streams.listeningPort }
+          const listener: Listener = { transport, ...address, port: portOf(server, address.port) }
+          streams.listeners.push(listener)
+          return listener
         },
       ),
     find: (address, port) => {
@@ -104,7 +105,7 @@ const adopt = (streams: Streams, wire: Wire, port: number, proved?: string | nul
     host: wire.localAddress,
     port,
     // RFC 5923 §5: a peer may send its requests over a connection that we opened, if we can be told from others
-    offersAlias: !isInbound && streams.transport.isSecure && streams.listeningPort !== 0,
+    offersAlias: !isInbound && streams.transport.isSecure && streams.listeners.length > 0,
     branches: new Set(),
     activeAt: streams.clock(),
     insideSince: null,
@@ -279,7 +280,10 @@ const portOf = (server: Server, presumed: number): number => {
   return typeof bound === "object" && bound !== null ? bound.port : presumed
 }
 
-const bind = (streams: Streams, { host, port }: BindAddress): Effect.Effect<Server, BindFailed> =>
+const bind = (
+  streams: Streams,
+  { host, port, isDual = false }: BindAddress,
+): Effect.Effect<Server, BindFailed> =>
   Effect.callback<Server, BindFailed>((resume) => {
     // whoever says nothing more before the end of a handshake is gone
     const allowHalfOpen = streams.opener.greet === undefined
@@ -293,7 +297,7 @@ const bind = (streams: Streams, { host, port }: BindAddress): Effect.Effect<Serv
         ),
       ),
     )
-    server.listen({ port, host, ipv6Only: host.includes(":") }, () => {
+    server.listen({ port, host, ipv6Only: host.includes(":") && !isDual }, () => {
       server.removeAllListeners("error")
       resume(Effect.succeed(server))
     })

@@ -71,6 +71,8 @@ export interface Listener {
   readonly host: string
   /** The port that others can send to: for a connection, the port of the listening socket. */
   readonly port: number
+  /** It takes IPv4 and IPv6. */
+  readonly isDual?: boolean
 }
 
 /** What a message arrived on and its response goes back through. */
@@ -100,6 +102,8 @@ export interface BindAddress {
   readonly host: string
   /** 0 lets the system choose. */
   readonly port: number
+  /** For `::`: whether it takes IPv4 as well; absent: no. */
+  readonly isDual?: boolean
 }
 
 interface Listening {

@@ -6,7 +6,11 @@ import { choice, flag, int, list, peers, secret, text } from "../setting-kinds.t
 export const running = {
   listen: list(
     ["udp:127.0.0.1:5060", "tcp:127.0.0.1:5060"],
-    "sockets, each TRANSPORT:HOST:PORT with udp, tcp, tls, ws or wss as the transport",
+    "sockets, each TRANSPORT:HOST:PORT with udp, tcp, tls, ws or wss as the transport; [::] is all addresses of IPv6 and IPv4, or of IPv6 alone where 0.0.0.0 or another address of IPv4 is listed with the same port",
+  ),
+  advertise: list(
+    [],
+    "hosts and ports in Contact and Via instead of our own, behind port forwarding or in a container, each HOST[:PORT], or LISTENER=HOST[:PORT] with LISTENER as in listen; an address is for peers of its family only",
   ),
   admin: text(
     "127.0.0.1:5080",
