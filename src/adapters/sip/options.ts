@@ -2,6 +2,7 @@
 import type { Packages } from "../../domain/packages/event-package.ts"
 import type { SipCounters } from "../../ports/sip-transport.ts"
 import type { Advertised } from "./advertised.ts"
+import type { DomainAlias } from "./domain-aliases.ts"
 import type { TrustedPeer } from "./peers.ts"
 import type { Policy } from "./policy.ts"
 import type { KeptOfRequests } from "./request-facts.ts"
@@ -157,6 +158,8 @@ export interface SipOptions {
   readonly listen: readonly ListenAddress[]
   /** Hosts served; empty: every host. Own addresses, `localhost` and `127.0.0.1` are always served. */
   readonly domains?: readonly string[]
+  /** Other names of domains; they are served too. */
+  readonly domainAliases?: readonly DomainAlias[]
   /** Our Contact URI (`server_address`); null: derived from the receiving socket. */
   readonly contactUri?: string | null
   /** User part of a derived Contact; empty: none. */

@@ -16,7 +16,7 @@ export interface OwnAddresses {
 
 /** @param listeners those currently open; may change */
 export const makeOwnAddresses = (
-  options: Pick<SipOptions, "domains" | "contactUri" | "advertise">,
+  options: Pick<SipOptions, "domains" | "domainAliases" | "contactUri" | "advertise">,
   local: LocalHosts,
   listeners: readonly Listener[],
 ): OwnAddresses => {
@@ -24,6 +24,7 @@ export const makeOwnAddresses = (
   const hosts = new Set<string>(["localhost", "127.0.0.1", "[::1]"])
   const contact = options.contactUri ? parseUri(options.contactUri) : null
   if (contact !== null && contact.scheme !== "tel") hosts.add(bracketed(plainHost(contact.host)))
+  for (const { alias } of options.domainAliases ?? []) hosts.add(alias)
   const advertised = options.advertise ?? []
   for (const { host } of advertised) hosts.add(bracketed(host))
   return {

@@ -15,6 +15,7 @@ import { makeArrivals } from "./arrivals.ts"
 import { makeClientTransactions, wheelTickMs } from "./client-transactions.ts"
 import type { ClientTransactions } from "./client-transactions.ts"
 import { makeDigest } from "./digest.ts"
+import { makeCanonical } from "./domain-aliases.ts"
 import { makePrepareDialog } from "./format-notify.ts"
 import { parameterizedNames } from "./headers.ts"
 import { hostList } from "./hosts.ts"
@@ -170,6 +171,7 @@ const rulesOf = (options: SipOptions, basis: Basis): RequestRules => {
         : (request) => eventPackage.presentityOf!(request)
     },
     trustSenderHeader: options.trustSenderHeader ?? false,
+    canonical: makeCanonical(options.domainAliases ?? []),
     peers: makePeers(options.trustedPeers ?? []),
     asksCertificates: options.tls !== undefined && options.tls.options().clients !== "off",
     peerEvent: makePeerLog(basis.counters, options.onPeer ?? (() => {})),

@@ -6,6 +6,7 @@
 import { isIP } from "node:net"
 import { Data } from "effect"
 import { advertiseFaults } from "../../adapters/sip/advertised.ts"
+import { aliasFaults } from "../../adapters/sip/domain-aliases.ts"
 import { hostListFaults, networkListFaults } from "../../adapters/sip/hosts.ts"
 import { notifyToFaults } from "../../adapters/sip/notify-to.ts"
 import { isTransportName, presumedName, transportNames } from "../../adapters/sip/transports/names.ts"
@@ -212,6 +213,11 @@ const findDisagreements = (
         "for example 203.0.113.7 or udp:0.0.0.0:5060=203.0.113.7:15060",
     )
   }
+  for (const { entry, why } of aliasFaults(
+    values["domain_aliases"] as readonly string[],
+    values["domain"] as readonly string[],
+  ))
+    faults.push(`domain_aliases = ${entry} (${sources["domain_aliases"]}): ${why}`)
   const minMax = [
     ["min_expires_publish", "max_expires_publish"],
     ["min_expires_subscribe", "max_expires_subscribe"],

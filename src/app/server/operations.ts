@@ -5,6 +5,7 @@ import { resolve } from "node:path"
 import { Clock, Context, Effect, Layer, Tracer } from "effect"
 import type { Scope } from "effect"
 import { openAdmin } from "../../adapters/admin/http.ts"
+import { makeCanonical, readAliases } from "../../adapters/sip/domain-aliases.ts"
 import { EventStore } from "../../ports/event-store.ts"
 import { Refused } from "../../ports/operation-refused.ts"
 import type { Operations } from "../../ports/operations.ts"
@@ -18,6 +19,7 @@ import { doubtOf, standbyText, writerView } from "../node/writer-status.ts"
 import { addressOf } from "../open-store.ts"
 import { makeHistoryQueries } from "../operations/history-queries.ts"
 import { makeOperations } from "../operations/operations.ts"
+import { withAliases } from "../operations/with-aliases.ts"
 import { version } from "../version.ts"
 import { Documents } from "./documents.ts"
 import { FeedService, ProjectorService, SharingTagsService } from "./followers.ts"
@@ -77,7 +79,7 @@ const operations = Effect.gen(function* () {
   const clock = yield* Clock.Clock
   const now = (): number => clock.currentTimeMillisUnsafe()
   const reader = makeHistoryReader(yield* EventStore, circumstances, now)
-  return makeOperations({
+  const made = makeOperations({
     pump,
     history: makeHistoryQueries(reader, circumstances, now, pump.engine.delivery),
     packages,
@@ -98,6 +100,7 @@ const operations = Effect.gen(function* () {
     now,
     status: yield* statusOf,
   })
+  return withAliases(made, makeCanonical(readAliases(config.domain_aliases, config.domain)))
 })
 
 export const layerOperations = Layer.effect(OperationsService, operations)

@@ -4,6 +4,7 @@
 import { randomBytes } from "node:crypto"
 import { Effect, Layer } from "effect"
 import { readAdvertise } from "../../adapters/sip/advertised.ts"
+import { readAliases } from "../../adapters/sip/domain-aliases.ts"
 import type { SipLimit, SipOptions } from "../../adapters/sip/options.ts"
 import { readPeers } from "../../adapters/sip/peers.ts"
 import type { KeptOfRequests } from "../../adapters/sip/request-facts.ts"
@@ -44,6 +45,7 @@ export const layerServerSip: Layer.Layer<SipTransport, never, ServerSettings | R
 
 const addressingOf = (config: Config) => ({
   listen: config.listen,
+  domainAliases: readAliases(config.domain_aliases, config.domain),
   advertise: readAdvertise(config.advertise),
   domains: config.domain,
   contactUri: config.server_address,

@@ -40,6 +40,10 @@ export const running = {
     "seconds after which a message that a webhook does not accept becomes a dead letter; 0: after one attempt",
   ),
   domain: list([], "domains served; none: every domain"),
+  domain_aliases: list(
+    [],
+    "other names of a domain, each ALIAS=DOMAIN, or ALIAS for the first domain: a user at the alias is the user at the domain, for example 10.0.0.5=example.com",
+  ),
   data: text(null, "folder of the embedded database"),
   postgres_bin: text(
     null,
