@@ -188,10 +188,11 @@ export interface Draft {
  */
 export const draftFor = (
   notifying: Notifying,
-  { notify, prepared }: OutgoingNotify,
+  { notify, prepared: usual, isOnFlow }: OutgoingNotify,
   { transport, host, port, offersAlias }: Flow,
   address: string | null,
 ): Draft => {
+  const prepared = isOnFlow === true ? (usual.overFlow ?? usual) : usual
   const branch = mintBranch(notifying)
   const parameters = offersAlias === true ? `${branch};alias` : branch
   const printed = address === null ? host : notifying.localHost(host, address)

@@ -183,6 +183,8 @@ export interface SipOptions {
   readonly notifyTargets?: readonly string[]
   /** Where NOTIFYs go, entries `auto`, `contact`, `source`, or `NETWORK=` one of them (`reach.ts`). Default: auto. */
   readonly notifyTo?: readonly string[]
+  /** Through which proxy NOTIFYs go (`outbound-proxy.ts`). */
+  readonly outboundProxy?: readonly string[]
   /** Whether the Sender header of a PUBLISH is believed. */
   readonly trustSenderHeader?: boolean
   /** What the log keeps of who sent a request; absent: account, asserted identity and From. */

@@ -28,6 +28,7 @@ import type { Notifier } from "./notifier.ts"
 import { readNotifyTo } from "./notify-to.ts"
 import { countersZero, inattention, limitsDefault, timersDefault } from "./options.ts"
 import type { Attention, ListenAddress, SipLimit, SipOptions } from "./options.ts"
+import { readOutbound } from "./outbound-proxy.ts"
 import { makeOwnAddresses } from "./own-addresses.ts"
 import { makePeerLog } from "./peer-log.ts"
 import { makePeers } from "./peers.ts"
@@ -94,6 +95,7 @@ const basisOf = (options: SipOptions) => {
   /** The open ones, in the order in which they were opened. */
   const listeners: Listener[] = []
   const counters = countersZero()
+  const outbound = readOutbound(options.outboundProxy ?? [])
   return {
     limits: { ...limitsDefault, ...options.limits },
     timers: { ...timersDefault, ...options.timers },
@@ -104,7 +106,8 @@ const basisOf = (options: SipOptions) => {
     onProxyFault: countingProxyFaults(counters, options.onProxyFault),
     mintTag: makeTagMint(random),
     transports,
-    prepareDialog: makePrepareDialog(transports),
+    prepareDialog: makePrepareDialog(transports, outbound),
+    outbound,
     local,
     advertisedFor: makeAdvertisedFor(options.advertise ?? []),
     sockets,
@@ -153,6 +156,7 @@ const rulesOf = (options: SipOptions, basis: Basis): RequestRules => {
     limits,
     transports: basis.transports,
     prepareDialog: basis.prepareDialog,
+    outbound: basis.outbound,
     serves: own.serves,
     isOwnAddress: own.isOwnAddress,
     authenticate: options.auth ? makeDigest(options.auth, nonceClock, random) : null,

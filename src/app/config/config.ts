@@ -9,6 +9,7 @@ import { advertiseFaults } from "../../adapters/sip/advertised.ts"
 import { aliasFaults } from "../../adapters/sip/domain-aliases.ts"
 import { hostListFaults, networkListFaults } from "../../adapters/sip/hosts.ts"
 import { notifyToFaults } from "../../adapters/sip/notify-to.ts"
+import { outboundFaults } from "../../adapters/sip/outbound-proxy.ts"
 import { isTransportName, presumedName, transportNames } from "../../adapters/sip/transports/names.ts"
 import type { TransportName } from "../../adapters/sip/transports/names.ts"
 import type { Extensions } from "../extensions/extensions.ts"
@@ -218,6 +219,12 @@ const findDisagreements = (
     values["domain"] as readonly string[],
   ))
     faults.push(`domain_aliases = ${entry} (${sources["domain_aliases"]}): ${why}`)
+  const listened = (values["listen"] as readonly string[]).map((address) => address.split(":")[0]!)
+  for (const entry of outboundFaults(values["outbound_proxy"] as readonly string[], listened))
+    faults.push(
+      `outbound_proxy = ${entry} (${sources["outbound_proxy"]}): expected a sip URI over UDP, TCP, or TLS where tls: is listened on, ` +
+        "DESTINATION=URI or from:NETWORK=URI, or direct in its place, for example 10.8.0.0/16=sip:10.8.0.1;lr",
+    )
   const minMax = [
     ["min_expires_publish", "max_expires_publish"],
     ["min_expires_subscribe", "max_expires_subscribe"],

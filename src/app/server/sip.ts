@@ -58,6 +58,7 @@ const addressingOf = (config: Config) => ({
   allowAnyContact: !config.contact_must_be_source,
   notifyTargets: config.notify_targets,
   notifyTo: config.notify_to,
+  outboundProxy: config.outbound_proxy,
   proxyProtocolFrom: config.proxy_protocol_from,
   forwardedForFrom: config.forwarded_for_from,
   limits: {

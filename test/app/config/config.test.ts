@@ -87,6 +87,11 @@ const wrong: readonly (readonly [text: string, ...faults: string[]])[] = [
     "advertise = 0.0.0.0 (@3): expected HOST[:PORT], or an entry of listen, = and HOST[:PORT], for example 203.0.113.7 or udp:0.0.0.0:5060=203.0.113.7:15060",
     "advertise = tcp:[::]:5060=pbx.example.com (@3): expected HOST[:PORT], or an entry of listen, = and HOST[:PORT], for example 203.0.113.7 or udp:0.0.0.0:5060=203.0.113.7:15060",
   ],
+  [
+    "outbound_proxy: ['10.0.0.0/8=sips:192.0.2.1', from:192.0.2.0/24=direct]\ndomain_aliases: 10.0.0.5",
+    "domain_aliases = 10.0.0.5 (@3): expected ALIAS=DOMAIN, or ALIAS of the first domain, for example 10.0.0.5=example.com",
+    "outbound_proxy = 10.0.0.0/8=sips:192.0.2.1 (@2): expected a sip URI over UDP, TCP, or TLS where tls: is listened on, DESTINATION=URI or from:NETWORK=URI, or direct in its place, for example 10.8.0.0/16=sip:10.8.0.1;lr",
+  ],
   ["listn: x", "listn (@2): there is no such setting; did you mean listen?"],
   ["colour: red", "colour (@2): there is no such setting"],
   [

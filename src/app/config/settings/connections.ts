@@ -8,6 +8,10 @@ export const connections = {
     ["auto"],
     "where NOTIFYs go, each auto, contact or source, or NETWORK=auto|contact|source for SUBSCRIBEs from there, of which the first that fits counts; contact: to the Contact; source: to where the last SUBSCRIBE came from; auto: to the Contact unless it cannot be reached, or says otherwise; whichever, over the connection of the last SUBSCRIBE while that is open",
   ),
+  outbound_proxy: list(
+    [],
+    "proxies that NOTIFYs go through, each URI, or DESTINATION=URI for a next hop at that address, network, host name or *.example.com, or from:NETWORK=URI for SUBSCRIBEs from there, of which the first that fits counts; direct instead of a URI: through none; a URI with ;lr is written as Route",
+  ),
   keep_alive: int<number>(
     25,
     0,
