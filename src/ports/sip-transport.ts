@@ -114,7 +114,9 @@ export interface SipCounters {
   handshakesFailed: number
   handshakesTimedOut: number
   handshakesRefused: number
-  /** Requests for a WebSocket that were refused, by reason: `request`, `protocol`, `origin`. */
+  /** What was amiss with headers of load balancers and HTTP proxies, by kind: `bad`, `missing`, `unlisted`, `forwarded`, `ignored`. */
+  proxyFaults: Record<string, number>
+  /** Requests for a WebSocket that were refused, by reason: `request`, `protocol`, `origin`, `forwarded`. */
   upgradesRefused: Record<string, number>
   /** WebSockets closed because what arrived was no WebSocket frame, or too long. */
   webSocketFaults: number

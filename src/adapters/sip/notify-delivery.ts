@@ -3,6 +3,7 @@ import type { DeliveryOutcome } from "../../domain/presentity/commands.ts"
 import type { Notify } from "../../domain/presentity/intents.ts"
 import type { SipCounters, SipHandler } from "../../ports/sip-transport.ts"
 import { parseAddress } from "./address-headers.ts"
+import type { AdvertisedFor } from "./advertised.ts"
 import type { Allowances, Place } from "./allowances.ts"
 import type { ClientResult, ClientTransactions, Resending } from "./client-transactions.ts"
 import { formatNotify, nextHopOf, shownOctets } from "./format-notify.ts"
@@ -29,6 +30,8 @@ export interface NotifierParts {
   readonly clock: () => number
   readonly mintTag: () => string
   readonly localHost: (bound: string, remote: string) => string
+  /** What to print instead of a local host and port; null: nothing is advertised. */
+  readonly advertisedFor: AdvertisedFor | null
   readonly delivered: SipHandler["delivered"]
   readonly isOwnAddress: (host: string, port: number) => boolean
   readonly allowances: Allowances
@@ -186,17 +189,18 @@ export interface Draft {
  */
 export const draftFor = (
   notifying: Notifying,
-  { notify, prepared }: OutgoingNotify,
+  { notify, prepared: usual, isOnFlow }: OutgoingNotify,
   { transport, host, port, offersAlias }: Flow,
   address: string | null,
 ): Draft => {
+  const prepared = isOnFlow === true ? (usual.overFlow ?? usual) : usual
   const branch = mintBranch(notifying)
   const parameters = offersAlias === true ? `${branch};alias` : branch
   const printed = address === null ? host : notifying.localHost(host, address)
-  return {
-    branch,
-    bytes: formatNotify(notify, prepared, transport, sentByOf(notifying, printed, port), parameters),
-  }
+  const shown = notifying.advertisedFor?.(transport.name, printed, port, printed) ?? null
+  const sentBy =
+    shown === null ? sentByOf(notifying, printed, port) : sentByOf(notifying, shown.host, shown.port)
+  return { branch, bytes: formatNotify(notify, prepared, transport, sentBy, parameters) }
 }
 
 /** Usually the same as for the NOTIFY before. */
@@ -311,7 +315,7 @@ export const listenerFor = (
   const isIpv6 = address.includes(":")
   let fallback: Flow | null = null
   for (const listener of listeners) {
-    if (listener.host.includes(":") !== isIpv6) continue
+    if (listener.host.includes(":") !== isIpv6 && (isIpv6 || listener.isDual !== true)) continue
     if (arrivedOver === listener.transport && listener.port === port && listener.host === arrivedHost)
       return listener
     if (fallback === null || (listener.port === port && fallback.port !== port)) fallback = listener

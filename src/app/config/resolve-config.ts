@@ -9,7 +9,7 @@ import { adviceOn } from "./advice.ts"
 import { ConfigInvalid } from "./config.ts"
 import type { Config } from "./config.ts"
 import { extensionsConflicts, withExtensions } from "./extensions.ts"
-import { isLoopback } from "./host-port.ts"
+import { adminText, isLoopback } from "./host-port.ts"
 import { packagesOf } from "./packages.ts"
 import { policyFaults, policyOf } from "./request-policy.ts"
 import { termsOf } from "./retention-terms.ts"
@@ -186,7 +186,7 @@ const adminFaults = ({ admin, admin_tokens_file, insecure_no_auth, sources }: Co
   admin === null || isLoopback(admin.host) || admin_tokens_file !== null || insecure_no_auth
     ? []
     : [
-        `admin = ${admin.host}:${admin.port} (${sources.admin}): the management port without tokens is for loopback ` +
+        `admin = ${adminText(admin)} (${sources.admin}): the management port without tokens is for loopback ` +
           "addresses only: give --admin-tokens-file FILE (see `presently token`)",
       ]
 

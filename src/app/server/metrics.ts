@@ -202,6 +202,11 @@ const secureFamilies = (wire: Readonly<SipCounters>): readonly Family[] => [
     { labels: { reason: "limit" }, value: wire.handshakesRefused },
   ]),
   counter(
+    "presently_sip_proxy_faults",
+    "Connections refused for their PROXY header or X-Forwarded-For, and requests whose X-Forwarded-For was ignored.",
+    Object.entries(wire.proxyFaults).map(([reason, value]) => ({ labels: { reason }, value })),
+  ),
+  counter(
     "presently_sip_websockets_refused",
     "Requests for a WebSocket that were refused.",
     Object.entries(wire.upgradesRefused).map(([reason, value]) => ({ labels: { reason }, value })),

@@ -3,11 +3,14 @@
  */
 import { randomBytes } from "node:crypto"
 import { Effect, Layer } from "effect"
+import { readAdvertise } from "../../adapters/sip/advertised.ts"
 import type { DeviceRecognition } from "../../adapters/sip/device.ts"
+import { readAliases } from "../../adapters/sip/domain-aliases.ts"
 import type { SipLimit, SipOptions } from "../../adapters/sip/options.ts"
 import { readPeers } from "../../adapters/sip/peers.ts"
 import type { KeptOfRequests } from "../../adapters/sip/request-facts.ts"
 import { layerSip } from "../../adapters/sip/stack.ts"
+import type { ProxyFault } from "../../adapters/sip/transports/proxies.ts"
 import type { SipTransport } from "../../ports/sip-transport.ts"
 import { attention } from "../clock/attention.ts"
 import type { Config } from "../config/config.ts"
@@ -32,6 +35,7 @@ export const layerServerSip: Layer.Layer<SipTransport, never, ServerSettings | R
       attention,
       onDefect: (defect) => say(defectLine("SIP", "a message", defect)),
       onPeer: (line) => say(Effect.logWarning(line)),
+      onProxyFault: (fault, address, why) => say(Effect.logWarning(proxyFaultInWords(fault, address, why))),
       onLimit: (limit, address) => {
         const value = config[limit === "unanswered_octets_share" ? "unanswered_octets_max" : limit]
         say(Effect.logWarning(limitInWords(limit, value, address)))
@@ -42,6 +46,8 @@ export const layerServerSip: Layer.Layer<SipTransport, never, ServerSettings | R
 
 const addressingOf = (config: Config) => ({
   listen: config.listen,
+  domainAliases: readAliases(config.domain_aliases, config.domain),
+  advertise: readAdvertise(config.advertise),
   domains: config.domain,
   contactUri: config.server_address,
   contactUser: config.contact_user ?? "",
@@ -55,6 +61,9 @@ const addressingOf = (config: Config) => ({
   allowAnyContact: !config.contact_must_be_source,
   notifyTargets: config.notify_targets,
   notifyTo: config.notify_to,
+  outboundProxy: config.outbound_proxy,
+  proxyProtocolFrom: config.proxy_protocol_from,
+  forwardedForFrom: config.forwarded_for_from,
   limits: {
     contactBytesMax: config.contact_max,
     unansweredOctetsMax: config.unanswered_octets_max,
@@ -84,6 +93,23 @@ const authOf = (config: Config, users: Users | null): NonNullable<SipOptions["au
         nonceKey: randomBytes(32),
         algorithms: digestAlgorithms(config),
       }
+
+/** Logged once for each kind; from then on the counters tell. */
+const proxyFaultInWords = (fault: ProxyFault, address: string, why: string): string => {
+  const because = why === "" ? "" : ` (${why})`
+  switch (fault) {
+    case "bad":
+      return `proxy_protocol_from: a connection of ${address} was closed, whose PROXY header cannot be used${because}; others are closed without being named`
+    case "missing":
+      return `proxy_protocol_from: a connection of ${address} was closed, which does not begin with a PROXY header: have the load balancer send it, or leave it out; others are closed without being named`
+    case "unlisted":
+      return `a connection of ${address} was closed, which begins with a PROXY header: if that is your load balancer, list it in proxy_protocol_from; others are closed without being named`
+    case "forwarded":
+      return `forwarded_for_from: a WebSocket of ${address} was refused (400), whose X-Forwarded-For does not name a client${because}: have the HTTP proxy write it; others are refused without being named`
+    case "ignored":
+      return `X-Forwarded-For in a request of ${address} is ignored: if that is your HTTP proxy, list it in forwarded_for_from; until then its phones seem to be at its address`
+  }
+}
 
 /** Logged once; from then on the counters tell. */
 const limitInWords = (limit: SipLimit, value: number, address = ""): string => {

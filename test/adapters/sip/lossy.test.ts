@@ -109,6 +109,7 @@ const minuteOf = (seed: number, { loss, patience, document, lamps = 10 }: Phone)
     resolver: { resolve: async () => [] },
     clock,
     mintTag: mint,
+    advertisedFor: null,
     localHost: (bound) => bound,
     delivered: (presentity, no, cseq, outcome) =>
       // never inside the call that handed the NOTIFY over

@@ -175,7 +175,10 @@ const runServer = Effect.fnUntraced(function* (
 /** Tells commands on this machine, through its data folder, where the server listens, as long as the scope lives. */
 const announce = ({ data, database_url, memory }: Config, { admin, addresses }: Server) => {
   if (data === null || database_url !== null || memory) return Effect.void
-  const note = { admin: admin === null ? null : new URL(admin).host, listen: addresses() }
+  const note = {
+    admin: admin === null || admin.startsWith("https:") ? admin : new URL(admin).host,
+    listen: addresses(),
+  }
   const left = Effect.acquireRelease(
     Effect.sync(() => leaveNote(data, note)),
     (remove) => Effect.sync(remove),
