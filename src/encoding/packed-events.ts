@@ -96,6 +96,8 @@ const words = [
   "unproven",
   "unrepeated",
   "flow-lost",
+  "too-large",
+  "credentials",
 ]
 
 /** By field: what is written as a place in a list. */

@@ -1,6 +1,7 @@
 /** The transaction of one NOTIFY, and its outcome, which is counted and reported to the core. */
 import type { DeliveryOutcome } from "../../domain/presentity/commands.ts"
 import type { Notify } from "../../domain/presentity/intents.ts"
+import type { TriedTarget } from "../../domain/presentity/target-events.ts"
 import type { SipCounters, SipHandler } from "../../ports/sip-transport.ts"
 import { parseAddress } from "./address-headers.ts"
 import type { Allowances, Place } from "./allowances.ts"
@@ -8,6 +9,7 @@ import type { ClientResult, ClientTransactions, Resending } from "./client-trans
 import { formatNotify, nextHopOf, shownOctets } from "./format-notify.ts"
 import type { NextHop, PrepareDialog, PreparedDialog } from "./format-notify.ts"
 import { parseRetryAfter } from "./headers.ts"
+import type { DeadTargets } from "./dead-targets.ts"
 import type { KeepAlive } from "./keep-alive.ts"
 import { copyText } from "./message-reader.ts"
 import type { RawMessage } from "./message-reader.ts"
@@ -34,8 +36,9 @@ export interface NotifierParts {
   readonly allowances: Allowances
   /** Whether the operator allows NOTIFYs to a host that has not answered any. */
   readonly isNotifyTarget: (host: string) => boolean
-  readonly onLimit: (limit: SipLimit) => void
+  readonly onLimit: (limit: SipLimit, address?: string) => void
   readonly keepAlive: KeepAlive
+  readonly dead: DeadTargets
 }
 
 /** State shared by all NOTIFYs of a stack. */
@@ -59,6 +62,24 @@ export interface OutgoingNotify {
   readonly named: string | null
   /** For an unproven target, the allowance that its packets are taken from; null if it is proven. */
   readonly allowed: { readonly dialog: string; readonly place: Place; readonly isDirect: boolean } | null
+  /** Where the name of the next hop leads to, of which one place is tried now; absent: the next hop is no name. */
+  readonly way?: Way
+  /** Sends it as a datagram after all, when the stream that it was too large for a datagram for has failed. */
+  readonly asDatagram?: () => void
+}
+
+/** The places to which a name leads, while one NOTIFY is sent to one after the other. */
+export interface Way {
+  readonly place: Place
+  /** Those that failed before. */
+  readonly tried: readonly TriedTarget[]
+  /** Tries the next one with the same request in a new transaction; null: there is none. */
+  readonly next: ((tried: readonly TriedTarget[], kept: DeliveryOutcome | null) => void) | null
+  /**
+   * How it ends if all fail: a place that asked to be tried later counts more than one that is not there. Null: as the
+   * last one does.
+   */
+  readonly kept: DeliveryOutcome | null
 }
 
 /** An address and port that bytes are sent to. */
@@ -87,6 +108,7 @@ const countedAs = {
   TimedOut: "notifyTimedOut",
   Unreachable: "notifyUnreachable",
   FlowLost: "notifyFlowLost",
+  TooLarge: "notifyTooLarge",
   Unproven: "notifyUnproven",
 } as const satisfies Record<DeliveryOutcome["_tag"], keyof SipCounters>
 
@@ -96,10 +118,54 @@ export const end = (
   notify: Notify,
   outcome: DeliveryOutcome,
 ): void => {
-  if (outcome === outcomes.unrepeated) counters.notifyUnrepeated++
+  if (outcome._tag === "Unproven" && outcome.room !== undefined) counters.notifyUnrepeated++
   else counters[countedAs[outcome._tag]]++
   delivered(notify.presentity, notify.no, notify.cseq, outcome)
 }
+
+/**
+ * The place that it was sent to, or was to be sent to, has failed: the next one is tried, if its next hop leads to more
+ * than one. Called once for each place.
+ *
+ * @source RFC 3263 §4.3
+ */
+export const failedThere = (
+  notifying: NotifierParts,
+  { notify, way }: OutgoingNotify,
+  outcome: DeliveryOutcome,
+): void => {
+  if (way === undefined) return end(notifying, notify, outcome)
+  const { dead, counters } = notifying
+  const tried = [...way.tried, triedAt(way.place, outcome)]
+  const retryAfter = outcome._tag === "Refused" ? outcome.retryAfter : null
+  if (outcome._tag !== "TooLarge") dead.add(way.place, retryAfter === null ? undefined : retryAfter * 1_000)
+  const kept = retryAfter !== null || mild.has(outcome._tag) ? outcome : way.kept
+  if (way.next === null) return end(notifying, notify, { ...(kept ?? outcome), tried })
+  counters.notifyFailedOver++
+  way.next(tried, kept)
+}
+
+/** Outcomes that are no failure of the subscription. */
+const mild: ReadonlySet<DeliveryOutcome["_tag"]> = new Set(["FlowLost", "TooLarge"])
+
+/** Like `failedThere`, but never within the call that handed over the NOTIFY. */
+export const failedThereSoon = (
+  notifying: NotifierParts,
+  outgoing: OutgoingNotify,
+  outcome: DeliveryOutcome,
+): void => queueMicrotask(() => failedThere(notifying, outgoing, outcome))
+
+const triedAt = (address: Place, outcome: DeliveryOutcome): TriedTarget =>
+  outcome._tag === "Refused"
+    ? { address, outcome: "refused", status: outcome.status }
+    : { address, outcome: outcome._tag === "TimedOut" ? "timed-out" : "unreachable" }
+
+/**
+ * Whether another place may take what this one did not: it is not there, it says nothing, or it says that it cannot
+ * take anything now.
+ */
+const isOfPlace = (result: ClientResult): boolean =>
+  typeof result === "string" ? result !== "unrepeated" : result.status === 503
 
 /** Like `end`, but never within the call that handed over the NOTIFY. */
 export const endSoon = (parts: NotifierParts, notify: Notify, outcome: DeliveryOutcome): void =>
@@ -247,6 +313,17 @@ const keepAlive = (
     notifying.keepAlive.begin(flow, address, port, notify.expires * 1_000)
 }
 
+/** Less patience is needed where there is something else to try. */
+const withinOf = (
+  { limits }: Notifying,
+  { way, asDatagram }: OutgoingNotify,
+): { readonly withinMs: number } | null =>
+  (way === undefined || way.next === null) && asDatagram === undefined ? null : { withinMs: limits.failoverMs }
+
+/** Ends it at a place that has answered, after those that have not. */
+const endOn = (notifying: Notifying, { tried }: Way, notify: Notify, outcome: DeliveryOutcome): void =>
+  end(notifying, notify, tried.length === 0 ? outcome : { ...outcome, tried })
+
 /** Starts the transaction. */
 export const start = (
   notifying: Notifying,
@@ -271,6 +348,7 @@ export const start = (
       address,
       port,
       isReliable: flow.transport.isReliable,
+      ...withinOf(notifying, outgoing),
       mayResend:
         allowed === null ? null : (octets, isLate) => resending(notifying, notify, allowed, octets, isLate),
       ended: (result) => {
@@ -282,9 +360,15 @@ export const start = (
         )
           return notifying.afterConnection(outgoing)
         if (prepared.reach !== null) keepAlive(notifying, outgoing, result, flow, peer)
+        if (outgoing.asDatagram !== undefined && (result === "failed" || result === "timedOut"))
+          return outgoing.asDatagram()
         if (allowed !== null && typeof result === "object")
           allowances.answered(allowed.dialog, allowed.place, result.status < 300)
-        end(notifying, notify, outcomeOf(notifying, result, outgoing))
+        const outcome = outcomeOf(notifying, result, outgoing)
+        if (outgoing.way === undefined) return end(notifying, notify, outcome)
+        if (isOfPlace(result)) return failedThere(notifying, outgoing, outcome)
+        notifying.dead.remove(outgoing.way.place)
+        endOn(notifying, outgoing.way, notify, outcome)
       },
     },
     bytes,

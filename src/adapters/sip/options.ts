@@ -94,6 +94,10 @@ export interface Limits {
   readonly bigRequestConnectMs: number
   /** How long a failed attempt of that kind is remembered. */
   readonly streamRefusedMs: number
+  /** How long a place may be silent before another one is tried, if there is one; Timer F at most. */
+  readonly failoverMs: number
+  /** How long a place that failed is tried after all others; 0: it is not remembered. */
+  readonly deadTargetMs: number
   readonly bindingsMax: number
   readonly bindingsPerAddressMax: number
 }
@@ -112,6 +116,8 @@ export type SipLimit =
   | "connection_idle"
   | "message_timeout"
   | "connection_octets_max"
+  /** What a datagram can hold, which is no setting. */
+  | "datagram_octets"
 
 /** RFC 3261 §17.1.1.1 and table 4; tests use shorter ones. */
 export interface Timers {
@@ -235,6 +241,8 @@ export const limitsDefault: Limits = {
   keepAliveMs: 25_000,
   bigRequestConnectMs: 500,
   streamRefusedMs: 600_000,
+  failoverMs: 8_000,
+  deadTargetMs: 60_000,
   bindingsMax: 20_000,
   bindingsPerAddressMax: 10,
 }
@@ -262,6 +270,8 @@ export const countersZero = (): SipCounters => ({
   notifyTimedOut: 0,
   notifyUnreachable: 0,
   notifyFlowLost: 0,
+  notifyTooLarge: 0,
+  notifyFailedOver: 0,
   notifyUnproven: 0,
   notifyUnrepeated: 0,
   notifyTooManyOctets: 0,

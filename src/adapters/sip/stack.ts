@@ -13,6 +13,7 @@ import { makeAllowances } from "./allowances.ts"
 import { makeArrivals } from "./arrivals.ts"
 import { makeClientTransactions, wheelTickMs } from "./client-transactions.ts"
 import type { ClientTransactions } from "./client-transactions.ts"
+import { makeDeadTargets } from "./dead-targets.ts"
 import { makeDigest } from "./digest.ts"
 import { makePrepareDialog } from "./format-notify.ts"
 import { parameterizedNames } from "./headers.ts"
@@ -183,6 +184,7 @@ export const make = (options: SipOptions): Sip => {
   const server = makeServerTransactions(limits, timers, counters, clock)
   const client = makeClientTransactions(timers, counters, clock, limits.unansweredOctetsMax, maySend)
   const allowances = makeAllowances(limits, timers, counters, clock, basis.onLimit)
+  const dead = makeDeadTargets(limits.deadTargetMs, clock)
   const keepAlive = makeKeepAlive(limits, counters, clock)
   const notifier = makeNotifier({
     ...basis,
@@ -194,6 +196,7 @@ export const make = (options: SipOptions): Sip => {
     delivered: (presentity, id, cseq, outcome) => handler?.delivered(presentity, id, cseq, outcome),
     isOwnAddress: basis.own.isOwnAddress,
     keepAlive,
+    dead,
   })
   const receive = makeInbound({
     ...basis,

@@ -32,7 +32,10 @@ export const layerServerSip: Layer.Layer<SipTransport, never, ServerSettings | R
       onDefect: (defect) => say(defectLine("SIP", "a message", defect)),
       onPeer: (line) => say(Effect.logWarning(line)),
       onLimit: (limit, address) => {
-        const value = config[limit === "unanswered_octets_share" ? "unanswered_octets_max" : limit]
+        const value =
+          limit === "datagram_octets"
+            ? 0
+            : config[limit === "unanswered_octets_share" ? "unanswered_octets_max" : limit]
         say(Effect.logWarning(limitInWords(limit, value, address)))
       },
     })
@@ -67,6 +70,8 @@ const addressingOf = (config: Config) => ({
     headCompleteMs: config.message_timeout * 1_000,
     connectMs: config.connect_timeout * 1_000,
     keepAliveMs: config.keep_alive * 1_000,
+    failoverMs: config.failover_timeout * 1_000,
+    deadTargetMs: config.failed_target_timeout * 1_000,
   },
 })
 
@@ -104,6 +109,8 @@ const limitInWords = (limit: SipLimit, value: number, address = ""): string => {
       return `connection_idle = ${value}: a connection of ${address} was closed, on which nothing was received for so many seconds and no subscription depends; others are closed without being named`
     case "connection_octets_max":
       return `connection_octets_max = ${value}: a connection of ${address} was closed, which does not read what is sent to it`
+    case "datagram_octets":
+      return `a NOTIFY to ${address} is larger than a datagram can be, and no connection to there could be opened: it was not sent, and its subscription goes on; others are not named (presently_notify_outcomes_total{outcome="too_large"})`
     case "message_timeout":
       return `message_timeout = ${value}: a connection of ${address} was closed, on which a message began and was not completed in so many seconds`
   }

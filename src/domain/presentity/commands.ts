@@ -22,6 +22,7 @@ import type {
 } from "../vocabulary.ts"
 import type { SharingTagRole, Status, TakenOver } from "./events.ts"
 import type { Farewell } from "./farewell.ts"
+import type { TriedTarget } from "./target-events.ts"
 
 export type Command =
   | Publish
@@ -319,7 +320,10 @@ export interface FollowClock {
   readonly from: Millis
 }
 
-export type DeliveryOutcome =
+/** How NOTIFYs end, with the places of the next hop that failed before that. */
+export type DeliveryOutcome = Ended & { readonly tried?: readonly TriedTarget[] }
+
+type Ended =
   /** A 2xx; `remoteTarget` is the URI in its Contact, if it has one (RFC 3261 §12.2.1.2). */
   | {
       readonly _tag: "Accepted"
@@ -336,7 +340,13 @@ export type DeliveryOutcome =
    */
   | { readonly _tag: "Unproven"; readonly room?: 0 }
   /** A final response other than 2xx; `retryAfter` in seconds. */
-  | { readonly _tag: "Refused"; readonly status: number; readonly retryAfter: Seconds | null }
+  | {
+      readonly _tag: "Refused"
+      readonly status: number
+      readonly retryAfter: Seconds | null
+      /** A challenge that can be answered: the next NOTIFY in this dialog carries credentials. Absent: it cannot. */
+      readonly credentials?: true
+    }
   /** No final response in 64·T1. */
   | { readonly _tag: "TimedOut" }
   /** It could not be sent at all. */
@@ -346,6 +356,8 @@ export type DeliveryOutcome =
    * heard of again.
    */
   | { readonly _tag: "FlowLost" }
+  /** It is larger than a datagram can be, and no stream to its target could be opened. */
+  | { readonly _tag: "TooLarge" }
 
 export type Reply =
   /** 200 to PUBLISH: SIP-ETag and Expires (RFC 3903 §6 step 6). */

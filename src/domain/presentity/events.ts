@@ -27,7 +27,13 @@ import type {
   PublicationRemoved,
 } from "./publication-events.ts"
 import type { DocumentsDropped, LogDropped, PersonErased } from "./retention-events.ts"
-import type { ArrivalChange, RemoteTargetChanged, TargetDoubted, TargetProven } from "./target-events.ts"
+import type {
+  ArrivalChange,
+  RemoteTargetChanged,
+  TargetDoubted,
+  TargetProven,
+  TargetsFailed,
+} from "./target-events.ts"
 
 /** A fact about a presentity, kept in the log for ever. */
 export type Event =
@@ -53,6 +59,7 @@ export type Event =
   | RemoteTargetChanged
   | TargetDoubted
   | TargetProven
+  | TargetsFailed
   | NotificationsIssued
   | NotificationsDeferred
   | NotificationFailed
@@ -267,7 +274,7 @@ export interface NotificationsIssued {
    * wants all watchers notified again; `rate`: the watcher's minimum rate (RFC 6446 §6); `recovery`: repeats what a
    * crash may have lost.
    */
-  readonly cause: "subscribe" | "change" | "rules" | "refresh" | "rate" | "recovery" | "proof"
+  readonly cause: "subscribe" | "change" | "rules" | "refresh" | "rate" | "recovery" | "proof" | "credentials"
   /** The watcher already has this document, and the NOTIFY only confirms it (RFC 5839 §6.2). Absent: no. */
   readonly bodiless?: true
   /**
@@ -298,9 +305,17 @@ export interface NotificationFailed {
   /**
    * `unproven`: it was not sent, because its target is unproven. `unrepeated`: it was sent to an unproven target with
    * its document, had no response for 16·T1, and was too large to be sent again. `flow-lost`: the connection by which
-   * the watcher last spoke is gone, which does not count against its subscription.
+   * the watcher last spoke is gone, which does not count against its subscription. `too-large`: it does not fit into a
+   * datagram and its target takes no connection, which does not count against it either.
    */
-  readonly outcome: "refused" | "timed-out" | "unreachable" | "unproven" | "unrepeated" | "flow-lost"
+  readonly outcome:
+    | "refused"
+    | "timed-out"
+    | "unreachable"
+    | "unproven"
+    | "unrepeated"
+    | "flow-lost"
+    | "too-large"
   /** The status of the final response. Absent: there was none. */
   readonly status?: number
 }

@@ -150,6 +150,8 @@ export const evolve = (state: State, event: Event, at: Millis): State => {
       return deferNotifications(state, event, at)
     case "NotificationFailed":
       return withSilence(withUnsent(state, event), event)
+    case "TargetsFailed":
+      return state
     case "NotificationsAccepted":
       return withAnswers(state, event)
     case "FarewellRepeated":

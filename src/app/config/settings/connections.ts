@@ -45,4 +45,16 @@ export const connections = {
     "seconds that a message may take to arrive on a connection, which is closed after that",
   ),
   connect_timeout: int<number>(5, 1, 60, "seconds that connecting to a phone or proxy may take"),
+  failover_timeout: int<number>(
+    8,
+    1,
+    32,
+    "seconds that one of several addresses of a host name may leave a NOTIFY unanswered before the next one is tried; the same for TCP tried because a NOTIFY is too large for a datagram",
+  ),
+  failed_target_timeout: int<number>(
+    60,
+    0,
+    86_400,
+    "seconds for which an address that did not take a NOTIFY is tried after all others of its host name; 0: not at all",
+  ),
 }
