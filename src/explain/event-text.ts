@@ -129,7 +129,7 @@ export const failureInWords = ({
             ? "was not delivered, the connection of its phone being closed"
             : outcome === "too-large"
               ? "was not sent: it is larger than a datagram can be, and its phone takes no connection"
-            : "could not be sent"
+              : "could not be sent"
 
 const texts: EventTexts = {
   PublicationCreated: publicationText,

@@ -9,19 +9,10 @@ import type { DialogStart } from "../../domain/vocabulary.ts"
 import type { Place } from "./allowances.ts"
 import { livingFirst } from "./dead-targets.ts"
 import type { NextHop, PreparedDialog } from "./format-notify.ts"
-import {
-  draftFor,
-  end,
-  endSoon,
-  failedThereSoon,
-  listenerFor,
-  putOff,
-  retryAfterFull,
-  sendOn,
-  start,
-  unreachable,
-} from "./notify-delivery.ts"
-import type { NotifierParts, Notifying, OutgoingNotify, Peer, Way } from "./notify-delivery.ts"
+import { draftFor, listenerFor, sendOn, start } from "./notify-delivery.ts"
+import type { NotifierParts, Notifying, OutgoingNotify, Peer } from "./notify-delivery.ts"
+import { end, endSoon, failedThereSoon, putOff, retryAfterFull, unreachable } from "./notify-outcome.ts"
+import type { Way } from "./notify-outcome.ts"
 import { sendUnproven } from "./notify-unproven.ts"
 import type { Hop } from "./resolver.ts"
 import { placeOf } from "./room.ts"
@@ -91,7 +82,8 @@ const sendToHop = (notifying: Notifying, notify: Notify, prepared: PreparedDialo
   if (hop.isNumeric) {
     const known = transport ?? transports.presumed
     const port = hop.port ?? known.defaultPort
-    return sendTo(notifying, notify, prepared, null, { transport: known, address: hop.host, port })
+    const outgoing: OutgoingNotify = { notify, prepared, named: null, allowed: null }
+    return sendTo(notifying, outgoing, { transport: known, address: hop.host, port })
   }
   notifying.resolver.resolve(hop.host, hop.port, transport).then(
     (hops) => sendToOneOf(notifying, notify, prepared, hop.host, hops),
@@ -116,25 +108,12 @@ const shareUsed = (notifying: Notifying, notify: Notify): void => {
   putOff(notifying, notify)
 }
 
-const sendTo = (
-  notifying: Notifying,
-  notify: Notify,
-  prepared: PreparedDialog,
-  named: string | null,
-  hop: Hop,
-  way?: Way,
-): void => {
+const sendTo = (notifying: Notifying, outgoing: OutgoingNotify, hop: Hop): void => {
+  const { notify, named } = outgoing
   // the last NOTIFY of a subscription is not retried later; a fetch has been refused earlier instead
   const isLast = named !== null && notify.state === "terminated"
   if (notifying.client.isShareUsed(hop.address, hop.port) && !isLast) return shareUsed(notifying, notify)
-  if (notify.proof?._tag === "Unproven") return sendUnproven(notifying, notify, prepared, named, hop, way)
-  const outgoing: OutgoingNotify = {
-    notify,
-    prepared,
-    named,
-    allowed: null,
-    ...(way === undefined ? {} : { way }),
-  }
+  if (notify.proof?._tag === "Unproven") return sendUnproven(notifying, outgoing, hop)
   const sockets = notifying.socketsOf(hop.transport)
   if (sockets.kind === "streams") overConnection(notifying, outgoing, sockets, hop)
   else asDatagram(notifying, outgoing, sockets, hop)
@@ -155,15 +134,18 @@ const sendToOneOf = (
   const { proof } = notify
   const isNamed = !notifying.isNotifyTarget(name)
   const known =
-    isNamed && proof?._tag === "Addresses" ? hops.filter((hop) => proof.addresses.includes(placeAt(hop))) : hops
+    isNamed && proof?._tag === "Addresses"
+      ? hops.filter((hop) => proof.addresses.includes(placeAt(hop)))
+      : hops
   const isDead = (hop: Hop): boolean => notifying.dead.has(placeAt(hop))
-  // where nobody has answered yet, and what has answered is gone, what may be sent is bounded first
-  const isDoubtful = hops.length > known.length && notify.state !== "terminated" && known.every(isDead)
-  if (known.length === 0 || (isDoubtful && !hops.every(isDead)))
+  const hasUnproven =
+    notify.state !== "terminated" && hops.some((hop) => !known.includes(hop) && !isDead(hop))
+  // where nobody has answered yet, what may be sent is bounded: another NOTIFY goes there
+  if (known.length === 0 || (hasUnproven && known.every(isDead)))
     return end(notifying, notify, { _tag: "Unproven" })
   const places = livingFirst(known, isDead)
   const triedMax = proof?._tag === "Unproven" ? unprovenPlacesMax : places.length
-  alongWay(notifying, { notify, prepared, isNamed, places: places.slice(0, triedMax) })
+  alongWay(notifying, { notify, prepared, isNamed, hasUnproven, places: places.slice(0, triedMax) })
 }
 
 const placeAt = ({ transport, address, port }: Hop): Place => placeOf(transport, address, port)
@@ -174,27 +156,29 @@ interface Journey {
   readonly prepared: PreparedDialog
   /** Whether it is to be remembered which of them has answered. */
   readonly isNamed: boolean
+  readonly hasUnproven: boolean
   readonly places: readonly Hop[]
 }
+
+const atBegin = { tried: [], isSent: false, kept: null } as const
 
 /** Tries one place after the other, with the same request in new transactions (RFC 3263 §4.3). */
 const alongWay = (
   notifying: Notifying,
   journey: Journey,
   index = 0,
-  tried: Way["tried"] = [],
-  kept: Way["kept"] = null,
+  past: Pick<Way, "tried" | "isSent" | "kept"> = atBegin,
 ): void => {
-  const { notify, prepared, isNamed, places } = journey
+  const { notify, prepared, isNamed, hasUnproven, places } = journey
   const { proof } = notify
   const hop = places[index]!
   const place = placeAt(hop)
   const isNewest = proof?._tag === "Addresses" && proof.addresses.at(-1) === place
   const next: Way["next"] =
-    index + 1 < places.length
-      ? (triedNow, keptNow) => alongWay(notifying, journey, index + 1, triedNow, keptNow)
-      : null
-  sendTo(notifying, notify, prepared, isNamed && !isNewest ? place : null, hop, { place, tried, next, kept })
+    index + 1 < places.length ? (pastNow) => alongWay(notifying, journey, index + 1, pastNow) : null
+  const way: Way = { ...past, place, next, hasUnproven }
+  const named = isNamed && !isNewest ? place : null
+  sendTo(notifying, { notify, prepared, named, allowed: null, way }, hop)
 }
 
 const overConnection = (

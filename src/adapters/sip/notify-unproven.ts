@@ -1,9 +1,8 @@
 /** NOTIFYs to unproven targets: sent as far as the allowances permit, otherwise kept until the target has answered. */
-import type { Notify } from "../../domain/presentity/intents.ts"
 import { allowanceKey } from "./allowances.ts"
-import type { PreparedDialog } from "./format-notify.ts"
-import { draftFor, failedThereSoon, listenerFor, peerOf, putOff, start, unreachable } from "./notify-delivery.ts"
-import type { Notifying, OutgoingNotify, Way } from "./notify-delivery.ts"
+import { draftFor, listenerFor, peerOf, start } from "./notify-delivery.ts"
+import type { Notifying, OutgoingNotify } from "./notify-delivery.ts"
+import { failedThereSoon, putOff, unreachable } from "./notify-outcome.ts"
 import type { Hop } from "./resolver.ts"
 import { placeOf } from "./room.ts"
 import type { Connection, DatagramSockets, StreamSockets } from "./transports/transport.ts"
@@ -12,18 +11,12 @@ interface Cautious extends OutgoingNotify {
   readonly allowed: NonNullable<OutgoingNotify["allowed"]>
 }
 
-export const sendUnproven = (
-  notifying: Notifying,
-  notify: Notify,
-  prepared: PreparedDialog,
-  named: string | null,
-  hop: Hop,
-  way?: Way,
-): void => {
+export const sendUnproven = (notifying: Notifying, given: OutgoingNotify, hop: Hop): void => {
+  const { notify, prepared } = given
   const dialog = allowanceKey(notify.dialog.callId, notify.dialog.localTag)
   const place = placeOf(hop.transport, hop.address, hop.port)
   const isDirect = prepared.routes.length === 0 && notify.dialog.routeSet.length === 0
-  const outgoing: Cautious = { notify, prepared, named, allowed: { dialog, place, isDirect }, ...(way === undefined ? {} : { way }) }
+  const outgoing: Cautious = { ...given, allowed: { dialog, place, isDirect } }
   const sockets = notifying.socketsOf(hop.transport)
   const tryNow = (): boolean =>
     sockets.kind === "streams"

@@ -285,7 +285,8 @@ const failures = (
   const isAnswered = events.some(
     (event) => event._tag === "NotificationsIssued" && event.cause === "credentials",
   )
-  if (isAnswered) return [{ ...report, outcome: { _tag: "Refused", status, retryAfter: null, credentials: true } }]
+  if (isAnswered)
+    return [{ ...report, outcome: { _tag: "Refused", status, retryAfter: null, credentials: true } }]
   // the deferral shows the value of Retry-After
   const until = events.find((event) => event._tag === "NotificationsDeferred" && event.undelivered)
   const wait =

@@ -29,6 +29,7 @@ import type {
 import type { DocumentsDropped, LogDropped, PersonErased } from "./retention-events.ts"
 import type {
   ArrivalChange,
+  FailedAs,
   RemoteTargetChanged,
   TargetDoubted,
   TargetProven,
@@ -308,14 +309,7 @@ export interface NotificationFailed {
    * the watcher last spoke is gone, which does not count against its subscription. `too-large`: it does not fit into a
    * datagram and its target takes no connection, which does not count against it either.
    */
-  readonly outcome:
-    | "refused"
-    | "timed-out"
-    | "unreachable"
-    | "unproven"
-    | "unrepeated"
-    | "flow-lost"
-    | "too-large"
+  readonly outcome: FailedAs
   /** The status of the final response. Absent: there was none. */
   readonly status?: number
 }

@@ -128,14 +128,7 @@ export const evolve = (state: State, event: Event, at: Millis): State => {
     case "WatcherDecided":
       return decideWatcher(state, event)
     case "SharingTagSet":
-      return {
-        ...state,
-        sharingTags: set(state.sharingTags, event.tag, {
-          tag: event.tag,
-          role: event.role,
-          epoch: event.epoch,
-        }),
-      }
+      return setSharingTag(state, event)
     case "SharingTagSwitched":
       return switchSharingTag(state, event)
     case "RemoteTargetChanged":
@@ -168,6 +161,11 @@ export const evolve = (state: State, event: Event, at: Millis): State => {
       return unreachable(event)
   }
 }
+
+const setSharingTag = (state: State, { tag, role, epoch }: SharingTagSet): State => ({
+  ...state,
+  sharingTags: set(state.sharingTags, tag, { tag, role, epoch }),
+})
 
 const replaceHardState = (state: State, { packageName, body }: HardStateReplaced): State => {
   const { hardState } = state

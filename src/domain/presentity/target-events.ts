@@ -44,6 +44,16 @@ export interface TargetProven {
   readonly address: string
 }
 
+/** How a NOTIFY failed (`NotificationFailed`). */
+export type FailedAs =
+  | "refused"
+  | "timed-out"
+  | "unreachable"
+  | "unproven"
+  | "unrepeated"
+  | "flow-lost"
+  | "too-large"
+
 /** A place to which a NOTIFY was sent, or was to be sent, and which did not take it. */
 export interface TriedTarget {
   /** `tcp:192.0.2.20:5060` */
