@@ -514,6 +514,21 @@ export const playScenario = (): Played => {
   ask(null, resubscribe(70, { ...wanders, cseq: 3, remoteTarget: "sip:bob@10.0.0.7", arrival: connection }))
   answered(heard, { _tag: "FlowLost" })
   answered()
+  // places that were tried in vain, a challenge that is answered, and a document too large for a datagram
+  const changes = (outcome: DeliveryOutcome): void => {
+    ask(wanderer, { _tag: "RefreshWatchers", packageName: "presence", kind: "state" })
+    answered(heard, outcome)
+  }
+  const [here, there] = ["tcp:192.0.2.30:5060", "udp:192.0.2.31:5060"]
+  const tried = [
+    { address: here, outcome: "unreachable" },
+    { address: there, outcome: "refused", status: 503 },
+    { address: there, outcome: "timed-out" },
+  ] as const
+  changes({ _tag: "Accepted", remoteTarget: null, tried: tried.slice(0, 1) })
+  changes({ _tag: "Refused", status: 503, retryAfter: 10, tried })
+  changes({ _tag: "Refused", status: 407, retryAfter: null, credentials: true })
+  changes({ _tag: "TooLarge" })
   ask(
     null,
     resubscribe(70, {

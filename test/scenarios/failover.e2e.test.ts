@@ -3,15 +3,19 @@
  */
 import assert from "node:assert/strict"
 import { afterAll, beforeAll, describe, it, onTestFinished } from "vitest"
+import { digestResponse, ha1Of, parseCredentials } from "../../src/adapters/sip/digest.ts"
+import type { Message } from "../../src/app/client/wire.ts"
+import { userLine } from "../../src/app/config/users.ts"
 import { holds } from "../support/condition.ts"
 import { askedHere, startDnsServer } from "../support/dns-server.ts"
 import type { DnsServer } from "../support/dns-server.ts"
 import { openEdge, takes } from "../support/edge.ts"
-import type { Edge } from "../support/edge.ts"
+import type { Edge, Manner } from "../support/edge.ts"
 import { startPresence } from "../support/server.ts"
 import type { PresenceServer } from "../support/server.ts"
 import { answer, mint, openPhone, script } from "../support/sip-client.ts"
 import type { Phone, Script, Transport } from "../support/sip-client.ts"
+import { usersFile } from "../support/users.ts"
 
 const document = (presentity: string, note: string): string =>
   `<?xml version="1.0"?><presence xmlns="urn:ietf:params:xml:ns:pidf" entity="${presentity}"><tuple id="t1"><status><basic>open</basic></status><note>${note}</note></tuple></presence>`
@@ -346,6 +350,88 @@ describe("answers to a NOTIFY that end nothing", () => {
     await hears(phone, "two")
     assert.equal((await call.subscribe({ Expires: "600" })).raw.status, 200)
   })
+})
+
+describe("a NOTIFY that is challenged in a realm for which there is an account", () => {
+  /** What a proxy does that knows the password. */
+  const guarded = (
+    {
+      status,
+      challenge,
+      answer: header,
+    }: { readonly status: string; readonly challenge: string; readonly answer: string },
+    algorithm: "MD5" | "SHA-256",
+    password: string,
+  ): ((request: Message) => Manner) => {
+    const realm = "edge.example.org"
+    return (request) => {
+      const given = parseCredentials(request.header(header) ?? "")
+      const headers = {
+        [challenge]: `Digest realm="${realm}", nonce="n1", opaque="o", algorithm=${algorithm}, qop="auth,auth-int"`,
+      }
+      if (given === null) return { status, headers }
+      const ha1 = ha1Of({ password }, given.username, realm, algorithm) ?? ""
+      const isRight = given.uri === request.raw.uri && digestResponse(ha1, "NOTIFY", given) === given.response
+      return isRight ? takes : { status, headers }
+    }
+  }
+  const byPhone = { status: "401 Unauthorized", challenge: "WWW-Authenticate", answer: "Authorization" }
+  const byProxy = {
+    status: "407 Proxy Authentication Required",
+    challenge: "Proxy-Authenticate",
+    answer: "Proxy-Authorization",
+  }
+
+  const startPresenceWith = async (line: string): Promise<PresenceServer> => {
+    const file = usersFile({ onTestFinished }, line)
+    const started = await startPresence({ admin: "127.0.0.1:0", notify_credentials_file: file })
+    onTestFinished(() => started.stop())
+    return started
+  }
+
+  it.each([
+    ["401, MD5", byPhone, "MD5"],
+    ["401, SHA-256", byPhone, "SHA-256"],
+    ["407, MD5", byProxy, "MD5"],
+    ["407, SHA-256", byProxy, "SHA-256"],
+  ] as const)(
+    "is answered once, and the next ones carry credentials at once: %s",
+    { tags: ["3261-22.2-a"] },
+    async (_, how, algorithm) => {
+      const started = await startPresenceWith(userLine("presently", "edge.example.org", "secret", algorithm))
+      const { call, publish } = await sceneOf(started)
+      const phone = await edge("udp", guarded(how, algorithm, "secret"))
+      await call.subscribe({ Contact: `<sip:bob@127.0.0.1:${phone.port}>`, Expires: "600" })
+      await holds("it is challenged and answered", () => phone.taken.length === 2)
+      const [first, second] = phone.taken
+      // RFC 3261 §22.2: a new request, with the next CSeq
+      assert.equal(second!.raw.cseq, first!.raw.cseq + 1)
+      await publish("one")
+      await hears(phone, "one")
+      assert.equal(phone.taken.length, 3)
+      assert.match(phone.taken[2]!.header(how.answer) ?? "", /nc=00000002/)
+      assert.match(phone.taken[2]!.header(how.answer) ?? "", /opaque="o"/)
+    },
+  )
+
+  it(
+    "credentials that are refused are not sent again and again, and the subscription lives",
+    { tags: ["3261-22.2-a"] },
+    async () => {
+      const started = await startPresenceWith(userLine("presently", "edge.example.org", "wrong", "MD5"))
+      const { call, publish } = await sceneOf(started)
+      const phone = await edge("udp", guarded(byPhone, "MD5", "secret"))
+      const here = { Contact: `<sip:bob@127.0.0.1:${phone.port}>`, Expires: "600" }
+      await call.subscribe(here)
+      await holds("it is challenged and answered", () => phone.taken.length === 2)
+      await started.settle?.()
+      assert.equal(phone.taken.length, 2)
+      phone.manner = takes
+      await publish("one")
+      await hears(phone, "one")
+      assert.equal((await call.subscribe(here)).raw.status, 200)
+    },
+  )
 })
 
 describe("a transport that is not served", () => {

@@ -11,6 +11,7 @@ import type { NextHop, PrepareDialog, PreparedDialog } from "./format-notify.ts"
 import { parseRetryAfter } from "./headers.ts"
 import type { KeepAlive } from "./keep-alive.ts"
 import { copyText } from "./message-reader.ts"
+import type { NotifyCredentials } from "./notify-credentials.ts"
 import { end, failedThere, isOfPlace, outcomes } from "./notify-outcome.ts"
 import type { Way } from "./notify-outcome.ts"
 import type { Limits, SipLimit } from "./options.ts"
@@ -39,6 +40,8 @@ export interface NotifierParts {
   readonly onLimit: (limit: SipLimit, address?: string) => void
   readonly keepAlive: KeepAlive
   readonly dead: DeadTargets
+  /** Null: no account is given for any realm. */
+  readonly credentials: NotifyCredentials | null
 }
 
 /** State shared by all NOTIFYs of a stack. */
@@ -79,8 +82,12 @@ const growth = 1
 
 const outcomeOf = (parts: NotifierParts, result: ClientResult, outgoing: OutgoingNotify): DeliveryOutcome => {
   if (typeof result === "string") return outcomes[result]
-  // a challenge is a refusal like any other: we have no credentials to offer
   if (result.status >= 300) {
+    const { dialog, cseq } = outgoing.notify
+    const isChallenge = result.status === 401 || result.status === 407
+    // without an account for its realm a challenge is a refusal like any other
+    if (isChallenge && parts.credentials?.challenged(dialog, cseq, result) === true)
+      return { _tag: "Refused", status: result.status, retryAfter: null, credentials: true }
     const retryAfter = parseRetryAfter(result.headers.first("retry-after"))
     return { _tag: "Refused", status: result.status, retryAfter }
   }
@@ -152,10 +159,12 @@ export const draftFor = (
 ): Draft => {
   const branch = mintBranch(notifying)
   const parameters = offersAlias === true ? `${branch};alias` : branch
+  const credentials = notifying.credentials?.linesFor(notify.dialog, notify.cseq, prepared.requestUri) ?? ""
+  const via = credentials === "" ? transport : { viaName: transport.viaName, credentials }
   const printed = address === null ? host : notifying.localHost(host, address)
   return {
     branch,
-    bytes: formatNotify(notify, prepared, transport, sentByOf(notifying, printed, port), parameters),
+    bytes: formatNotify(notify, prepared, via, sentByOf(notifying, printed, port), parameters),
   }
 }
 
@@ -262,6 +271,9 @@ export const start = (
         if (allowed !== null && typeof result === "object")
           allowances.answered(allowed.dialog, allowed.place, result.status < 300)
         const outcome = outcomeOf(notifying, result, outgoing)
+        // a challenge comes from where the NOTIFY went, and asks for more than that
+        if (allowed !== null && typeof result === "object" && "credentials" in outcome)
+          allowances.received(allowed.dialog, result.octets, true)
         if (outgoing.way === undefined) return end(notifying, notify, outcome)
         if (isOfPlace(result)) return failedThere(notifying, outgoing, outcome)
         notifying.dead.remove(outgoing.way.place)

@@ -1,6 +1,7 @@
 /** Options of the SIP stack with their defaults, and its counters. Every limit has its unit in its name. */
 import type { Packages } from "../../domain/packages/event-package.ts"
 import type { SipCounters } from "../../ports/sip-transport.ts"
+import type { AccountOf } from "./notify-credentials.ts"
 import type { TrustedPeer } from "./peers.ts"
 import type { Policy } from "./policy.ts"
 import type { KeptOfRequests } from "./request-facts.ts"
@@ -184,6 +185,8 @@ export interface SipOptions {
   readonly notifyTargets?: readonly string[]
   /** Where NOTIFYs go, entries `auto`, `contact`, `source`, or `NETWORK=` one of them (`reach.ts`). Default: auto. */
   readonly notifyTo?: readonly string[]
+  /** Accounts with which NOTIFYs answer challenges, by realm; absent: they do not. */
+  readonly accountOf?: AccountOf
   /** Whether the Sender header of a PUBLISH is believed. */
   readonly trustSenderHeader?: boolean
   /** What the log keeps of who sent a request; absent: account, asserted identity and From. */

@@ -24,6 +24,7 @@ import { makeKeepAlive } from "./keep-alive.ts"
 import type { Names } from "./message-reader.ts"
 import { makeNotifier } from "./notifier.ts"
 import type { Notifier } from "./notifier.ts"
+import { makeNotifyCredentials } from "./notify-credentials.ts"
 import { readNotifyTo } from "./notify-to.ts"
 import { countersZero, inattention, limitsDefault, timersDefault } from "./options.ts"
 import type { Attention, ListenAddress, SipLimit, SipOptions } from "./options.ts"
@@ -120,7 +121,7 @@ const basisOf = (options: SipOptions) => {
 type Basis = ReturnType<typeof basisOf>
 
 /** Headers kept besides those that the message reader keeps anyway. */
-const carriedNames = ({ packages, policy, keptOfRequests }: SipOptions): Names => {
+const carriedNames = ({ packages, policy, keptOfRequests, accountOf }: SipOptions): Names => {
   if (policy?.headers === null) return everyName
   const names = [
     ...[...(packages?.carriedHeaders?.values() ?? [])].flat(),
@@ -128,6 +129,7 @@ const carriedNames = ({ packages, policy, keptOfRequests }: SipOptions): Names =
     ...(packages?.names?.() ?? []).flatMap((name) => packages?.find?.(name)?.presentityHeaders ?? []),
   ]
   if (keptOfRequests === "full") names.push("user-agent")
+  if (accountOf !== undefined) names.push("www-authenticate", "proxy-authenticate")
   return new Set([...names.map((name) => name.toLowerCase()), ...(policy?.headers ?? [])])
 }
 
@@ -197,6 +199,8 @@ export const make = (options: SipOptions): Sip => {
     isOwnAddress: basis.own.isOwnAddress,
     keepAlive,
     dead,
+    credentials:
+      options.accountOf === undefined ? null : makeNotifyCredentials(options.accountOf, basis.mintTag),
   })
   const receive = makeInbound({
     ...basis,

@@ -19,12 +19,13 @@ import { ServerSettings, defectLine } from "./settings.ts"
 /** The stack with the options of a server. */
 export const layerServerSip: Layer.Layer<SipTransport, never, ServerSettings | Reload> = Layer.unwrap(
   Effect.gen(function* () {
-    const { config, packages, policy, say } = yield* ServerSettings
+    const { config, packages, policy, accountOf, say } = yield* ServerSettings
     const { users, certificates } = yield* Reload
     return layerSip({
       ...addressingOf(config),
       packages,
       auth: authOf(config, users),
+      ...(accountOf === null ? {} : { accountOf }),
       tls: certificates.identity,
       webSocket: { isOriginAllowed: originAllowed(config, !isAuthenticated(config)) },
       policy,

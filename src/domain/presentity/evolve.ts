@@ -17,6 +17,7 @@ import type {
   RulesReplaced,
   RulesReviewed,
   WatcherDecided,
+  SharingTagSet,
 } from "./events.ts"
 import { deferNotifications, issueNotifications } from "./evolve-notifications.ts"
 import {

@@ -119,6 +119,7 @@ const minuteOf = (seed: number, { loss, patience, document, lamps = 10 }: Phone)
     isNotifyTarget: () => false,
     onLimit: () => {},
     keepAlive: makeKeepAlive(limitsDefault, counters, clock),
+    credentials: null,
     dead: makeDeadTargets(limitsDefault.deadTargetMs, clock),
   })
 

@@ -1,7 +1,7 @@
 /**
  * Settings of connections, and of phones behind a NAT.
  */
-import { int, list } from "../setting-kinds.ts"
+import { int, list, text } from "../setting-kinds.ts"
 
 export const connections = {
   notify_to: list(
@@ -45,6 +45,10 @@ export const connections = {
     "seconds that a message may take to arrive on a connection, which is closed after that",
   ),
   connect_timeout: int<number>(5, 1, 60, "seconds that connecting to a phone or proxy may take"),
+  notify_credentials_file: text(
+    null,
+    "file of lines USER:REALM:HA1, as in users_file: accounts with which NOTIFYs answer a 401 or 407 in that realm, of which the first counts; read at the start; none: a challenge is a refusal that ends nothing",
+  ),
   failover_timeout: int<number>(
     8,
     1,
