@@ -93,7 +93,7 @@ export type ClientRequest = Pick<
 > &
   Partial<Pick<ClientTransaction, "mayResend">> & {
     /** How long to wait for the first response, if less than Timer F. */
-    readonly withinMs?: number
+    readonly withinMs?: number | undefined
   }
 
 export interface ClientTransactions {

@@ -209,8 +209,9 @@ const asDatagram = (
   if (listener === null) return failedThereSoon(notifying, outgoing, { _tag: "Unreachable" })
   const draft = draftFor(notifying, outgoing, listener, hop.address)
   const { length } = draft.bytes
+  if (length <= notifying.udpMtuBytes) return start(notifying, outgoing, draft, listener, hop)
   // behind a NAT nobody can connect to the port of a datagram
-  const isBig = length > notifying.udpMtuBytes && outgoing.prepared.reach === null
+  const isBig = outgoing.prepared.reach === null
   const isPossible = length <= datagramOctets(hop.address)
   const larger = isBig ? streamsForBig(notifying, hop, isPossible) : null
   const send = (): void => {

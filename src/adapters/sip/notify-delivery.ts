@@ -217,14 +217,9 @@ const keepAlive = (
     notifying.keepAlive.begin(flow, address, port, notify.expires * 1_000)
 }
 
-/** Less patience is needed where there is something else to try. */
-const withinOf = (
-  { limits }: Notifying,
-  { way, asDatagram }: OutgoingNotify,
-): { readonly withinMs: number } | null =>
-  (way === undefined || way.next === null) && asDatagram === undefined
-    ? null
-    : { withinMs: limits.failoverMs }
+/** Less patience is needed where there is something else to try; undefined: Timer F. */
+const withinOf = ({ limits }: Notifying, { way, asDatagram }: OutgoingNotify): number | undefined =>
+  (way === undefined || way.next === null) && asDatagram === undefined ? undefined : limits.failoverMs
 
 /** Ends it at a place that has answered, after those that have not. */
 const endOn = (notifying: Notifying, { tried }: Way, notify: Notify, outcome: DeliveryOutcome): void =>
@@ -254,7 +249,7 @@ export const start = (
       address,
       port,
       isReliable: flow.transport.isReliable,
-      ...withinOf(notifying, outgoing),
+      withinMs: withinOf(notifying, outgoing),
       mayResend:
         allowed === null ? null : (octets, isLate) => resending(notifying, notify, allowed, octets, isLate),
       ended: (result) => {
