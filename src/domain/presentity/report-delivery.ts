@@ -26,7 +26,9 @@ import { nothing } from "./view.ts"
 export const reportDelivery = (state: State, command: ReportDelivery, context: Context): Outcome => {
   const { no: id, cseq, outcome } = command
   const { tried } = outcome
-  if (tried === undefined || tried.length === 0) return decideOutcome(state, command, context)
+  // addresses of a watcher that is gone could not be encrypted with that person's key, and would outlive its erasure
+  const isKnown = tried !== undefined && tried.length > 0 && get(state.subscriptions, id) !== undefined
+  if (!isKnown) return decideOutcome(state, command, context)
   const failed: Event = { _tag: "TargetsFailed", no: id, cseq, tried }
   return done([failed, ...decideOutcome(state, command, context).events])
 }

@@ -309,8 +309,8 @@ describe("the end of a NOTIFY", () => {
       world
         .when(delivery(2, 1, { ...refused(503, 20), tried: passed }), at("10:00:01"))
         .gives(tried, failure(2, 1, refused(503, 20)), deferred([2], at("10:00:21"), true))
-      // of a subscription that is gone as well
-      world.when(delivery(9, 1, { ...accepted(), tried: passed }), at("10:00:01")).gives({ ...tried, no: 9 })
+      // an address of somebody who is gone is not kept: nobody's erasure would find it
+      world.when(delivery(9, 1, { ...accepted(), tried: passed }), at("10:00:01")).gives()
     },
   )
 
