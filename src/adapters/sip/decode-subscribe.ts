@@ -172,8 +172,10 @@ const renew = (subscribing: Subscribing, arrival: ReceivedOn, rules: RequestRule
   const { message, from, to, identity, contact, common, isPrivate } = subscribing
   const hop = contact === null ? null : nextHopOf(contact.uri, rules.transports)
   // behind a proxy the next hop is that of the route set, which the core knows
+  const isBehindProxy = message.headers.has("record-route") || (hop === null && message.vias.length > 1)
+  const isElsewhere = contact?.reach !== undefined && contact.reach !== "contact"
   const fault =
-    hop === null || message.headers.has("record-route")
+    contact === null || isBehindProxy || (hop === null && isElsewhere)
       ? null
       : hopFault(message, hop, arrival, rules.transports.presumed)
   if (fault !== null) return refuse(400, fault)

@@ -274,18 +274,19 @@ const formatCarried = (headers: Notify["headers"]): string => {
  * Formats one NOTIFY.
  *
  * @param sentBy host and port of the sending socket, as printed in Via; @param branch with what follows it there
+ * @param credentials header lines, each ending in CRLF; empty: none
  */
 export const formatNotify = (
   notify: Notify,
   prepared: PreparedDialog,
-  { viaName }: Pick<Transport, "viaName">,
+  { viaName, credentials = "" }: Pick<Transport, "viaName"> & { readonly credentials?: string },
   sentBy: string,
   branch: string,
 ): Buffer => {
   const body = encodeBody(notify.body)
   const head =
     `${prepared.start}${viaName} ${sentBy};branch=${branch};rport\r\n` +
-    `${prepared.middle}${notify.cseq} NOTIFY\r\n${prepared.contact}` +
+    `${prepared.middle}${notify.cseq} NOTIFY\r\n${prepared.contact}${credentials}` +
     `Event: ${formatEvent(notify.packageName, notify.eventId)}\r\n` +
     `Subscription-State: ${formatSubscriptionState(notify)}\r\n` +
     `${notify.entityTag === null ? "" : `SIP-ETag: ${notify.entityTag}\r\n`}` +

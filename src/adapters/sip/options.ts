@@ -4,6 +4,7 @@ import type { SipCounters } from "../../ports/sip-transport.ts"
 import type { Advertised } from "./advertised.ts"
 import type { DeviceRecognition } from "./device.ts"
 import type { DomainAlias } from "./domain-aliases.ts"
+import type { AccountOf } from "./notify-credentials.ts"
 import type { TrustedPeer } from "./peers.ts"
 import type { Policy } from "./policy.ts"
 import type { KeptOfRequests } from "./request-facts.ts"
@@ -103,6 +104,10 @@ export interface Limits {
   readonly bigRequestConnectMs: number
   /** How long a failed attempt of that kind is remembered. */
   readonly streamRefusedMs: number
+  /** How long a place may be silent before another one is tried, if there is one; Timer F at most. */
+  readonly failoverMs: number
+  /** How long a place that failed is tried after all others; 0: it is not remembered. */
+  readonly deadTargetMs: number
   readonly bindingsMax: number
   readonly bindingsPerAddressMax: number
 }
@@ -121,6 +126,8 @@ export type SipLimit =
   | "connection_idle"
   | "message_timeout"
   | "connection_octets_max"
+  /** What a datagram can hold, which is no setting. */
+  | "datagram_octets"
 
 /** RFC 3261 §17.1.1.1 and table 4; tests use shorter ones. */
 export interface Timers {
@@ -191,6 +198,8 @@ export interface SipOptions {
   readonly notifyTo?: readonly string[]
   /** Through which proxy NOTIFYs go (`outbound-proxy.ts`). */
   readonly outboundProxy?: readonly string[]
+  /** Accounts with which NOTIFYs answer challenges, by realm; absent: they do not. */
+  readonly accountOf?: AccountOf
   /** Whether the Sender header of a PUBLISH is believed. */
   readonly trustSenderHeader?: boolean
   /** What the log keeps of who sent a request; absent: account, asserted identity and From. */
@@ -259,6 +268,8 @@ export const limitsDefault: Limits = {
   keepAliveMs: 25_000,
   bigRequestConnectMs: 500,
   streamRefusedMs: 600_000,
+  failoverMs: 8_000,
+  deadTargetMs: 60_000,
   bindingsMax: 20_000,
   bindingsPerAddressMax: 10,
 }
@@ -286,6 +297,8 @@ export const countersZero = (): SipCounters => ({
   notifyTimedOut: 0,
   notifyUnreachable: 0,
   notifyFlowLost: 0,
+  notifyTooLarge: 0,
+  notifyFailedOver: 0,
   notifyUnproven: 0,
   notifyUnrepeated: 0,
   notifyTooManyOctets: 0,

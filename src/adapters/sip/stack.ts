@@ -14,6 +14,7 @@ import { makeAllowances } from "./allowances.ts"
 import { makeArrivals } from "./arrivals.ts"
 import { makeClientTransactions, wheelTickMs } from "./client-transactions.ts"
 import type { ClientTransactions } from "./client-transactions.ts"
+import { makeDeadTargets } from "./dead-targets.ts"
 import { needsBy, readsAgents } from "./device.ts"
 import { makeDigest } from "./digest.ts"
 import { makeCanonical } from "./domain-aliases.ts"
@@ -26,6 +27,7 @@ import { makeKeepAlive } from "./keep-alive.ts"
 import type { Names } from "./message-reader.ts"
 import { makeNotifier } from "./notifier.ts"
 import type { Notifier } from "./notifier.ts"
+import { makeNotifyCredentials } from "./notify-credentials.ts"
 import { readNotifyTo } from "./notify-to.ts"
 import { countersZero, inattention, limitsDefault, timersDefault } from "./options.ts"
 import type { Attention, ListenAddress, SipLimit, SipOptions } from "./options.ts"
@@ -134,7 +136,7 @@ type Basis = ReturnType<typeof basisOf>
 
 /** Headers kept besides those that the message reader keeps anyway. */
 const carriedNames = (options: SipOptions): Names => {
-  const { packages, policy, keptOfRequests, deviceRecognition, idleDialog } = options
+  const { packages, policy, keptOfRequests, deviceRecognition, idleDialog, accountOf } = options
   if (policy?.headers === null) return everyName
   const names = [
     ...[...(packages?.carriedHeaders?.values() ?? [])].flat(),
@@ -143,6 +145,7 @@ const carriedNames = (options: SipOptions): Names => {
   ]
   if (keptOfRequests === "full" || deviceRecognition === "contact" || readsAgents(idleDialog ?? []))
     names.push("user-agent")
+  if (accountOf !== undefined) names.push("www-authenticate", "proxy-authenticate")
   return new Set([...names.map((name) => name.toLowerCase()), ...(policy?.headers ?? [])])
 }
 
@@ -214,6 +217,7 @@ export const make = (options: SipOptions): Sip => {
   const server = makeServerTransactions(limits, timers, counters, clock)
   const client = makeClientTransactions(timers, counters, clock, limits.unansweredOctetsMax, maySend)
   const allowances = makeAllowances(limits, timers, counters, clock, basis.onLimit)
+  const dead = makeDeadTargets(limits.deadTargetMs, clock)
   const keepAlive = makeKeepAlive(limits, counters, clock)
   const notifier = makeNotifier({
     ...basis,
@@ -225,6 +229,9 @@ export const make = (options: SipOptions): Sip => {
     delivered: (presentity, id, cseq, outcome) => handler?.delivered(presentity, id, cseq, outcome),
     isOwnAddress: basis.own.isOwnAddress,
     keepAlive,
+    dead,
+    credentials:
+      options.accountOf === undefined ? null : makeNotifyCredentials(options.accountOf, basis.mintTag),
   })
   const receive = makeInbound({
     ...basis,

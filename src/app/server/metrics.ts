@@ -245,7 +245,17 @@ const notifyFamilies = (wire: Readonly<SipCounters>): readonly Family[] => [
     { labels: { outcome: "unproven" }, value: wire.notifyUnproven },
     { labels: { outcome: "unrepeated" }, value: wire.notifyUnrepeated },
     { labels: { outcome: "flow_lost" }, value: wire.notifyFlowLost },
+    { labels: { outcome: "too_large" }, value: wire.notifyTooLarge },
   ]),
+  counter("presently_notify_large", "NOTIFYs too large for a datagram by udp_mtu, by how they were sent.", [
+    { labels: { over: "stream" }, value: wire.bigRequestsOverTcp },
+    { labels: { over: "datagram" }, value: wire.bigRequestsFellBack },
+  ]),
+  counter(
+    "presently_notify_failed_over",
+    "Places that did not take a NOTIFY, after which another one of the same name was tried.",
+    wire.notifyFailedOver,
+  ),
   counter(
     "presently_notify_targets_kept",
     "Contacts in answers to NOTIFYs that would have moved the target to where nobody had answered.",

@@ -23,12 +23,13 @@ import { ServerSettings, defectLine } from "./settings.ts"
 /** The stack with the options of a server. */
 export const layerServerSip: Layer.Layer<SipTransport, never, ServerSettings | Reload> = Layer.unwrap(
   Effect.gen(function* () {
-    const { config, packages, policy, say } = yield* ServerSettings
+    const { config, packages, policy, accountOf, say } = yield* ServerSettings
     const { users, certificates } = yield* Reload
     return layerSip({
       ...addressingOf(config),
       packages,
       auth: authOf(config, users),
+      ...(accountOf === null ? {} : { accountOf }),
       tls: certificates.identity,
       webSocket: { isOriginAllowed: originAllowed(config, !isAuthenticated(config)) },
       policy,
@@ -37,7 +38,10 @@ export const layerServerSip: Layer.Layer<SipTransport, never, ServerSettings | R
       onPeer: (line) => say(Effect.logWarning(line)),
       onProxyFault: (fault, address, why) => say(Effect.logWarning(proxyFaultInWords(fault, address, why))),
       onLimit: (limit, address) => {
-        const value = config[limit === "unanswered_octets_share" ? "unanswered_octets_max" : limit]
+        const value =
+          limit === "datagram_octets"
+            ? 0
+            : config[limit === "unanswered_octets_share" ? "unanswered_octets_max" : limit]
         say(Effect.logWarning(limitInWords(limit, value, address)))
       },
     })
@@ -80,6 +84,8 @@ const addressingOf = (config: Config) => ({
     headCompleteMs: config.message_timeout * 1_000,
     connectMs: config.connect_timeout * 1_000,
     keepAliveMs: config.keep_alive * 1_000,
+    failoverMs: config.failover_timeout * 1_000,
+    deadTargetMs: config.failed_target_timeout * 1_000,
   },
 })
 
@@ -134,6 +140,8 @@ const limitInWords = (limit: SipLimit, value: number, address = ""): string => {
       return `connection_idle = ${value}: a connection of ${address} was closed, on which nothing was received for so many seconds and no subscription depends; others are closed without being named`
     case "connection_octets_max":
       return `connection_octets_max = ${value}: a connection of ${address} was closed, which does not read what is sent to it`
+    case "datagram_octets":
+      return `a NOTIFY to ${address} is larger than a datagram can be, and no connection to there could be opened: it was not sent, and its subscription goes on; others are not named (presently_notify_outcomes_total{outcome="too_large"})`
     case "message_timeout":
       return `message_timeout = ${value}: a connection of ${address} was closed, on which a message began and was not completed in so many seconds`
   }

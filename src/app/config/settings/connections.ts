@@ -1,7 +1,7 @@
 /**
  * Settings of connections, and of phones behind a NAT.
  */
-import { int, list } from "../setting-kinds.ts"
+import { int, list, text } from "../setting-kinds.ts"
 
 export const connections = {
   notify_to: list(
@@ -57,4 +57,20 @@ export const connections = {
     "addresses and networks of HTTP proxies that pass on WebSockets and name the client in X-Forwarded-For; requests from there without it are refused, and nobody else's is believed",
   ),
   connect_timeout: int<number>(5, 1, 60, "seconds that connecting to a phone or proxy may take"),
+  notify_credentials_file: text(
+    null,
+    "file of lines USER:REALM:HA1, as in users_file: accounts with which NOTIFYs answer a 401 or 407 in that realm, of which the first counts; read at the start; none: a challenge is a refusal that ends nothing",
+  ),
+  failover_timeout: int<number>(
+    8,
+    1,
+    32,
+    "seconds that one of several addresses of a host name may leave a NOTIFY unanswered before the next one is tried; the same for TCP tried because a NOTIFY is too large for a datagram",
+  ),
+  failed_target_timeout: int<number>(
+    60,
+    0,
+    86_400,
+    "seconds for which an address that did not take a NOTIFY is tried after all others of its host name; 0: not at all",
+  ),
 }
