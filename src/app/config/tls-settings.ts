@@ -101,13 +101,19 @@ const adminTlsFaults = ({
   return faults
 }
 
-/** @returns a text if it cannot be used: why */
-const readCredential = (entry: string): NamedCredential | string => {
+/** The certificate and its key, which may be one file; empty: the entry is malformed. */
+export const certificateFiles = (entry: string): readonly [certificate: string, key: string] | [] => {
   const [file = "", ...parameters] = entry.split(";").map((part) => part.trim())
   const [parameter] = parameters
-  if (file === "" || parameters.length > 1) return entrySyntax
-  if (parameter !== undefined && !/^key=./.test(parameter)) return entrySyntax
-  const keyFile = parameter === undefined ? file : parameter.slice("key=".length).trim()
+  if (file === "" || parameters.length > 1) return []
+  if (parameter !== undefined && !/^key=./.test(parameter)) return []
+  return [file, parameter === undefined ? file : parameter.slice("key=".length).trim()]
+}
+
+/** @returns a text if it cannot be used: why */
+const readCredential = (entry: string): NamedCredential | string => {
+  const [file, keyFile] = certificateFiles(entry)
+  if (file === undefined || keyFile === undefined) return entrySyntax
   const certificate = readText(file)
   if ("fault" in certificate) return certificate.fault
   const key = keyFile === file ? certificate : readText(keyFile)

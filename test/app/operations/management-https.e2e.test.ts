@@ -43,6 +43,7 @@ const begin = async (context: TestContext, settings: Record<string, unknown> = {
   const ca = put("ca.pem", authority.certificate)
   const tokens = put("tokens", `${tokenLine("ops", "admin", "secret")}\n`)
   const server = await Server.start({
+    reload_check_interval: 0,
     listen: ["udp:127.0.0.1:0"],
     admin: "https://127.0.0.1:0",
     admin_tokens_file: tokens,

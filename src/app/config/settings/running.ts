@@ -29,6 +29,12 @@ export const running = {
     null,
     "file of lines NAME:SCOPE:SHA256 (see `presently token`); clients of the management port need one of these tokens",
   ),
+  reload_check_interval: int<number>(
+    1,
+    0,
+    86_400,
+    "seconds between two looks at the files of users, tokens and certificates, which are read again when they have changed; 0: only when told to",
+  ),
   webhook_hosts: list(
     [],
     "hosts that webhooks may go to: names, *.example.com, * for every name, addresses and networks; addresses that are not public must be listed as such",
