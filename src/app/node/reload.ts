@@ -141,23 +141,23 @@ export const makeReloader = Effect.fnUntraced(function* (parts: ReloadParts) {
     reload: alone.withPermits(1)(once),
     counters,
     files: { read: () => filesRead, now: () => stateOfFiles(files) },
-    users:
-      users === null
-        ? null
-        : {
-            lookup: (user, realm) => users?.lookup(user, realm) ?? null,
-            addressOf: (user, realm) => users?.addressOf(user, realm) ?? null,
-            get size() {
-              return users?.size ?? 0
-            },
-            get accounts() {
-              return users?.accounts ?? []
-            },
-          },
+    users: users === null ? null : presentUsers(() => users),
     tokens: () => tokens,
     certificates,
   }
   return reloader
+})
+
+/** The users that are in force whenever it is asked. */
+const presentUsers = (users: () => Users | null): Users => ({
+  lookup: (user, realm) => users()?.lookup(user, realm) ?? null,
+  addressOf: (user, realm) => users()?.addressOf(user, realm) ?? null,
+  get size() {
+    return users()?.size ?? 0
+  },
+  get accounts() {
+    return users()?.accounts ?? []
+  },
 })
 
 const report = Effect.fnUntraced(function* ({ changes, restart }: Reloaded) {
