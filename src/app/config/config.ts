@@ -87,7 +87,7 @@ export const readConfig = (given: Given): Config => {
     const parsed = parseAddress(address)
     if (parsed === null) {
       faults.push(
-        `listen = ${address} (${sources["listen"]}): expected ${transportNames.map((name) => `${name}:HOST:PORT`).join(" or ")}, HOST an IP address, ` +
+        `listen = ${address} (${sources["listen"]}): expected TRANSPORT:HOST:PORT with ${transportNames.join(", ")} as the transport and an IP address, ` +
           "for example udp:127.0.0.1:5060",
       )
     }

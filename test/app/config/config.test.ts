@@ -110,7 +110,7 @@ const wrong: readonly (readonly [text: string, ...faults: string[]])[] = [
   ],
   [
     "listen: [udp:here:5060]",
-    "listen = udp:here:5060 (@2): expected udp:HOST:PORT or tcp:HOST:PORT or tls:HOST:PORT or ws:HOST:PORT or wss:HOST:PORT, HOST an IP address, for example udp:127.0.0.1:5060",
+    "listen = udp:here:5060 (@2): expected TRANSPORT:HOST:PORT with udp, tcp, tls, ws, wss as the transport and an IP address, for example udp:127.0.0.1:5060",
   ],
   [
     "admin: here",
