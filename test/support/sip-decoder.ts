@@ -48,6 +48,7 @@ export const requestRules: RequestRules = {
   argumentHeaders: new Map([["seats", "X-State"]]),
   mintTag: () => "our-tag",
   readParameters: () => undefined,
+  requestTypes: () => undefined,
   deviceRecognition: "none",
   needsOf: () => undefined,
   policy: null,

@@ -81,20 +81,21 @@ const carriedIn = (message: RawMessage, packageName: string, rules: RequestRules
 
 const noHeaders: readonly Header[] = []
 
-interface Content {
+/** A body that was read, or why it cannot be. */
+export interface Content {
   readonly body: Body | null
   readonly fault: Rejection | null
 }
 const noContent: Content = { body: null, fault: null }
 const faulty = (fault: Rejection): Content => ({ body: null, fault })
 
-const unsupported = ({ accept }: RequestRules): Rejection => ({
+const unsupported = ({ accept }: Pick<RequestRules, "accept">): Rejection => ({
   _tag: "UnsupportedMediaType",
   status: 415,
   accept,
 })
 
-const readBody = (message: RawMessage, rules: RequestRules): Content => {
+export const readBody = (message: RawMessage, rules: Pick<RequestRules, "accept">): Content => {
   if (message.body.length === 0) return noContent
   if (contradicts(message, singlesOfBody)) return faulty(badRequest("Repeated Single-Value Header"))
   const encoding = message.headers.first("content-encoding")
@@ -128,7 +129,7 @@ const plainText = (body: Buffer, { mediaType, charset }: ContentType): string | 
 const convertedText = (
   body: Buffer,
   { mediaType, charset }: ContentType,
-  rules: RequestRules,
+  rules: Pick<RequestRules, "accept">,
 ): string | Rejection => {
   const isText =
     mediaType.endsWith("xml") || mediaType.startsWith("text/") || rules.accept.includes(mediaType)

@@ -10,6 +10,7 @@ import { dialogKey } from "../../domain/vocabulary.ts"
 import type { Arrival, DialogStart, Reach, Uri } from "../../domain/vocabulary.ts"
 import { onOneLine } from "../../encoding/sip-replies.ts"
 import { policyQuestion, whoIn } from "./apply-policy.ts"
+import { readBody } from "./decode-publish.ts"
 import { refuse } from "./decode-result.ts"
 import type { Accepted, CheckedRequest, DecodeResult, ReceivedOn, Refused } from "./decode-result.ts"
 import { readContact, readRouteSet } from "./decode-targets.ts"
@@ -18,7 +19,7 @@ import { nextHopOf } from "./format-notify.ts"
 import type { NextHop } from "./format-notify.ts"
 import { parseAccept, parseExpires, readEvent, splitParameters } from "./headers.ts"
 import type { EventHeader } from "./headers.ts"
-import { identify, userOf, wantsPrivacy } from "./identity.ts"
+import { identify, mayPublish, userOf, wantsPrivacy } from "./identity.ts"
 import type { Identity } from "./identity.ts"
 import type { RawMessage } from "./message-reader.ts"
 import { contradicts, copyText, flattened, isToken } from "./message-reader.ts"
@@ -95,7 +96,7 @@ const readSubscribe = (
   if (contact?._tag === "Reply") return contact
   const argument = event === null ? null : argumentOf(message, event, rules)
   if (argument !== null && typeof argument === "object") return refuse(400, onOneLine(argument.why))
-  const common = commonOf(message, rules, { identity, watcher, event, condition, argument })
+  const common = commonOf(request, rules, { identity, watcher, event, condition, argument })
   const isPrivate = wantsPrivacy(message.headers.get("privacy"), written)
   const { packageName } = common
   const { uri, mergeKey } = request
@@ -138,15 +139,17 @@ type Common = Pick<
   | "suppressIfMatch"
   | "rates"
   | "argument"
+  | "request"
   | "forceActive"
   | "bodyFault"
 >
 
 const commonOf = (
-  message: RawMessage,
+  request: CheckedRequest,
   rules: RequestRules,
   { identity, watcher, event, condition, argument }: Read,
 ): Common => {
+  const { message } = request
   const common: { -readonly [Key in keyof Common]: Common[Key] } = {
     packageName: event === null ? null : copyText(event.packageName),
     eventId: event === null || event.id === null ? null : copyText(event.id),
@@ -154,8 +157,9 @@ const commonOf = (
     expires: parseExpires(message.headers.first("expires")),
     accept: parseAccept(message.headers.get("accept")),
     forceActive: rules.forceActive,
-    bodyFault: subscribeBodyFault(message),
+    bodyFault: null,
   }
+  if (message.body.length > 0) Object.assign(common, bodyOf(request, rules, identity, event))
   if (identity._tag === "Asserted" && identity.uris.length > 1) common.also = identity.uris.slice(1)
   if (condition !== undefined) common.suppressIfMatch = copyText(condition)
   if (event !== null && event.rates !== null) common.rates = event.rates
@@ -291,14 +295,32 @@ const argumentIn = (message: RawMessage, packageName: string, rules: RequestRule
   return lines === undefined ? null : copyText(lines.join(", "))
 }
 
+/** What the body asks for, or why it is refused. */
+const bodyOf = (
+  { message, uri, to }: CheckedRequest,
+  rules: RequestRules,
+  identity: Named,
+  event: Read["event"],
+): Pick<Common, "request" | "bodyFault"> => {
+  const types = event === null ? undefined : rules.requestTypes(event.packageName)
+  if (types === undefined) return { bodyFault: subscribeBodyFault(message, []) }
+  const { body, fault } = readBody(message, { accept: types })
+  if (body === null) return { bodyFault: fault }
+  if (!types.includes(body.contentType)) return { bodyFault: subscribeBodyFault(message, types) }
+  // in a dialog the Request-URI is our Contact
+  const named = to.tag === null ? uri : parseUri(to.uri)
+  const presentity = named === null ? null : ownAddressOf(named)
+  const isAllowed = presentity !== null && mayPublish(identity, presentity, rules)
+  return { request: { body, mayChange: isAllowed ? presentity : null }, bodyFault: fault }
+}
+
 /** A body we cannot read is refused unless its handling is optional (RFC 3261 §20.11). */
-const subscribeBodyFault = (message: RawMessage): Rejection | null => {
-  if (message.body.length === 0) return null
+const subscribeBodyFault = (message: RawMessage, accept: readonly string[]): Rejection | null => {
   const disposition = message.headers.first("content-disposition")
   const handling =
     disposition === undefined ? undefined : splitParameters(disposition)?.parameters.get("handling")
   if (handling?.toLowerCase() === "optional") return null
-  return { _tag: "UnsupportedMediaType", status: 415, accept: [] }
+  return { _tag: "UnsupportedMediaType", status: 415, accept }
 }
 
 /**

@@ -32,6 +32,8 @@ export interface RequestRules extends IdentityRules {
     packageName: string,
     parameters: ReadonlyMap<string, string | null>,
   ) => ParametersRead | undefined
+  /** Media types of a SUBSCRIBE body that the package reads; undefined: it reads none. */
+  readonly requestTypes: (packageName: string) => readonly string[] | undefined
   /** By what a device is recognized that publishes again without its entity-tag. */
   readonly deviceRecognition: DeviceRecognition
   /** What the phone that sent a SUBSCRIBE needs. */

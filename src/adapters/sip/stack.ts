@@ -161,6 +161,7 @@ const rulesOf = (options: SipOptions, basis: Basis): RequestRules => {
     carriedHeaders: packages.carriedHeaders ?? new Map<string, readonly string[]>(),
     argumentHeaders: packages.argumentHeaders ?? new Map<string, string>(),
     readParameters: (packageName, parameters) => packages.find?.(packageName)?.readParameters?.(parameters),
+    requestTypes: (packageName) => packages.find?.(packageName)?.requests,
     deviceRecognition: options.deviceRecognition ?? "none",
     needsOf: needsBy(options.idleDialog ?? []),
     presentityOf: (packageName) => {

@@ -63,6 +63,8 @@ const members: { readonly [Name in keyof EventPackage]-?: Expectation } = {
   mayReplace: optional(callable),
   tailor: optional(callable),
   readParameters: optional(callable),
+  requests: optional(types),
+  applyRequest: optional(callable),
   render: callable,
   offline: callable,
   amend: optional(callable),

@@ -41,10 +41,19 @@ export const subscribes = (
       ...(needs === undefined ? {} : { needs }),
       ...(sharingTag === undefined ? {} : { sharingTag }),
       ...privacyOf(created),
+      ...requestIn(before, events),
       forceActive: created.forced === true,
       bodyFault: null,
     },
   ]
+}
+
+/** What its body asked for: the state that it led to stands for it. */
+const requestIn = ({ presentity }: State, events: readonly Event[]): Pick<Subscribe, "request"> => {
+  const replaced = events.find((event) => event._tag === "HardStateReplaced")
+  return replaced === undefined || replaced.body === null
+    ? {}
+    : { request: { body: replaced.body, mayChange: presentity } }
 }
 
 /** Suppress-If-Match of the request that created it; null: there was none. */
@@ -168,6 +177,7 @@ export const resubscribes = (
       ...(rates === null ? {} : { rates }),
       ...(argument === undefined ? {} : { argument }),
       ...(isPrivate === undefined ? {} : { private: isPrivate }),
+      ...requestIn(before, events),
       forceActive:
         !isRefused &&
         (changed?._tag === "SubscriptionStatusChanged" ? changed.forced === true : subscription.forced),
@@ -225,6 +235,7 @@ const further = (
       ...(created.rates === undefined ? {} : { rates: created.rates }),
       ...(created.argument === undefined ? {} : { argument: created.argument }),
       private: created.private === true,
+      ...requestIn(before, events),
       forceActive: created.forced === true,
       bodyFault: null,
     },

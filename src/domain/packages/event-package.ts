@@ -108,6 +108,13 @@ export interface EventPackage<Doc = unknown, Name extends PackageName = PackageN
   readonly presentityHeaders?: readonly string[]
   /** A package, this one or another, whose live subscriptions are part of the documents of this one. Absent: none. */
   readonly composesFrom?: PackageName
+  /**
+   * Media types of a SUBSCRIBE body that asks for a change of the presentity's hard state; `applyRequest` reads it.
+   * Absent: a body is refused.
+   */
+  readonly requests?: readonly string[]
+  /** What a SUBSCRIBE body makes of the hard state; total. A body that states the state itself gives that state. */
+  applyRequest?(present: Body | null, request: Body): RequestedChange
   /** Whether to refuse a SUBSCRIBE that is otherwise valid (OpenSIPS `evs_subs_handl`). */
   checkSubscription?(question: SubscriptionQuestion): Refusal | null
   /** Whether to refuse a PUBLISH that is otherwise valid (OpenSIPS `evs_publ_handl`). */
@@ -148,6 +155,16 @@ export type PresentityFound =
 export type ParametersRead =
   | { readonly _tag: "Read"; readonly argument: string | null }
   | { readonly _tag: "BadRequest"; readonly why: string }
+
+/**
+ * What a SUBSCRIBE body does to the hard state of a package.
+ *
+ * @source RFC 3261 §21.4.1: `why` is the reason phrase of the 400
+ */
+export type RequestedChange =
+  | { readonly _tag: "Changed"; readonly body: Body }
+  | { readonly _tag: "Unchanged" }
+  | { readonly _tag: "Refused"; readonly why: string }
 
 /** How documents differ between subscriptions that may see the same. */
 export interface DocumentForm {

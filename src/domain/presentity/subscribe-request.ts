@@ -2,8 +2,9 @@
  * What a SUBSCRIBE asks for: whose request it is, what can be granted, and the package's objections.
  */
 import type { EventPackage } from "../packages/event-package.ts"
+import { get } from "../table.ts"
 import { isHeaderValue } from "../vocabulary.ts"
-import type { Rates, Seconds } from "../vocabulary.ts"
+import type { Body, Rates, Seconds } from "../vocabulary.ts"
 import type { Authorization } from "./authorize.ts"
 import type { Rejection, Resubscribe, Subscribe } from "./commands.ts"
 import type { Context } from "./context.ts"
@@ -128,6 +129,24 @@ export const refusalOf = (
             }))
         : [],
   })
+}
+
+/**
+ * The hard state that the body of a SUBSCRIBE asks for; null: it asks for none, or for the present one.
+ *
+ * The watcher changes its own. Anybody else needs the permission to publish for the presentity.
+ */
+export const hardStateAsked = (
+  state: State,
+  { request, watcher }: Subscribe | Resubscribe,
+  { eventPackage }: SubscribeTerms,
+): Body | null | Rejection => {
+  if (request === undefined || eventPackage.applyRequest === undefined) return null
+  if (watcher !== state.presentity && request.mayChange !== state.presentity)
+    return { _tag: "Forbidden", status: 403, why: "not authorized to change this" }
+  const change = eventPackage.applyRequest(get(state.hardState, eventPackage.name) ?? null, request.body)
+  if (change._tag === "Refused") return badRequest(change.why)
+  return change._tag === "Changed" ? change.body : null
 }
 
 /** Whether the watcher wants no documents for now (RFC 5839 §5.2). */

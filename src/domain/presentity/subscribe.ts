@@ -9,7 +9,7 @@ import type { EventPackage } from "../packages/event-package.ts"
 import { privacyOf } from "../privacy.ts"
 import { get, size, values } from "../table.ts"
 import { invariant } from "../vocabulary.ts"
-import type { Seconds, Uri } from "../vocabulary.ts"
+import type { Body, Seconds, Uri } from "../vocabulary.ts"
 import { authorizeWatcher, blocked, decidedBy, statusOf } from "./authorize.ts"
 import type { Authorization } from "./authorize.ts"
 import type { Answer, Rejection, Resubscribe, Subscribe } from "./commands.ts"
@@ -18,12 +18,19 @@ import { accepted, rejected } from "./decision.ts"
 import type { Event, Status, SubscriptionCreated } from "./events.ts"
 import { sameRanges } from "./media-types.ts"
 import { hasAlready } from "./notification-tags.ts"
-import { bodiless, notifyOne, viewFor } from "./notify.ts"
+import { bodiless, changeNotifications, mixedNotifications, notifyOne, viewFor } from "./notify.ts"
 import { sameRates } from "./pace.ts"
 import { notAuthorized, tooMany } from "./rejections.ts"
 import { verdictKey } from "./state.ts"
 import type { Dialog, State, Subscription } from "./state.ts"
-import { byOwnAddress, isDormant, refusalOf, validate, withWatcher } from "./subscribe-request.ts"
+import {
+  byOwnAddress,
+  hardStateAsked,
+  isDormant,
+  refusalOf,
+  validate,
+  withWatcher,
+} from "./subscribe-request.ts"
 import type { SubscribeTerms } from "./subscribe-request.ts"
 import { add, addAll, append, begin } from "./transition.ts"
 import type { Draft } from "./transition.ts"
@@ -47,7 +54,10 @@ export const subscribe = (draft: Draft, request: Subscribe, context: Context): A
   const refusal = refusalOf(state, command, terms, authorization, null)
   if (refusal !== null) return rejected(refusal)
   if (isFull(state, terms, context)) return rejected(tooMany("watchers", context))
-  return create(draft, terms, authorization, context, {
+  const asked = hardStateAsked(state, command, terms)
+  if (asked !== null && "status" in asked) return rejected(asked)
+  replaceHardState(draft, asked, terms.eventPackage)
+  const answer = create(draft, terms, authorization, context, {
     eventId: command.eventId,
     watcher: command.watcher,
     dialog: state.version + 1,
@@ -55,6 +65,21 @@ export const subscribe = (draft: Draft, request: Subscribe, context: Context): A
     remoteCseq: command.dialog.remoteCseq,
     ...privacyOf(command),
   })
+  tellOthers(draft, asked, terms.eventPackage, context)
+  return answer
+}
+
+/** The change that the body of the request asks for comes first, so that its own NOTIFY shows it. */
+const replaceHardState = (draft: Draft, body: Body | null, { name: packageName }: EventPackage): void => {
+  if (body !== null) add(draft, { _tag: "HardStateReplaced", packageName, body })
+}
+
+/** Adds the NOTIFYs to those who did not ask for the change; whoever did has a NOTIFY already. */
+const tellOthers = (draft: Draft, body: Body | null, eventPackage: EventPackage, context: Context): void => {
+  if (body === null) return
+  const { before, after } = draft
+  addAll(draft, changeNotifications(before, after, eventPackage, context))
+  addAll(draft, mixedNotifications(before, after, eventPackage, context))
 }
 
 /**
@@ -82,19 +107,26 @@ export const resubscribe = (draft: Draft, request: Resubscribe, context: Context
   const authorization = authorizationOf(state, command, terms.eventPackage, context)
   const refusal = refusalOf(state, command, terms, authorization, subscription ?? null)
   if (refusal !== null && authorization.handling !== "block") return rejected(refusal)
-  if (subscription !== undefined)
-    return refresh(draft, { command, terms, dialog, subscription, authorization }, context)
+  const asked = authorization.handling === "block" ? null : hardStateAsked(state, command, terms)
+  if (asked !== null && "status" in asked) return rejected(asked)
+  if (subscription !== undefined) {
+    replaceHardState(draft, asked, terms.eventPackage)
+    const answer = refresh(draft, { command, terms, dialog, subscription, authorization }, context)
+    tellOthers(draft, asked, terms.eventPackage, context)
+    return answer
+  }
   // existing subscriptions continue unchanged; a further one needs an identified watcher
   const isNamed = command.watcher === request.watcher || request.also?.includes(command.watcher) === true
   const refused = furtherRefusal(terms, authorization, isNamed, context)
   if (refused !== null) return rejected(refused)
   if (isFull(state, terms, context)) return rejected(tooMany("watchers", context))
+  replaceHardState(draft, asked, terms.eventPackage)
   const { remoteTarget: moved, ...way } = wayAfter(dialog, command)
   if (moved !== null || way.room !== undefined || way.arrival !== undefined) {
     const remoteTarget = moved ?? dialog.remoteTarget
     add(draft, { _tag: "RemoteTargetChanged", dialog: dialog.no, remoteTarget, ...way })
   }
-  return create(draft, terms, authorization, context, {
+  const answer = create(draft, terms, authorization, context, {
     eventId: command.eventId,
     watcher: command.watcher,
     dialog: dialog.no,
@@ -105,6 +137,8 @@ export const resubscribe = (draft: Draft, request: Resubscribe, context: Context
       ? { private: true as const }
       : {}),
   })
+  tellOthers(draft, asked, terms.eventPackage, context)
+  return answer
 }
 
 /** The objection to a further subscription in a dialog; null: there is none. */
@@ -220,7 +254,8 @@ interface Refresh {
 /** Refreshes a subscription, or ends it with Expires 0. The rules are evaluated first (RFC 3265 §3.1.6.4). */
 const refresh = (draft: Draft, request: Refresh, context: Context): Answer => {
   const { terms, subscription, authorization } = request
-  const { before } = draft
+  // what the request changes is there already; subscriptions are as they were
+  const before = draft.after
   const { no: id } = subscription
   const { handling, matched } = authorization
   if (handling === "block") {

@@ -4,7 +4,7 @@
 import { choice, flag, int, list, text } from "../setting-kinds.ts"
 import { grows, year } from "./shared.ts"
 
-const noScript = "there is no script to call; pass_through takes as-feature-event documents as they are"
+const noScript = "there is no script to call; as_feature_event = 1 serves the package"
 
 export const packages = {
   xml_reader: choice(
@@ -25,6 +25,10 @@ export const packages = {
   pass_through: list(
     [],
     "event packages whose documents are relayed unchanged, each NAME=TYPE or NAME=TYPE|TYPE (ua-profile=text/xml)",
+  ),
+  as_feature_event: flag(
+    false,
+    "serves as-feature-event: a phone sets do not disturb and forwarding with the body of a SUBSCRIBE, and all phones of its user are told; dev: 1",
   ),
   call_info_timeout_notification: flag(
     true,
