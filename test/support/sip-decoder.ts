@@ -51,6 +51,8 @@ export const requestRules: RequestRules = {
   requestTypes: () => undefined,
   deviceRecognition: "none",
   needsOf: () => undefined,
+  profileOf: () => null,
+  registeredName: (name) => name,
   policy: null,
 }
 

@@ -18,6 +18,7 @@ import type { ContentType } from "./headers.ts"
 import { identify, mayPublish, senderOf, userOf } from "./identity.ts"
 import type { RawMessage } from "./message-reader.ts"
 import { contradicts, copyText, isToken } from "./message-reader.ts"
+import { recognitionOf, spelledFor } from "./phone-profiles.ts"
 import { factsOf } from "./request-facts.ts"
 import type { RequestRules } from "./request-rules.ts"
 import { ownAddressOf } from "./uri.ts"
@@ -35,7 +36,9 @@ export const decodePublish = (
   // RFC 3903 §6 step 1: publishing for someone else needs authorization
   if (!mayPublish(identity, presentity, rules))
     return refuse(403, identity._tag === "Asserted" ? "Peer Does Not Publish For This User" : null)
-  const event = readEvent(message.headers, rules.limits.eventIdBytesMax, rules.parameterized)
+  const profile = rules.profileOf(message)
+  const written = readEvent(message.headers, rules.limits.eventIdBytesMax, rules.parameterized)
+  const event = spelledFor(profile, written, rules)
   if (event === "malformed") return refuse(400, "Malformed Event")
   if (contradicts(message, singlesNeeded)) return refuse(400, "Repeated Single-Value Header")
   const ifMatch = listValues(message.headers.get("sip-if-match"))
@@ -44,7 +47,10 @@ export const decodePublish = (
   const headers = event === null ? noHeaders : carriedIn(message, event.packageName, rules)
   const about = factsOf(request, identity, presentity, rules.keptOfRequests)
   // a publication that goes on keeps the device that it began with
-  const device = ifMatch.length > 0 ? undefined : deviceIn(message, arrival, rules.deviceRecognition)
+  const device =
+    ifMatch.length > 0
+      ? undefined
+      : deviceIn(message, arrival, recognitionOf(profile, rules.deviceRecognition))
   const submit: Accepted = {
     _tag: "Submit",
     presentity,

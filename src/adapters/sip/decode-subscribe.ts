@@ -23,6 +23,8 @@ import { identify, mayPublish, userOf, wantsPrivacy } from "./identity.ts"
 import type { Identity } from "./identity.ts"
 import type { RawMessage } from "./message-reader.ts"
 import { contradicts, copyText, flattened, isToken } from "./message-reader.ts"
+import { documentNeedsOf, ignoresAccept, spelledFor } from "./phone-profiles.ts"
+import type { PhoneProfile } from "./phone-profiles.ts"
 import { aliasOf } from "./received-address.ts"
 import { shared } from "./remembered-lines.ts"
 import { factsOf } from "./request-facts.ts"
@@ -43,6 +45,7 @@ interface Subscribing extends CheckedRequest {
   readonly isPrivate: boolean | null
   readonly contact: Contact | null
   readonly packageName: string | null
+  readonly profile: PhoneProfile | null
   /** Fields of the command that are the same inside and outside a dialog. */
   readonly common: Common
 }
@@ -84,7 +87,9 @@ const readSubscribe = (
   if (watcher === null) return refuse(403)
   if (to.tag === null && identity._tag === "Asserted" && identity.uri === null)
     rules.peerEvent("unnamed", identity.peer.text)
-  const event = readEvent(message.headers, rules.limits.eventIdBytesMax, rules.parameterized)
+  const profile = rules.profileOf(message)
+  const read = readEvent(message.headers, rules.limits.eventIdBytesMax, rules.parameterized)
+  const event = spelledFor(profile, read, rules)
   if (event === "malformed") return refuse(400, "Malformed Event")
   if (contradicts(message, singlesNeeded)) return refuse(400, "Repeated Single-Value Header")
   const conditions = message.headers.get("suppress-if-match")
@@ -96,7 +101,7 @@ const readSubscribe = (
   if (contact?._tag === "Reply") return contact
   const argument = event === null ? null : argumentOf(message, event, rules)
   if (argument !== null && typeof argument === "object") return refuse(400, onOneLine(argument.why))
-  const common = commonOf(request, rules, { identity, watcher, event, condition, argument })
+  const common = commonOf(request, rules, { identity, watcher, event, condition, argument, profile })
   const isPrivate = wantsPrivacy(message.headers.get("privacy"), written)
   const { packageName } = common
   const { uri, mergeKey } = request
@@ -113,6 +118,7 @@ const readSubscribe = (
     isPrivate,
     contact,
     packageName,
+    profile,
     common,
   }
 }
@@ -125,6 +131,7 @@ interface Read {
   readonly event: Exclude<ReturnType<typeof readEvent>, "malformed">
   readonly condition: string | undefined
   readonly argument: string | null
+  readonly profile: PhoneProfile | null
 }
 
 /** Fields of the command that are the same inside and outside a dialog. */
@@ -147,7 +154,7 @@ type Common = Pick<
 const commonOf = (
   request: CheckedRequest,
   rules: RequestRules,
-  { identity, watcher, event, condition, argument }: Read,
+  { identity, watcher, event, condition, argument, profile }: Read,
 ): Common => {
   const { message } = request
   const common: { -readonly [Key in keyof Common]: Common[Key] } = {
@@ -155,7 +162,8 @@ const commonOf = (
     eventId: event === null || event.id === null ? null : copyText(event.id),
     watcher,
     expires: parseExpires(message.headers.first("expires")),
-    accept: parseAccept(message.headers.get("accept")),
+    accept:
+      profile?.needs.includes(ignoresAccept) === true ? null : parseAccept(message.headers.get("accept")),
     forceActive: rules.forceActive,
     bodyFault: null,
   }
@@ -208,7 +216,7 @@ const arrivalIn = (arrival: ReceivedOn, reach: Reach | undefined): Arrival => {
 
 /** A SUBSCRIBE outside a dialog. */
 const begin = (subscribing: Subscribing, arrival: ReceivedOn, rules: RequestRules): DecodeResult => {
-  const { message, from, to, uri, identity, contact, packageName, common, isPrivate } = subscribing
+  const { message, from, to, uri, identity, contact, packageName, profile, common, isPrivate } = subscribing
   if (uri.scheme !== "tel" && uri.user === null) return refuse(404)
   if (contact === null) return refuse(400, "Missing Contact")
   const routeSet = readRouteSet(message, rules)
@@ -242,11 +250,13 @@ const begin = (subscribing: Subscribing, arrival: ReceivedOn, rules: RequestRule
   const dialog: DialogStart = isSure
     ? start
     : Object.assign(start, { room: roomOf(head, message.octets, rules.udpMtuBytes) })
-  const needs = packageName === null ? undefined : rules.needsOf(packageName, message)
+  const set = packageName === null ? undefined : rules.needsOf(packageName, message)
+  const needs = packageName === null || profile === null ? set : documentNeedsOf(packageName, profile, set)
   const command = {
     _tag: "Subscribe",
     ...common,
     ...(needs === undefined ? {} : { needs }),
+    ...(profile === null ? {} : { phone: profile.name }),
     ...(isPrivate === true ? { private: true as const } : {}),
     dialog,
   } as const

@@ -192,6 +192,8 @@ export interface SipOptions {
   readonly deviceRecognition?: DeviceRecognition
   /** Which phones need a dialog in every document, each `PACKAGE=USER-AGENT` with wildcards; absent: none. */
   readonly idleDialog?: readonly string[]
+  /** Phone profiles of the operator's own (`phone-profiles.ts`), before the built-in ones. Absent: no profile at all. */
+  readonly phoneProfiles?: readonly string[]
   /** `handle_subscribe(1)`: subscriptions become active without consulting the rules. */
   readonly forceActive?: boolean
   /** The operator's policy for single requests; null: none. */

@@ -7,6 +7,7 @@ import type { PrepareDialog } from "./format-notify.ts"
 import type { ParameterizedName } from "./headers.ts"
 import type { IdentityRules } from "./identity.ts"
 import type { RawMessage } from "./message-reader.ts"
+import type { ProfileOf } from "./phone-profiles.ts"
 import type { Policy } from "./policy.ts"
 import type { KeptOfRequests } from "./request-facts.ts"
 
@@ -36,8 +37,11 @@ export interface RequestRules extends IdentityRules {
   readonly requestTypes: (packageName: string) => readonly string[] | undefined
   /** By what a device is recognized that publishes again without its entity-tag. */
   readonly deviceRecognition: DeviceRecognition
-  /** What the phone that sent a SUBSCRIBE needs. */
+  /** What the phone that sent a SUBSCRIBE needs, by `idle_dialog`. */
   readonly needsOf: NeedsOf
+  readonly profileOf: ProfileOf
+  /** The name of a package that differs in case only, or the same name. */
+  readonly registeredName: (packageName: string) => string
   /** How a package determines the presentity of a SUBSCRIBE outside a dialog; undefined: by the Request-URI. */
   readonly presentityOf: (packageName: string) => EventPackage["presentityOf"]
   /** Whether the Sender header of a PUBLISH is believed; from a trusted peer it always is. */

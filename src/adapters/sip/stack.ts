@@ -30,6 +30,7 @@ import type { Attention, ListenAddress, SipLimit, SipOptions } from "./options.t
 import { makeOwnAddresses } from "./own-addresses.ts"
 import { makePeerLog } from "./peer-log.ts"
 import { makePeers } from "./peers.ts"
+import { profilesBy } from "./phone-profiles.ts"
 import { makeRegistrar } from "./registrar.ts"
 import type { RequestRules } from "./request-rules.ts"
 import { makeResolver, systemNames } from "./resolver.ts"
@@ -121,14 +122,20 @@ type Basis = ReturnType<typeof basisOf>
 
 /** Headers kept besides those that the message reader keeps anyway. */
 const carriedNames = (options: SipOptions): Names => {
-  const { packages, policy, keptOfRequests, deviceRecognition, idleDialog } = options
+  const { packages, policy, keptOfRequests, deviceRecognition, idleDialog, phoneProfiles } = options
   if (policy?.headers === null) return everyName
   const names = [
     ...[...(packages?.carriedHeaders?.values() ?? [])].flat(),
     ...(packages?.argumentHeaders?.values() ?? []),
     ...(packages?.names?.() ?? []).flatMap((name) => packages?.find?.(name)?.presentityHeaders ?? []),
   ]
-  if (keptOfRequests === "full" || deviceRecognition === "contact" || readsAgents(idleDialog ?? []))
+  const hasProfiles = phoneProfiles !== undefined && !phoneProfiles.includes("none")
+  if (
+    keptOfRequests === "full" ||
+    deviceRecognition === "contact" ||
+    hasProfiles ||
+    readsAgents(idleDialog ?? [])
+  )
     names.push("user-agent")
   return new Set([...names.map((name) => name.toLowerCase()), ...(policy?.headers ?? [])])
 }
@@ -164,6 +171,8 @@ const rulesOf = (options: SipOptions, basis: Basis): RequestRules => {
     requestTypes: (packageName) => packages.find?.(packageName)?.requests,
     deviceRecognition: options.deviceRecognition ?? "none",
     needsOf: needsBy(options.idleDialog ?? []),
+    profileOf: profilesBy(options.phoneProfiles ?? ["none"]),
+    registeredName: registeredNames(packages.names?.() ?? []),
     presentityOf: (packageName) => {
       const eventPackage = packages.find?.(packageName)
       return eventPackage?.presentityOf === undefined
@@ -182,6 +191,12 @@ const rulesOf = (options: SipOptions, basis: Basis): RequestRules => {
     mintTag: basis.mintTag,
     policy: options.policy ?? null,
   }
+}
+
+/** Finds names of packages whatever the case. */
+const registeredNames = (names: readonly string[]): ((name: string) => string) => {
+  const byLowerCase = new Map(names.map((name) => [name.toLowerCase(), name]))
+  return (name) => byLowerCase.get(name.toLowerCase()) ?? name
 }
 
 /** Which digest URIs name the resource of a request: see `makeDigest`. */

@@ -62,6 +62,11 @@ const members: { readonly [Name in keyof EventPackage]-?: Expectation } = {
   ordered: optional(truth),
   mayReplace: optional(callable),
   tailor: optional(callable),
+  otherForms: optional((value) =>
+    value instanceof Map && [...value].every((entry) => entry.every(isText))
+      ? null
+      : "a Map from media types to needs",
+  ),
   readParameters: optional(callable),
   requests: optional(types),
   applyRequest: optional(callable),

@@ -51,6 +51,7 @@ const addressingOf = (config: Config) => ({
   keptOfRequests: config.keep_requester as KeptOfRequests,
   deviceRecognition: config.device_recognition as DeviceRecognition,
   idleDialog: config.idle_dialog,
+  phoneProfiles: config.phone_profiles,
   trustedPeers: readPeers(config.trusted_peers).peers,
   allowAnyContact: !config.contact_must_be_source,
   notifyTargets: config.notify_targets,

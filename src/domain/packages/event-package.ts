@@ -77,6 +77,11 @@ export interface EventPackage<Doc = unknown, Name extends PackageName = PackageN
    * nothing is different for them. Absent: there are no such subscriptions.
    */
   tailor?(document: Doc, form: DocumentForm): Doc
+  /**
+   * Media types that only a watcher is sent which accepts none of `produces`, each with the need that stands for it in
+   * `tailor`. Absent: there are none.
+   */
+  readonly otherForms?: ReadonlyMap<string, string>
   /** The body for one subscription, if documents differ between subscriptions (OpenSIPS `aux_body_processing`). */
   personalize?(body: Body, view: PersonalView): Body
 

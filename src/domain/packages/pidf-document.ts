@@ -20,6 +20,8 @@ export interface Pidf {
   readonly devices: readonly Element[]
   /** Children that are none of these, as they stand. */
   readonly others: readonly Element[]
+  /** It is for a phone that reads XPIDF. Absent: PIDF. */
+  readonly isXpidf?: true
 }
 
 export const identifiedKinds = ["tuples", "persons", "devices"] as const

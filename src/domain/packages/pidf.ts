@@ -5,16 +5,19 @@
  * (RFC 3863 §4.2.3). Values are not checked; only what composing needs is required: the root, its entity, and ids.
  * Composing itself is in `pidf-compose.ts`.
  */
+import { hasNeed } from "../vocabulary.ts"
 import type { Body } from "../vocabulary.ts"
 import { attribute, isNamed } from "./element.ts"
 import type { Attribute, Element, XmlCodec } from "./element.ts"
-import type { EventPackage, Mixing, Parsed } from "./event-package.ts"
+import type { DocumentForm, EventPackage, Mixing, Parsed } from "./event-package.ts"
+import { needsOneTuple, needsXpidf } from "./phone-needs.ts"
 import { compose } from "./pidf-compose.ts"
 import type { IdCollision } from "./pidf-compose.ts"
 import { dataModelNamespace, freeName, idOf, offline, pidfNamespace, withId } from "./pidf-document.ts"
 import type { Lists, Pidf } from "./pidf-document.ts"
 import { pidfRules } from "./pidf-rules.ts"
 import type { RulesOptions } from "./presence-rules.ts"
+import { isOpen, renderXpidf, xpidfType } from "./xpidf.ts"
 
 export type { IdCollision } from "./pidf-compose.ts"
 export { dataModelNamespace, pidfNamespace } from "./pidf-document.ts"
@@ -59,10 +62,27 @@ export const presence = (options: PresenceOptions): EventPackage<Pidf, "presence
       if (notifyOfflineBody && input.documents.length === 0) return offline(input.presentity)
       return compose(generateOfflineBody ? input : { ...input, ended: [] }, idCollision)
     },
-    render: (document) => render(document, xml),
+    render: (document) => (document.isXpidf === true ? renderXpidf(document, xml) : render(document, xml)),
+    tailor,
+    otherForms,
     // where ended publications leave nothing behind, late watchers see nothing of them either
     offline: (presentity) => (generateOfflineBody || notifyOfflineBody ? offline(presentity) : null),
   }
+}
+
+/** Sent only to phones that know nothing newer. */
+const otherForms: ReadonlyMap<string, string> = new Map([[xpidfType, needsXpidf]])
+
+const tailor = (document: Pidf, { needs }: DocumentForm): Pidf => {
+  const fewer = hasNeed(needs, needsOneTuple) ? withOneTuple(document) : document
+  return hasNeed(needs, needsXpidf) ? { ...fewer, isXpidf: true } : fewer
+}
+
+/** The newest tuple that is open, or else the newest: a phone that looks at one tuple must not miss that somebody is there. */
+const withOneTuple = (document: Pidf): Pidf => {
+  const { tuples } = document
+  const shown = tuples.findLast(isOpen) ?? tuples.at(-1)
+  return shown === undefined || tuples.length === 1 ? document : { ...document, tuples: [shown] }
 }
 
 /** @source RFC 3863 §4.1; that so little is required follows RFC 4479 §5. */

@@ -99,6 +99,8 @@ export interface Subscribe {
   readonly argument?: string
   /** The form of documents that the phone needs, as the operator set it. Absent: the usual one. */
   readonly needs?: string
+  /** The name of the phone profile that was chosen by its User-Agent. Absent: none was. */
+  readonly phone?: string
   /** `handle_subscribe(, tag)`: the sharing tag that determines the responsible server. Absent: this server is. */
   readonly sharingTag?: string
   /**

@@ -9,7 +9,7 @@ import type { EventPackage } from "../packages/event-package.ts"
 import { privacyOf } from "../privacy.ts"
 import { get, size, values } from "../table.ts"
 import { invariant } from "../vocabulary.ts"
-import type { Body, Seconds, Uri } from "../vocabulary.ts"
+import type { Seconds, Uri } from "../vocabulary.ts"
 import { authorizeWatcher, blocked, decidedBy, statusOf } from "./authorize.ts"
 import type { Authorization } from "./authorize.ts"
 import type { Answer, Rejection, Resubscribe, Subscribe } from "./commands.ts"
@@ -18,19 +18,13 @@ import { accepted, rejected } from "./decision.ts"
 import type { Event, Status, SubscriptionCreated } from "./events.ts"
 import { sameRanges } from "./media-types.ts"
 import { hasAlready } from "./notification-tags.ts"
-import { bodiless, changeNotifications, mixedNotifications, notifyOne, viewFor } from "./notify.ts"
+import { bodiless, notifyOne, viewFor } from "./notify.ts"
 import { sameRates } from "./pace.ts"
 import { notAuthorized, tooMany } from "./rejections.ts"
+import { hardStateAsked, replaceHardState, tellOthers } from "./requested-change.ts"
 import { verdictKey } from "./state.ts"
 import type { Dialog, State, Subscription } from "./state.ts"
-import {
-  byOwnAddress,
-  hardStateAsked,
-  isDormant,
-  refusalOf,
-  validate,
-  withWatcher,
-} from "./subscribe-request.ts"
+import { byOwnAddress, isDormant, needsBy, refusalOf, validate, withWatcher } from "./subscribe-request.ts"
 import type { SubscribeTerms } from "./subscribe-request.ts"
 import { add, addAll, append, begin } from "./transition.ts"
 import type { Draft } from "./transition.ts"
@@ -67,19 +61,6 @@ export const subscribe = (draft: Draft, request: Subscribe, context: Context): A
   })
   tellOthers(draft, asked, terms.eventPackage, context)
   return answer
-}
-
-/** The change that the body of the request asks for comes first, so that its own NOTIFY shows it. */
-const replaceHardState = (draft: Draft, body: Body | null, { name: packageName }: EventPackage): void => {
-  if (body !== null) add(draft, { _tag: "HardStateReplaced", packageName, body })
-}
-
-/** Adds the NOTIFYs to those who did not ask for the change; whoever did has a NOTIFY already. */
-const tellOthers = (draft: Draft, body: Body | null, eventPackage: EventPackage, context: Context): void => {
-  if (body === null) return
-  const { before, after } = draft
-  addAll(draft, changeNotifications(before, after, eventPackage, context))
-  addAll(draft, mixedNotifications(before, after, eventPackage, context))
 }
 
 /**
@@ -190,6 +171,7 @@ const create = (
       ? {}
       : { argument: terms.argument }),
     ...(terms.needs === undefined ? {} : { needs: terms.needs }),
+    ...(terms.phone === undefined ? {} : { phone: terms.phone }),
     ...(terms.accept === undefined ? {} : { accept: terms.accept }),
     ...sharingTagFields(terms.sharingTag, context),
     giveUpAt: status === "pending" && !fetches ? giveUpAt(context) : null,
@@ -270,8 +252,12 @@ const refresh = (draft: Draft, request: Refresh, context: Context): Answer => {
   changeStatus(draft, request, context)
   renew(draft, request, context)
   // as if only the rules had been evaluated again: what the watcher has is not what it would be sent without them
-  const { accept: _, ...kept } = subscription
-  const takes = terms.accept === undefined ? {} : { accept: terms.accept }
+  const { accept: _, needs: _needs, ...kept } = subscription
+  const needs = needsBy(subscription.needs, terms.eventPackage, request.command.accept)
+  const takes = {
+    ...(terms.accept === undefined ? {} : { accept: terms.accept }),
+    ...(needs === undefined ? {} : { needs }),
+  }
   const asks = terms.argument === null ? {} : { argument: terms.argument }
   const treated: Subscription = { ...kept, ...takes, ...asks, status, polite, matched }
   const due = viewFor(before, treated, terms.eventPackage)
@@ -328,8 +314,10 @@ const renew = (draft: Draft, { command, terms, dialog, subscription }: Refresh, 
   const isEnd = terms.granted === 0
   const { remoteTarget, room, arrival } = wayAfter(dialog, command)
   const isMoved = remoteTarget !== null || arrival !== undefined
+  const needs = needsBy(subscription.needs, terms.eventPackage, command.accept)
+  const isOtherForm = needs !== subscription.needs
   const isOtherAccept = !sameRanges(terms.accept, subscription.accept)
-  if (isEnd && !isMoved && dialog.usages <= 1 && !isOtherAccept) return
+  if (isEnd && !isMoved && dialog.usages <= 1 && !isOtherAccept && !isOtherForm) return
   add(draft, {
     _tag: "SubscriptionRefreshed",
     no: subscription.no,
@@ -342,6 +330,7 @@ const renew = (draft: Draft, { command, terms, dialog, subscription }: Refresh, 
     ...(isEnd || terms.argument === null || terms.argument === subscription.argument
       ? {}
       : { argument: terms.argument }),
+    ...(isOtherForm ? { needs: needs ?? null } : {}),
     ...(isOtherAccept ? { accept: terms.accept ?? null } : {}),
     ...(isEnd || command.private === undefined || command.private === (subscription.private === true)
       ? {}

@@ -42,6 +42,10 @@ export const packages = {
     ["dialog=*"],
     "phones that need a dialog in every document to put a lamp out, by package and User-Agent with wildcards, each PACKAGE=USER-AGENT (dialog=Yealink*); none: no phone does",
   ),
+  phone_profiles: list(
+    [],
+    "what families of phones need, beside the built-in profiles, each NAME=NEED+NEED:USER-AGENT|USER-AGENT with wildcards, or NAME:USER-AGENT for further phones with a built-in one; none: no profile at all (docs/phones.md)",
+  ),
   force_single_dialog: flag(false, "of several dialogs only the most important one is shown"),
   mix_dialog_presence: flag(false, "presence also derived from dialogs"),
   bla_presentity_spec: choice(
