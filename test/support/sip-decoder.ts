@@ -52,6 +52,7 @@ export const requestRules: RequestRules = {
   deviceRecognition: "none",
   needsOf: () => undefined,
   profileOf: () => null,
+  registered: null,
   registeredName: (name) => name,
   policy: null,
 }

@@ -12,7 +12,7 @@ import { refuse } from "./decode-result.ts"
 import type { ReceivedOn, Refused, DecodeResult, CheckedRequest } from "./decode-result.ts"
 import { decodeSubscribe } from "./decode-subscribe.ts"
 import { listValues } from "./headers.ts"
-import { identify, mayRegister } from "./identity.ts"
+import { identify, mayPublish, mayRegister } from "./identity.ts"
 import type { RawMessage } from "./message-reader.ts"
 import { isToken } from "./message-reader.ts"
 import type { RequestRules } from "./request-rules.ts"
@@ -124,5 +124,10 @@ const decodeRegister = (
   const address = ownAddressOf(uri)
   if (uri.scheme !== "tel" && !rules.serves(uri.host)) return refuse(404)
   if (!mayRegister(identity, address)) return refuse(403)
-  return { _tag: "Reply", reply: rules.register(message, address), isStateless: false }
+  const reply = rules.register(message, address)
+  const answered: Refused = { _tag: "Reply", reply, isStateless: false }
+  if (rules.registered === null || reply.status !== 200 || !message.headers.has("contact")) return answered
+  // whoever may not publish for the address may not change what it shows either
+  const steps = mayPublish(identity, address, rules) ? rules.registered(address) : []
+  return steps.length === 0 ? answered : { _tag: "Registered", reply, presentity: address, steps }
 }

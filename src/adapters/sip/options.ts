@@ -4,6 +4,7 @@ import type { SipCounters } from "../../ports/sip-transport.ts"
 import type { DeviceRecognition } from "./device.ts"
 import type { TrustedPeer } from "./peers.ts"
 import type { Policy } from "./policy.ts"
+import type { RegistrationPackage } from "./registrations.ts"
 import type { KeptOfRequests } from "./request-facts.ts"
 import type { Resolver } from "./resolver.ts"
 import type { TransportName } from "./transports/names.ts"
@@ -172,6 +173,8 @@ export interface SipOptions {
     Partial<Pick<Packages, "names" | "find" | "carriedHeaders" | "argumentHeaders">>
   readonly auth?: AuthOptions | null
   readonly registrar?: "accept" | "reject"
+  /** The packages in which it is published who is registered. Absent: none. */
+  readonly publishRegistrations?: readonly RegistrationPackage[]
   /** Larger requests use TCP instead of UDP (RFC 3261 §18.1.1). */
   readonly udpMtuBytes?: number
   /** False: refuse a SUBSCRIBE whose Contact, or first Record-Route, is not the host that it came from. */

@@ -1,8 +1,8 @@
-import { documentNeeds, needsIdleDialog } from "../../domain/packages/phone-needs.ts"
 /**
  * Phone profiles: what families of phones need, by User-Agent. A profile is data; what its words do stands where
  * documents are made (`domain/packages/phone-needs.ts`) and requests are read.
  */
+import { documentNeeds, needsIdleDialog } from "../../domain/packages/phone-needs.ts"
 import { withNeed } from "../../domain/vocabulary.ts"
 import { matchesWildcard } from "../../domain/wildcards.ts"
 import type { DeviceRecognition } from "./device.ts"

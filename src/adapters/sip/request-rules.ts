@@ -9,6 +9,7 @@ import type { IdentityRules } from "./identity.ts"
 import type { RawMessage } from "./message-reader.ts"
 import type { ProfileOf } from "./phone-profiles.ts"
 import type { Policy } from "./policy.ts"
+import type { RegistrationStep } from "./registrations.ts"
 import type { KeptOfRequests } from "./request-facts.ts"
 
 export interface RequestRules extends IdentityRules {
@@ -21,6 +22,8 @@ export interface RequestRules extends IdentityRules {
   readonly accept: readonly string[]
   /** Null: REGISTER is refused. */
   readonly register: ((message: RawMessage, to: Uri) => Reply) | null
+  /** What is to be published because of the REGISTER that was answered last for that address; null: nothing ever. */
+  readonly registered: ((address: Uri) => readonly RegistrationStep[]) | null
   readonly forceActive: boolean
   /** Package names with parameters, which distinguish them from their type. */
   readonly parameterized: readonly ParameterizedName[]

@@ -32,6 +32,7 @@ import { makePeerLog } from "./peer-log.ts"
 import { makePeers } from "./peers.ts"
 import { profilesBy } from "./phone-profiles.ts"
 import { makeRegistrar } from "./registrar.ts"
+import { makeRegistrations, publishSteps } from "./registrations.ts"
 import type { RequestRules } from "./request-rules.ts"
 import { makeResolver, systemNames } from "./resolver.ts"
 import { makeServerTransactions } from "./server-transactions.ts"
@@ -79,6 +80,9 @@ const onceEach = (onLimit: SipOptions["onLimit"]): ((limit: SipLimit, address?: 
   }
 }
 
+/** Default and maximum Expires of a REGISTER, in seconds. */
+const registrarExpires = 3_600
+
 /** What the parts of one stack share. */
 const basisOf = (options: SipOptions) => {
   const attention = options.attention ?? inattention
@@ -88,12 +92,13 @@ const basisOf = (options: SipOptions) => {
     options.transports === undefined
       ? servedTransports(options.listen.map(({ transport }) => transport))
       : transportSet(options.transports)
+  const limits = { ...limitsDefault, ...options.limits }
   const local = makeLocalHosts(options.advertisedHost ?? null, clock)
   const sockets = new Map<Transport, Sockets>()
   /** The open ones, in the order in which they were opened. */
   const listeners: Listener[] = []
   return {
-    limits: { ...limitsDefault, ...options.limits },
+    limits,
     timers: { ...timersDefault, ...options.timers },
     attention,
     clock,
@@ -102,6 +107,8 @@ const basisOf = (options: SipOptions) => {
     mintTag: makeTagMint(random),
     transports,
     prepareDialog: makePrepareDialog(transports),
+    registrar: options.registrar === "reject" ? null : makeRegistrar(limits, registrarExpires, clock),
+    registrations: makeRegistrations(options.publishRegistrations ?? [], clock, registrarExpires * 1_000),
     local,
     sockets,
     listeners,
@@ -140,9 +147,6 @@ const carriedNames = (options: SipOptions): Names => {
   return new Set([...names.map((name) => name.toLowerCase()), ...(policy?.headers ?? [])])
 }
 
-/** Default and maximum Expires of a REGISTER, in seconds. */
-const registrarExpires = 3_600
-
 const rulesOf = (options: SipOptions, basis: Basis): RequestRules => {
   const { limits, clock, random, own } = basis
   const packages: NonNullable<SipOptions["packages"]> = options.packages ?? { allowEvents: "", accept: [] }
@@ -162,7 +166,8 @@ const rulesOf = (options: SipOptions, basis: Basis): RequestRules => {
     mayPublishFor: options.auth?.mayPublishFor ?? (() => false),
     allowEvents: packages.allowEvents,
     accept: packages.accept,
-    register: options.registrar === "reject" ? null : makeRegistrar(limits, registrarExpires, clock),
+    register: basis.registrar,
+    registered: registeredBy(options, basis),
     forceActive: options.forceActive ?? false,
     parameterized: parameterizedNames(packages.names?.() ?? []),
     carriedHeaders: packages.carriedHeaders ?? new Map<string, readonly string[]>(),
@@ -198,6 +203,14 @@ const registeredNames = (names: readonly string[]): ((name: string) => string) =
   const byLowerCase = new Map(names.map((name) => [name.toLowerCase(), name]))
   return (name) => byLowerCase.get(name.toLowerCase()) ?? name
 }
+
+const registeredBy = (
+  { publishRegistrations = [] }: SipOptions,
+  { registrar, registrations }: Basis,
+): RequestRules["registered"] =>
+  registrar === null || publishRegistrations.length === 0
+    ? null
+    : (address) => registrations.after(address, registrar.bindingsOf(address))
 
 /** Which digest URIs name the resource of a request: see `makeDigest`. */
 const resourcesOf = (
@@ -240,6 +253,7 @@ export const make = (options: SipOptions): Sip => {
     statelessKey: basis.random(16),
   })
   makeSockets(basis, carriedNames(options), client, receive)
+  const registrationsDue = makeRegistrationTick(basis, (request) => handler?.submit(request))
   /** Timers fire only after the sockets have been read, however late that is. */
   const tick = (): void => {
     if (basis.attention.late() > 0) return
@@ -248,6 +262,7 @@ export const make = (options: SipOptions): Sip => {
     server.tick()
     allowances.tick()
     keepAlive.tick()
+    registrationsDue()
   }
   return {
     counters,
@@ -265,6 +280,23 @@ export const make = (options: SipOptions): Sip => {
       )
       for (const address of inOrder(options.listen, transports)) yield* open(basis, address)
     }),
+  }
+}
+
+const registrationTickMs = 5_000
+
+/** Looks every few seconds whether registrations have changed by time alone. */
+const makeRegistrationTick = (
+  { registrar, registrations, clock }: Basis,
+  submit: SipHandler["submit"],
+): (() => void) => {
+  let dueAt = clock()
+  return () => {
+    const now = clock()
+    if (registrar === null || now < dueAt) return
+    dueAt = now + registrationTickMs
+    for (const [address, step] of registrations.due(registrar.bindingsOf))
+      publishSteps(submit, [step], { presentity: address, origin: "" })
   }
 }
 

@@ -60,6 +60,7 @@ const members: { readonly [Name in keyof EventPackage]-?: Expectation } = {
   renderHeaders: optional(callable),
   compose: callable,
   ordered: optional(truth),
+  readsDevices: optional(truth),
   mayReplace: optional(callable),
   tailor: optional(callable),
   otherForms: optional((value) =>

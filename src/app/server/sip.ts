@@ -46,6 +46,10 @@ const addressingOf = (config: Config) => ({
   contactUri: config.server_address,
   contactUser: config.contact_user ?? "",
   registrar: config.registrar === "reject" ? ("reject" as const) : ("accept" as const),
+  publishRegistrations: [
+    ...(config.presence_from_register ? (["presence"] as const) : []),
+    ...(config.reg_from_register ? (["reg"] as const) : []),
+  ],
   udpMtuBytes: config.udp_mtu,
   forceActive: config.force_active,
   keptOfRequests: config.keep_requester as KeptOfRequests,

@@ -54,6 +54,8 @@ export interface EventPackage<Doc = unknown, Name extends PackageName = PackageN
    * place in `Composition.documents` is all that it needs.
    */
   readonly ordered?: true
+  /** True: sources have an `order` for their devices alone; nothing is recorded for it. Absent: only with `ordered`. */
+  readonly readsDevices?: true
   /**
    * Whether a new publication may take the place of an earlier one of the same device, which has lost its entity-tag.
    * Absent: it always may.

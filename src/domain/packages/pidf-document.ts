@@ -24,6 +24,9 @@ export interface Pidf {
   readonly isXpidf?: true
 }
 
+/** The device of what the server's own registrar publishes: it counts only while nothing else is published. */
+export const registrarDevice = "registrar"
+
 export const identifiedKinds = ["tuples", "persons", "devices"] as const
 /** The lists whose elements need an id. */
 export type IdentifiedKind = (typeof identifiedKinds)[number]

@@ -9,11 +9,19 @@ import { hasNeed } from "../vocabulary.ts"
 import type { Body } from "../vocabulary.ts"
 import { attribute, isNamed } from "./element.ts"
 import type { Attribute, Element, XmlCodec } from "./element.ts"
-import type { DocumentForm, EventPackage, Mixing, Parsed } from "./event-package.ts"
+import type { Composition, DocumentForm, EventPackage, Mixing, Parsed, Source } from "./event-package.ts"
 import { needsOneTuple, needsXpidf } from "./phone-needs.ts"
 import { compose } from "./pidf-compose.ts"
 import type { IdCollision } from "./pidf-compose.ts"
-import { dataModelNamespace, freeName, idOf, offline, pidfNamespace, withId } from "./pidf-document.ts"
+import {
+  dataModelNamespace,
+  freeName,
+  idOf,
+  offline,
+  pidfNamespace,
+  registrarDevice,
+  withId,
+} from "./pidf-document.ts"
 import type { Lists, Pidf } from "./pidf-document.ts"
 import { pidfRules } from "./pidf-rules.ts"
 import type { RulesOptions } from "./presence-rules.ts"
@@ -58,7 +66,9 @@ export const presence = (options: PresenceOptions): EventPackage<Pidf, "presence
     parse: (body) => parse(body, xml),
     ...(options.rules === undefined ? {} : { rules: pidfRules(options.rulesXml ?? xml, options.rules) }),
     ...(options.mixes === undefined ? {} : { mixes: options.mixes }),
-    compose: (input) => {
+    readsDevices: true,
+    compose: (given) => {
+      const input = withoutRegistrar(given)
       if (notifyOfflineBody && input.documents.length === 0) return offline(input.presentity)
       return compose(generateOfflineBody ? input : { ...input, ended: [] }, idCollision)
     },
@@ -68,6 +78,15 @@ export const presence = (options: PresenceOptions): EventPackage<Pidf, "presence
     // where ended publications leave nothing behind, late watchers see nothing of them either
     offline: (presentity) => (generateOfflineBody || notifyOfflineBody ? offline(presentity) : null),
   }
+}
+
+/** That somebody is registered says less than what any device of theirs says. */
+const withoutRegistrar = (input: Composition<Pidf>): Composition<Pidf> => {
+  const isRegistrar = ({ order }: Source<Pidf>): boolean => order?.device === registrarDevice
+  const isDevice = (source: Source<Pidf>): boolean => source.order !== undefined && !isRegistrar(source)
+  return input.documents.some(isRegistrar) && input.documents.some(isDevice)
+    ? { ...input, documents: input.documents.filter((source) => !isRegistrar(source)) }
+    : input
 }
 
 /** Sent only to phones that know nothing newer. */

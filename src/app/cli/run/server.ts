@@ -24,6 +24,8 @@ export const devDefaults: Given["defaults"] = {
   notify_min_interval: 0,
   warm_up_first: 40,
   as_feature_event: true,
+  presence_from_register: true,
+  reg_from_register: true,
 }
 
 interface DevInput extends ServerFlags {
