@@ -109,6 +109,7 @@ const StoredEvent = Schema.TaggedUnion({
     argument: Schema.optionalKey(Text),
     needs: Schema.optionalKey(Text),
     phone: Schema.optionalKey(Text),
+    unsolicited: Schema.optionalKey(Schema.Literal(true)),
     accept: Schema.optionalKey(Schema.Array(Text)),
     sharingTag: Schema.optionalKey(Text),
     parked: Schema.optionalKey(Schema.Literal(true)),

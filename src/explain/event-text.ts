@@ -156,6 +156,7 @@ const texts: EventTexts = {
         event.argument === undefined ? "" : `for ${event.argument}`,
         event.phone === undefined ? "" : `phone ${event.phone}`,
         needsInWords(event.needs),
+        event.unsolicited === true ? "made by the registrar" : "",
         `until ${clock(event.expiresAt)}`,
         event.takenOver === undefined ? "" : "taken over from another server",
         event.start?.reach === undefined ? "" : reachInWords[event.start.reach],

@@ -302,6 +302,21 @@ export const playScenario = (): Played => {
     }),
   )
   answered()
+  // the registrar tells a phone of messages, until it subscribes by itself
+  ask(
+    dave,
+    subscribe({
+      packageName: "message-summary",
+      watcher: dave,
+      expires: 600,
+      unsolicited: true,
+      dialog: dialogOf(73, { remoteTag: "" }),
+    }),
+  )
+  answered()
+  ask(dave, subscribe({ packageName: "message-summary", watcher: dave, expires: 600, dialog: dialogOf(74) }))
+  answered()
+
   // old phones that read XPIDF: by profile, and by an Accept that changes
   ask(
     erin,

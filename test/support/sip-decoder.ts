@@ -53,6 +53,7 @@ export const requestRules: RequestRules = {
   needsOf: () => undefined,
   profileOf: () => null,
   registered: null,
+  boundFor: null,
   registeredName: (name) => name,
   policy: null,
 }

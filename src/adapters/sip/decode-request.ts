@@ -18,6 +18,7 @@ import { isToken } from "./message-reader.ts"
 import type { RequestRules } from "./request-rules.ts"
 import { allow } from "./responses.ts"
 import { mergeKeyOf } from "./server-transactions.ts"
+import { unsolicitedSteps } from "./unsolicited.ts"
 import { ownAddressOf, parseUri } from "./uri.ts"
 
 /** Methods known but not served (RFC 3261 §8.2.1): 405. Any other gets 501. */
@@ -111,11 +112,8 @@ const optionsHeaders = (rules: RequestRules): string =>
   `Allow: ${allow}\r\nAccept: ${rules.accept.join(", ")}\r\nAccept-Encoding: identity\r\n` +
   `Allow-Events: ${rules.allowEvents}\r\nSupported:\r\n`
 
-const decodeRegister = (
-  { message, from, to }: CheckedRequest,
-  arrival: ReceivedOn,
-  rules: RequestRules,
-): DecodeResult => {
+const decodeRegister = (request: CheckedRequest, arrival: ReceivedOn, rules: RequestRules): DecodeResult => {
+  const { message, from, to } = request
   if (rules.register === null) return refuse(403, "Registration Is Not Offered Here")
   const identity = identify(message, arrival, rules, from, false)
   if (identity._tag === "Refused") return identity.decoded
@@ -126,8 +124,13 @@ const decodeRegister = (
   if (!mayRegister(identity, address)) return refuse(403)
   const reply = rules.register(message, address)
   const answered: Refused = { _tag: "Reply", reply, isStateless: false }
-  if (rules.registered === null || reply.status !== 200 || !message.headers.has("contact")) return answered
-  // whoever may not publish for the address may not change what it shows either
-  const steps = mayPublish(identity, address, rules) ? rules.registered(address) : []
+  if (reply.status !== 200 || !message.headers.has("contact")) return answered
+  if (rules.registered === null && rules.boundFor === null) return answered
+  // whoever may not publish for the address may not change what it shows, or watch it, either
+  if (!mayPublish(identity, address, rules)) return answered
+  const steps = [
+    ...(rules.registered?.(address) ?? []),
+    ...unsolicitedSteps(request, address, identity, arrival, rules),
+  ]
   return steps.length === 0 ? answered : { _tag: "Registered", reply, presentity: address, steps }
 }

@@ -175,7 +175,7 @@ const commonOf = (
   return common
 }
 
-const wasGivenToOf = (identity: Named): ((place: string) => boolean) | null =>
+export const wasGivenToOf = (identity: Named): ((place: string) => boolean) | null =>
   identity._tag === "Known" ? (identity.wasGivenTo ?? null) : null
 
 /** A SUBSCRIBE within a dialog: a refresh or an unsubscribe. */
@@ -208,7 +208,7 @@ const renew = (subscribing: Subscribing, arrival: ReceivedOn, rules: RequestRule
 const sourceIn = ({ sourceAddress, sourcePort }: ReceivedOn): string =>
   flattened(`${bracketed(sourceAddress)}:${sourcePort}`)
 
-const arrivalIn = (arrival: ReceivedOn, reach: Reach | undefined): Arrival => {
+export const arrivalIn = (arrival: ReceivedOn, reach: Reach | undefined): Arrival => {
   const { contact: localContact, flow } = arrival
   const source = sourceIn(arrival)
   return reach === undefined ? { localContact, flow, source } : { localContact, flow, source, reach }

@@ -175,6 +175,8 @@ export interface SipOptions {
   readonly registrar?: "accept" | "reject"
   /** The packages in which it is published who is registered. Absent: none. */
   readonly publishRegistrations?: readonly RegistrationPackage[]
+  /** Phones that are registered, and have not subscribed, are notified of waiting messages. Absent: they are not. */
+  readonly unsolicitedMwi?: boolean
   /** Larger requests use TCP instead of UDP (RFC 3261 §18.1.1). */
   readonly udpMtuBytes?: number
   /** False: refuse a SUBSCRIBE whose Contact, or first Record-Route, is not the host that it came from. */

@@ -7,16 +7,16 @@
 import { createHash } from "node:crypto"
 import { registrarDevice } from "../../domain/packages/pidf-document.ts"
 import { regInfoNamespace } from "../../domain/packages/reg.ts"
-import type { Answer, Publish } from "../../domain/presentity/commands.ts"
+import type { Answer, Publish, Resubscribe, Subscribe } from "../../domain/presentity/commands.ts"
 import type { Body, PackageName, Seconds, Uri } from "../../domain/vocabulary.ts"
 import type { SipHandler } from "../../ports/sip-transport.ts"
 import type { Binding } from "./registrar.ts"
 
-/** A publication that a registration leads to. */
+/** What a registration leads to: a publication, or a subscription that the registrar makes. */
 export interface RegistrationStep {
-  readonly command: Publish
-  /** Takes the answer. @returns what is to be published instead, where that was refused; null: nothing */
-  readonly answered: (answer: Answer) => Publish | null
+  readonly command: Publish | Subscribe | Resubscribe
+  /** Takes the answer. @returns what is to be submitted instead, where that was refused; null: nothing */
+  readonly answered: (answer: Answer) => RegistrationStep["command"] | null
 }
 
 export interface Registrations {
@@ -178,10 +178,10 @@ export const publishSteps = (
   done: (answer: Answer) => void = () => {},
 ): void => {
   for (const { command, answered } of steps) {
-    const submitOne = (publication: Publish, triesLeft: number): void =>
+    const submitOne = (wanted: RegistrationStep["command"], triesLeft: number): void =>
       submit({
-        presentity,
-        command: publication,
+        presentity: wanted._tag === "Resubscribe" ? null : presentity,
+        command: wanted,
         origin,
         answer: (answer) => {
           const next = answered(answer)
@@ -193,6 +193,9 @@ export const publishSteps = (
   }
 }
 
+/** Others do not change when the phone asks again: it is registered, and that does not show. */
+const notStored: ReadonlySet<string> = new Set(["ServiceUnavailable", "ServerInternalError"])
+
 /** Publishes what follows from a REGISTER. @param done told whether all of it is stored, when that is known */
 export const publishRegistration = (
   submit: SipHandler["submit"],
@@ -203,7 +206,7 @@ export const publishRegistration = (
   let left = steps.length
   let isStored = true
   publishSteps(submit, steps, from, (last) => {
-    if (last._tag === "Rejected" && last.rejection.status >= 500) isStored = false
+    if (last._tag === "Rejected" && notStored.has(last.rejection._tag)) isStored = false
     left--
     if (left === 0) done(isStored)
   })

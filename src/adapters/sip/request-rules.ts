@@ -24,6 +24,8 @@ export interface RequestRules extends IdentityRules {
   readonly register: ((message: RawMessage, to: Uri) => Reply) | null
   /** What is to be published because of the REGISTER that was answered last for that address; null: nothing ever. */
   readonly registered: ((address: Uri) => readonly RegistrationStep[]) | null
+  /** Seconds until the binding of that Contact expires; 0: there is none. Null: nobody is notified who has not subscribed. */
+  readonly boundFor: ((address: Uri, contact: string) => number) | null
   readonly forceActive: boolean
   /** Package names with parameters, which distinguish them from their type. */
   readonly parameterized: readonly ParameterizedName[]

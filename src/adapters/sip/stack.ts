@@ -7,6 +7,7 @@
 import { randomBytes } from "node:crypto"
 import { Effect, Layer } from "effect"
 import type { Scope } from "effect"
+import { canonicalUri, sameUri } from "../../domain/uris.ts"
 import { SipTransport } from "../../ports/sip-transport.ts"
 import type { BindFailed, SipHandler } from "../../ports/sip-transport.ts"
 import { makeAllowances } from "./allowances.ts"
@@ -168,6 +169,7 @@ const rulesOf = (options: SipOptions, basis: Basis): RequestRules => {
     accept: packages.accept,
     register: basis.registrar,
     registered: registeredBy(options, basis),
+    boundFor: boundForBy(options, basis),
     forceActive: options.forceActive ?? false,
     parameterized: parameterizedNames(packages.names?.() ?? []),
     carriedHeaders: packages.carriedHeaders ?? new Map<string, readonly string[]>(),
@@ -211,6 +213,18 @@ const registeredBy = (
   registrar === null || publishRegistrations.length === 0
     ? null
     : (address) => registrations.after(address, registrar.bindingsOf(address))
+
+const boundForBy = (
+  { unsolicitedMwi = false }: SipOptions,
+  { registrar, clock }: Basis,
+): RequestRules["boundFor"] =>
+  registrar === null || !unsolicitedMwi
+    ? null
+    : (address, contact) => {
+        const canonical = canonicalUri(contact)
+        const binding = registrar.bindingsOf(address).find((bound) => sameUri(bound.canonical, canonical))
+        return binding === undefined ? 0 : Math.max(1, Math.round((binding.expiresAtMs - clock()) / 1_000))
+      }
 
 /** Which digest URIs name the resource of a request: see `makeDigest`. */
 const resourcesOf = (

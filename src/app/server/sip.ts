@@ -50,6 +50,7 @@ const addressingOf = (config: Config) => ({
     ...(config.presence_from_register ? (["presence"] as const) : []),
     ...(config.reg_from_register ? (["reg"] as const) : []),
   ],
+  unsolicitedMwi: config.unsolicited_mwi,
   udpMtuBytes: config.udp_mtu,
   forceActive: config.force_active,
   keptOfRequests: config.keep_requester as KeptOfRequests,

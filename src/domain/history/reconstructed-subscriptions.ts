@@ -40,6 +40,7 @@ export const subscribes = (
       ...(argument === undefined ? {} : { argument }),
       ...(needs === undefined ? {} : { needs }),
       ...(phone === undefined ? {} : { phone }),
+      ...(created.unsolicited === undefined ? {} : { unsolicited: created.unsolicited }),
       ...(sharingTag === undefined ? {} : { sharingTag }),
       ...privacyOf(created),
       ...requestIn(before, events),

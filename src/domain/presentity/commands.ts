@@ -101,6 +101,8 @@ export interface Subscribe {
   readonly needs?: string
   /** The name of the phone profile that was chosen by its User-Agent. Absent: none was. */
   readonly phone?: string
+  /** The registrar makes it for a phone that has not subscribed. Absent: the watcher subscribes. */
+  readonly unsolicited?: true
   /** `handle_subscribe(, tag)`: the sharing tag that determines the responsible server. Absent: this server is. */
   readonly sharingTag?: string
   /**

@@ -103,6 +103,8 @@ export interface SubscriptionCreated {
   readonly needs?: string
   /** The name of the phone profile that was chosen by its User-Agent. Absent: none was. */
   readonly phone?: string
+  /** The registrar made it for a phone that has not subscribed. Absent: the watcher did. */
+  readonly unsolicited?: true
   /** The watcher accepts only the media types in these ranges (RFC 3856 §6.7). Absent: all that the package sends. */
   readonly accept?: readonly string[]
   /** The sharing tag that determines which server is responsible for it. Absent: this server is. */

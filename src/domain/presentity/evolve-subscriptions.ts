@@ -89,6 +89,7 @@ const begun = (event: SubscriptionCreated, dialog: Dialog, version: number, at: 
   if (event.private === true) subscription.private = true
   if (event.policy !== undefined) subscription.policy = event.policy
   if (event.unread !== undefined) subscription.unread = event.unread
+  if (event.unsolicited !== undefined) subscription.unsolicited = event.unsolicited
   return subscription
 }
 

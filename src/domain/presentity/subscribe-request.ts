@@ -54,6 +54,7 @@ export interface SubscribeTerms {
   readonly argument: string | null
   readonly needs: string | undefined
   readonly phone: string | undefined
+  readonly unsolicited: true | undefined
   readonly sharingTag: string | undefined
   /** Undefined: everything that the package sends. */
   readonly accept: readonly string[] | undefined
@@ -88,6 +89,7 @@ export const validate = (command: Subscribe | Resubscribe, context: Context): Su
     argument: hasArgument(eventPackage) ? (command.argument ?? null) : null,
     needs: needsBy(command._tag === "Subscribe" ? command.needs : undefined, eventPackage, accept),
     phone: command._tag === "Subscribe" ? command.phone : undefined,
+    unsolicited: command._tag === "Subscribe" ? command.unsolicited : undefined,
     sharingTag: command._tag === "Subscribe" ? command.sharingTag : undefined,
     accept: rangesOf(eventPackage, accept),
   }

@@ -28,6 +28,7 @@ import { byOwnAddress, isDormant, needsBy, refusalOf, validate, withWatcher } fr
 import type { SubscribeTerms } from "./subscribe-request.ts"
 import { add, addAll, append, begin } from "./transition.ts"
 import type { Draft } from "./transition.ts"
+import { isSolicited, supersededUnsolicited } from "./unsolicited.ts"
 import { giveUpAt, mayWait, supersededBy, supersededWaiting, timedOut } from "./waiting.ts"
 import { wayAfter } from "./way-to-watcher.ts"
 
@@ -48,9 +49,11 @@ export const subscribe = (draft: Draft, request: Subscribe, context: Context): A
   const refusal = refusalOf(state, command, terms, authorization, null)
   if (refusal !== null) return rejected(refusal)
   if (isFull(state, terms, context)) return rejected(tooMany("watchers", context))
+  if (isSolicited(state, command)) return rejected(notAuthorized)
   const asked = hardStateAsked(state, command, terms)
   if (asked !== null && "status" in asked) return rejected(asked)
   replaceHardState(draft, asked, terms.eventPackage)
+  if (terms.granted > 0) addAll(draft, supersededUnsolicited(state, command))
   const answer = create(draft, terms, authorization, context, {
     eventId: command.eventId,
     watcher: command.watcher,
@@ -172,6 +175,7 @@ const create = (
       : { argument: terms.argument }),
     ...(terms.needs === undefined ? {} : { needs: terms.needs }),
     ...(terms.phone === undefined ? {} : { phone: terms.phone }),
+    ...(terms.unsolicited === undefined ? {} : { unsolicited: terms.unsolicited }),
     ...(terms.accept === undefined ? {} : { accept: terms.accept }),
     ...sharingTagFields(terms.sharingTag, context),
     giveUpAt: status === "pending" && !fetches ? giveUpAt(context) : null,

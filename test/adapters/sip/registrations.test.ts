@@ -5,6 +5,7 @@ import { deepStrictEqual, strictEqual } from "node:assert/strict"
 import { describe, it } from "vitest"
 import type { Binding } from "../../../src/adapters/sip/registrar.ts"
 import { makeRegistrations } from "../../../src/adapters/sip/registrations.ts"
+import type { RegistrationStep } from "../../../src/adapters/sip/registrations.ts"
 import type { Answer, Publish } from "../../../src/domain/presentity/commands.ts"
 import type { EntityTag, Uri } from "../../../src/domain/vocabulary.ts"
 
@@ -22,7 +23,9 @@ const stored = (tag: string, expires: number): Answer => ({
   reply: { _tag: "Published", entityTag: tag as EntityTag, expires },
 })
 const gone: Answer = { _tag: "Rejected", rejection: { _tag: "ConditionalRequestFailed", status: 412 } }
-const inShort = ({ ifMatch, expires, body, device }: Publish): string =>
+const inShort = (command: RegistrationStep["command"]): string =>
+  command._tag === "Publish" ? publicationInShort(command) : command._tag
+const publicationInShort = ({ ifMatch, expires, body, device }: Publish): string =>
   `${ifMatch.join() || "new"} ${expires} ${/<basic>(\w+)/.exec(body?.text ?? "")?.[1] ?? "no body"} ${device ?? ""}`.trim()
 
 describe("registrations", () => {

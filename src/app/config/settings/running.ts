@@ -80,6 +80,10 @@ export const running = {
     false,
     "a user who is registered here is shown as open while no device publishes, and as closed afterwards; dev: 1",
   ),
+  unsolicited_mwi: flag(
+    false,
+    "a phone that is registered here is notified of waiting messages (message-summary) without having subscribed",
+  ),
   reg_from_register: flag(false, "who is registered here is published in the package reg (RFC 3680); dev: 1"),
   device_recognition: choice(
     "contact",
