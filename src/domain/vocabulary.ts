@@ -161,6 +161,20 @@ export type WatchPolicy = "owner" | "domain" | "everybody" | "rules"
 /** Which part of the settings decided on a watcher: the policy of its package, or the list of members of a line. */
 export type WatchWord = WatchPolicy | "members"
 
+/** Whether a phone needs that: the needs of a subscription are names that its package knows, separated by spaces. */
+export const hasNeed = (needs: string | null | undefined, need: string): boolean =>
+  needs !== null && needs !== undefined && needs.split(" ").includes(need)
+
+export const withNeed = (needs: string | undefined, need: string): string =>
+  needs === undefined ? need : hasNeed(needs, need) ? needs : `${needs} ${need}`
+
+/** Undefined: none is left. */
+export const withoutNeed = (needs: string | undefined, need: string): string | undefined => {
+  if (!hasNeed(needs, need)) return needs
+  const left = needs!.split(" ").filter((word) => word !== need)
+  return left.length === 0 ? undefined : left.join(" ")
+}
+
 /** Throws if a condition is broken that must always hold: a defect of this program, not of a peer. */
 export const invariant: (condition: boolean, what: string) => asserts condition = (condition, what) => {
   if (!condition) throw new Error(`invariant broken: ${what}`)

@@ -2,6 +2,7 @@
  * The text of each kind of event at two levels of detail: in full for a history, and in brief for the steps of a case,
  * which have one line each.
  */
+import { needsIdleDialog } from "../domain/packages/phone-needs.ts"
 import { answersIn } from "../domain/presentity/delivery-acks.ts"
 import type { Event } from "../domain/presentity/events.ts"
 import type { ArrivalChange, TriedTarget } from "../domain/presentity/target-events.ts"
@@ -78,6 +79,10 @@ const standing = (subject: {
     subject.unread === true ? "rules not read yet" : "",
     subject.matched === null ? "" : subject.matched === "" ? "no rule matches" : `rules ${subject.matched}`,
   )
+
+/** Nothing of what almost every phone is given. */
+const needsInWords = (needs: string | undefined): string =>
+  needs === undefined || needs === needsIdleDialog ? "" : `needs ${needs}`
 
 const policyInWords = ({ policy }: { readonly policy?: WatchWord }): string =>
   policy === undefined ? "" : policy === "members" ? "by line_members" : `by policy ${policy}`
@@ -163,6 +168,9 @@ const texts: EventTexts = {
         standing(event),
         event.private === true ? "not named to others" : "",
         event.argument === undefined ? "" : `for ${event.argument}`,
+        event.phone === undefined ? "" : `phone ${event.phone}`,
+        needsInWords(event.needs),
+        event.unsolicited === true ? "made by the registrar" : "",
         `until ${clock(event.expiresAt)}`,
         event.takenOver === undefined ? "" : "taken over from another server",
         event.start?.reach === undefined ? "" : reachInWords[event.start.reach],
@@ -178,6 +186,7 @@ const texts: EventTexts = {
         `until ${clock(event.expiresAt)}`,
         event.private === undefined ? "" : event.private ? "not named to others" : "named to others again",
         event.remoteTarget === null ? "" : `now at ${event.remoteTarget}`,
+        event.needs === undefined ? "" : needsInWords(event.needs ?? "the usual form"),
         arrivalInWords(event.arrival),
         roomInWords(event.room),
       ),

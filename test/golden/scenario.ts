@@ -302,6 +302,46 @@ export const playScenario = (): Played => {
     }),
   )
   answered()
+  // the registrar tells a phone of messages, until it subscribes by itself
+  ask(
+    dave,
+    subscribe({
+      packageName: "message-summary",
+      watcher: dave,
+      expires: 600,
+      unsolicited: true,
+      dialog: dialogOf(73, { remoteTag: "" }),
+    }),
+  )
+  answered()
+  ask(dave, subscribe({ packageName: "message-summary", watcher: dave, expires: 600, dialog: dialogOf(74) }))
+  answered()
+
+  // old phones that read XPIDF: by profile, and by an Accept that changes
+  ask(
+    erin,
+    subscribe({
+      packageName: "presence",
+      watcher: erin,
+      expires: 600,
+      needs: "one-tuple",
+      phone: "lobby",
+      accept: ["application/xpidf+xml"],
+      dialog: dialogOf(72),
+    }),
+  )
+  answered()
+  ask(
+    null,
+    resubscribe(72, {
+      packageName: "presence",
+      watcher: erin,
+      expires: 600,
+      accept: ["application/pidf+xml"],
+      cseq: 2,
+    }),
+  )
+  answered()
   ask(erin, publish({ packageName: "dialog", body: dialogBody("confirmed"), expires: 600, device }))
   answered()
   until("10:01:12")

@@ -541,7 +541,7 @@ describe("settings that change nothing", () => {
       .notices
 
   const hashes = "tables in memory grow by themselves"
-  const script = "there is no script to call; pass_through takes as-feature-event documents as they are"
+  const script = "there is no script to call; as_feature_event = 1 serves the package"
   const documents =
     "documents of an XCAP server come from its table (integrated_xcap_server) or a folder (rules_dir)"
   const idle = [

@@ -58,7 +58,7 @@ const noTables = "Accepted, and reported as having no effect: tables in memory g
 const noHttp =
   "Accepted, and reported as having no effect: documents come from the XCAP server's table (`integrated_xcap_server`) or a folder (`rules_dir`)."
 const noRoutes =
-  "Accepted, and reported as having no effect: there is no script. `pass_through: [as-feature-event=…]` relays such documents."
+  "Accepted, and reported as having no effect: there is no script. With `as_feature_event` the server keeps the features itself, and tells phones and servers that watch them ([phones.md](phones.md))."
 const anyName =
   "A name of at most 32 letters, digits and underscores. The table is created at the start if it is missing."
 const atMost =

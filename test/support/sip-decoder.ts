@@ -48,8 +48,13 @@ export const requestRules: RequestRules = {
   argumentHeaders: new Map([["seats", "X-State"]]),
   mintTag: () => "our-tag",
   readParameters: () => undefined,
+  requestTypes: () => undefined,
   deviceRecognition: "none",
   needsOf: () => undefined,
+  profileOf: () => null,
+  registered: null,
+  boundFor: null,
+  registeredName: (name) => name,
   policy: null,
 }
 

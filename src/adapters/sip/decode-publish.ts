@@ -19,6 +19,7 @@ import type { ContentType } from "./headers.ts"
 import { identify, mayPublish, senderOf, userOf } from "./identity.ts"
 import type { RawMessage } from "./message-reader.ts"
 import { contradicts, copyText, isToken } from "./message-reader.ts"
+import { recognitionOf, spelledFor } from "./phone-profiles.ts"
 import { factsOf } from "./request-facts.ts"
 import type { RequestRules } from "./request-rules.ts"
 
@@ -35,7 +36,9 @@ export const decodePublish = (
   // RFC 3903 §6 step 1: publishing for someone else needs authorization
   if (!mayPublish(identity, presentity, rules))
     return refuse(403, identity._tag === "Asserted" ? "Peer Does Not Publish For This User" : null)
-  const event = readEvent(message.headers, rules.limits.eventIdBytesMax, rules.parameterized)
+  const profile = rules.profileOf(message)
+  const written = readEvent(message.headers, rules.limits.eventIdBytesMax, rules.parameterized)
+  const event = spelledFor(profile, written, rules)
   if (event === "malformed") return refuse(400, "Malformed Event")
   if (contradicts(message, singlesNeeded)) return refuse(400, "Repeated Single-Value Header")
   const ifMatch = listValues(message.headers.get("sip-if-match"))
@@ -43,7 +46,10 @@ export const decodePublish = (
   const content = readBody(message, rules)
   const headers = event === null ? noHeaders : carriedIn(message, event.packageName, rules)
   // a publication that goes on keeps the device that it began with
-  const device = ifMatch.length > 0 ? undefined : deviceIn(message, arrival, rules.deviceRecognition)
+  const device =
+    ifMatch.length > 0
+      ? undefined
+      : deviceIn(message, arrival, recognitionOf(profile, rules.deviceRecognition))
   const about = factsOf(request, identity, presentity, rules)
   const submit: Accepted = {
     _tag: "Submit",
@@ -81,20 +87,21 @@ const carriedIn = (message: RawMessage, packageName: string, rules: RequestRules
 
 const noHeaders: readonly Header[] = []
 
-interface Content {
+/** A body that was read, or why it cannot be. */
+export interface Content {
   readonly body: Body | null
   readonly fault: Rejection | null
 }
 const noContent: Content = { body: null, fault: null }
 const faulty = (fault: Rejection): Content => ({ body: null, fault })
 
-const unsupported = ({ accept }: RequestRules): Rejection => ({
+const unsupported = ({ accept }: Pick<RequestRules, "accept">): Rejection => ({
   _tag: "UnsupportedMediaType",
   status: 415,
   accept,
 })
 
-const readBody = (message: RawMessage, rules: RequestRules): Content => {
+export const readBody = (message: RawMessage, rules: Pick<RequestRules, "accept">): Content => {
   if (message.body.length === 0) return noContent
   if (contradicts(message, singlesOfBody)) return faulty(badRequest("Repeated Single-Value Header"))
   const encoding = message.headers.first("content-encoding")
@@ -128,7 +135,7 @@ const plainText = (body: Buffer, { mediaType, charset }: ContentType): string | 
 const convertedText = (
   body: Buffer,
   { mediaType, charset }: ContentType,
-  rules: RequestRules,
+  rules: Pick<RequestRules, "accept">,
 ): string | Rejection => {
   const isText =
     mediaType.endsWith("xml") || mediaType.startsWith("text/") || rules.accept.includes(mediaType)

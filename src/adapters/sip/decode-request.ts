@@ -13,12 +13,13 @@ import type { ReceivedOn, Refused, DecodeResult, CheckedRequest } from "./decode
 import { decodeSubscribe } from "./decode-subscribe.ts"
 import { addressIn } from "./domain-aliases.ts"
 import { listValues } from "./headers.ts"
-import { identify, mayRegister } from "./identity.ts"
+import { identify, mayPublish, mayRegister } from "./identity.ts"
 import type { RawMessage } from "./message-reader.ts"
 import { isToken } from "./message-reader.ts"
 import type { RequestRules } from "./request-rules.ts"
 import { allow } from "./responses.ts"
 import { mergeKeyOf } from "./server-transactions.ts"
+import { unsolicitedSteps } from "./unsolicited.ts"
 import { parseUri } from "./uri.ts"
 
 /** Methods known but not served (RFC 3261 §8.2.1): 405. Any other gets 501. */
@@ -112,11 +113,8 @@ const optionsHeaders = (rules: RequestRules): string =>
   `Allow: ${allow}\r\nAccept: ${rules.accept.join(", ")}\r\nAccept-Encoding: identity\r\n` +
   `Allow-Events: ${rules.allowEvents}\r\nSupported:\r\n`
 
-const decodeRegister = (
-  { message, from, to }: CheckedRequest,
-  arrival: ReceivedOn,
-  rules: RequestRules,
-): DecodeResult => {
+const decodeRegister = (request: CheckedRequest, arrival: ReceivedOn, rules: RequestRules): DecodeResult => {
+  const { message, from, to } = request
   if (rules.register === null) return refuse(403, "Registration Is Not Offered Here")
   const identity = identify(message, arrival, rules, from, false)
   if (identity._tag === "Refused") return identity.decoded
@@ -125,5 +123,15 @@ const decodeRegister = (
   const address = addressIn(rules, uri)
   if (uri.scheme !== "tel" && !rules.serves(uri.host)) return refuse(404)
   if (!mayRegister(identity, address)) return refuse(403)
-  return { _tag: "Reply", reply: rules.register(message, address), isStateless: false }
+  const reply = rules.register(message, address)
+  const answered: Refused = { _tag: "Reply", reply, isStateless: false }
+  if (reply.status !== 200 || !message.headers.has("contact")) return answered
+  if (rules.registered === null && rules.boundFor === null) return answered
+  // whoever may not publish for the address may not change what it shows, or watch it, either
+  if (!mayPublish(identity, address, rules)) return answered
+  const steps = [
+    ...(rules.registered?.(address) ?? []),
+    ...unsolicitedSteps(request, address, identity, arrival, rules),
+  ]
+  return steps.length === 0 ? answered : { _tag: "Registered", reply, presentity: address, steps }
 }

@@ -7,6 +7,7 @@ import { reply } from "../../encoding/sip-replies.ts"
 import type { Address } from "./address-headers.ts"
 import type { RawMessage } from "./message-reader.ts"
 import type { PolicyRequest } from "./policy.ts"
+import type { RegistrationStep } from "./registrations.ts"
 import type { PeerCertificate } from "./transports/certificate-names.ts"
 import type { Transport } from "./transports/transport.ts"
 import type { SipUri, TelUri } from "./uri.ts"
@@ -46,9 +47,18 @@ export interface Refused {
   readonly isStateless: boolean
 }
 
+/** A REGISTER that is answered when what follows from it has been published. */
+export interface Registered {
+  readonly _tag: "Registered"
+  readonly reply: Reply
+  readonly presentity: Uri
+  readonly steps: readonly RegistrationStep[]
+}
+
 export type DecodeResult =
   | Accepted
   | Refused
+  | Registered
   /** To be submitted if and as the policy grants it. */
   | { readonly _tag: "Ask"; readonly question: PolicyRequest; readonly otherwise: Accepted }
 

@@ -10,6 +10,7 @@ import { dialogKey } from "../../domain/vocabulary.ts"
 import type { Arrival, DialogStart, Reach, Uri } from "../../domain/vocabulary.ts"
 import { onOneLine } from "../../encoding/sip-replies.ts"
 import { policyQuestion, whoIn } from "./apply-policy.ts"
+import { readBody } from "./decode-publish.ts"
 import { refuse } from "./decode-result.ts"
 import type { Accepted, CheckedRequest, DecodeResult, ReceivedOn, Refused } from "./decode-result.ts"
 import { readContact, readRouteSet } from "./decode-targets.ts"
@@ -19,10 +20,12 @@ import { nextHopOf } from "./format-notify.ts"
 import type { NextHop } from "./format-notify.ts"
 import { parseAccept, parseExpires, readEvent, splitParameters } from "./headers.ts"
 import type { EventHeader } from "./headers.ts"
-import { identify, userOf, wantsPrivacy } from "./identity.ts"
+import { identify, mayPublish, userOf, wantsPrivacy } from "./identity.ts"
 import type { Identity } from "./identity.ts"
 import type { RawMessage } from "./message-reader.ts"
 import { contradicts, copyText, flattened, isToken } from "./message-reader.ts"
+import { documentNeedsOf, ignoresAccept, spelledFor } from "./phone-profiles.ts"
+import type { PhoneProfile } from "./phone-profiles.ts"
 import { aliasOf } from "./received-address.ts"
 import { shared } from "./remembered-lines.ts"
 import { factsOf } from "./request-facts.ts"
@@ -43,6 +46,7 @@ interface Subscribing extends CheckedRequest {
   readonly isPrivate: boolean | null
   readonly contact: Contact | null
   readonly packageName: string | null
+  readonly profile: PhoneProfile | null
   /** Fields of the command that are the same inside and outside a dialog. */
   readonly common: Common
 }
@@ -84,7 +88,9 @@ const readSubscribe = (
   if (watcher === null) return refuse(403)
   if (to.tag === null && identity._tag === "Asserted" && identity.uri === null)
     rules.peerEvent("unnamed", identity.peer.text)
-  const event = readEvent(message.headers, rules.limits.eventIdBytesMax, rules.parameterized)
+  const profile = rules.profileOf(message)
+  const read = readEvent(message.headers, rules.limits.eventIdBytesMax, rules.parameterized)
+  const event = spelledFor(profile, read, rules)
   if (event === "malformed") return refuse(400, "Malformed Event")
   if (contradicts(message, singlesNeeded)) return refuse(400, "Repeated Single-Value Header")
   const conditions = message.headers.get("suppress-if-match")
@@ -96,7 +102,7 @@ const readSubscribe = (
   if (contact?._tag === "Reply") return contact
   const argument = event === null ? null : argumentOf(message, event, rules)
   if (argument !== null && typeof argument === "object") return refuse(400, onOneLine(argument.why))
-  const common = commonOf(message, rules, { identity, watcher, event, condition, argument })
+  const common = commonOf(request, rules, { identity, watcher, event, condition, argument, profile })
   const isPrivate = wantsPrivacy(message.headers.get("privacy"), written)
   const { packageName } = common
   const { uri, mergeKey } = request
@@ -113,6 +119,7 @@ const readSubscribe = (
     isPrivate,
     contact,
     packageName,
+    profile,
     common,
   }
 }
@@ -125,6 +132,7 @@ interface Read {
   readonly event: Exclude<ReturnType<typeof readEvent>, "malformed">
   readonly condition: string | undefined
   readonly argument: string | null
+  readonly profile: PhoneProfile | null
 }
 
 /** Fields of the command that are the same inside and outside a dialog. */
@@ -139,24 +147,28 @@ type Common = Pick<
   | "suppressIfMatch"
   | "rates"
   | "argument"
+  | "request"
   | "forceActive"
   | "bodyFault"
 >
 
 const commonOf = (
-  message: RawMessage,
+  request: CheckedRequest,
   rules: RequestRules,
-  { identity, watcher, event, condition, argument }: Read,
+  { identity, watcher, event, condition, argument, profile }: Read,
 ): Common => {
+  const { message } = request
   const common: { -readonly [Key in keyof Common]: Common[Key] } = {
     packageName: event === null ? null : copyText(event.packageName),
     eventId: event === null || event.id === null ? null : copyText(event.id),
     watcher,
     expires: parseExpires(message.headers.first("expires")),
-    accept: parseAccept(message.headers.get("accept")),
+    accept:
+      profile?.needs.includes(ignoresAccept) === true ? null : parseAccept(message.headers.get("accept")),
     forceActive: rules.forceActive,
-    bodyFault: subscribeBodyFault(message),
+    bodyFault: null,
   }
+  if (message.body.length > 0) Object.assign(common, bodyOf(request, rules, identity, event))
   if (identity._tag === "Asserted" && identity.uris.length > 1) common.also = identity.uris.slice(1)
   if (condition !== undefined) common.suppressIfMatch = copyText(condition)
   if (event !== null && event.rates !== null) common.rates = event.rates
@@ -164,7 +176,7 @@ const commonOf = (
   return common
 }
 
-const wasGivenToOf = (identity: Named): ((place: string) => boolean) | null =>
+export const wasGivenToOf = (identity: Named): ((place: string) => boolean) | null =>
   identity._tag === "Known" ? (identity.wasGivenTo ?? null) : null
 
 /** A SUBSCRIBE within a dialog: a refresh or an unsubscribe. */
@@ -199,7 +211,7 @@ const renew = (subscribing: Subscribing, arrival: ReceivedOn, rules: RequestRule
 const sourceIn = ({ sourceAddress, sourcePort }: ReceivedOn): string =>
   flattened(`${bracketed(sourceAddress)}:${sourcePort}`)
 
-const arrivalIn = (arrival: ReceivedOn, reach: Reach | undefined): Arrival => {
+export const arrivalIn = (arrival: ReceivedOn, reach: Reach | undefined): Arrival => {
   const { contact: localContact, flow } = arrival
   const source = sourceIn(arrival)
   return reach === undefined ? { localContact, flow, source } : { localContact, flow, source, reach }
@@ -207,7 +219,7 @@ const arrivalIn = (arrival: ReceivedOn, reach: Reach | undefined): Arrival => {
 
 /** A SUBSCRIBE outside a dialog. */
 const begin = (subscribing: Subscribing, arrival: ReceivedOn, rules: RequestRules): DecodeResult => {
-  const { message, from, to, uri, identity, contact, packageName, common, isPrivate } = subscribing
+  const { message, from, to, uri, identity, contact, packageName, profile, common, isPrivate } = subscribing
   if (uri.scheme !== "tel" && uri.user === null) return refuse(404)
   if (contact === null) return refuse(400, "Missing Contact")
   const routeSet = readRouteSet(message, rules)
@@ -241,11 +253,13 @@ const begin = (subscribing: Subscribing, arrival: ReceivedOn, rules: RequestRule
   const dialog: DialogStart = isSure
     ? start
     : Object.assign(start, { room: roomOf(head, message.octets, rules.udpMtuBytes) })
-  const needs = packageName === null ? undefined : rules.needsOf(packageName, message)
+  const set = packageName === null ? undefined : rules.needsOf(packageName, message)
+  const needs = packageName === null || profile === null ? set : documentNeedsOf(packageName, profile, set)
   const command = {
     _tag: "Subscribe",
     ...common,
     ...(needs === undefined ? {} : { needs }),
+    ...(profile === null ? {} : { phone: profile.name }),
     ...(isPrivate === true ? { private: true as const } : {}),
     dialog,
   } as const
@@ -294,14 +308,32 @@ const argumentIn = (message: RawMessage, packageName: string, rules: RequestRule
   return lines === undefined ? null : copyText(lines.join(", "))
 }
 
+/** What the body asks for, or why it is refused. */
+const bodyOf = (
+  { message, uri, to }: CheckedRequest,
+  rules: RequestRules,
+  identity: Named,
+  event: Read["event"],
+): Pick<Common, "request" | "bodyFault"> => {
+  const types = event === null ? undefined : rules.requestTypes(event.packageName)
+  if (types === undefined) return { bodyFault: subscribeBodyFault(message, []) }
+  const { body, fault } = readBody(message, { accept: types })
+  if (body === null) return { bodyFault: fault }
+  if (!types.includes(body.contentType)) return { bodyFault: subscribeBodyFault(message, types) }
+  // in a dialog the Request-URI is our Contact
+  const named = to.tag === null ? uri : parseUri(to.uri)
+  const presentity = named === null ? null : addressIn(rules, named)
+  const isAllowed = presentity !== null && mayPublish(identity, presentity, rules)
+  return { request: { body, mayChange: isAllowed ? presentity : null }, bodyFault: fault }
+}
+
 /** A body we cannot read is refused unless its handling is optional (RFC 3261 §20.11). */
-const subscribeBodyFault = (message: RawMessage): Rejection | null => {
-  if (message.body.length === 0) return null
+const subscribeBodyFault = (message: RawMessage, accept: readonly string[]): Rejection | null => {
   const disposition = message.headers.first("content-disposition")
   const handling =
     disposition === undefined ? undefined : splitParameters(disposition)?.parameters.get("handling")
   if (handling?.toLowerCase() === "optional") return null
-  return { _tag: "UnsupportedMediaType", status: 415, accept: [] }
+  return { _tag: "UnsupportedMediaType", status: 415, accept }
 }
 
 /**

@@ -2,7 +2,7 @@
  * What a request says of the device that sent it: which one it is, and what form of documents it needs.
  */
 import { instancePrefix } from "../../domain/packages/dialog-info-merge.ts"
-import { needsIdleDialog } from "../../domain/packages/dialog-info-tailor.ts"
+import { needsIdleDialog } from "../../domain/packages/phone-needs.ts"
 import { matchesWildcard } from "../../domain/wildcards.ts"
 import { parseAddress } from "./address-headers.ts"
 import type { ReceivedOn } from "./decode-result.ts"

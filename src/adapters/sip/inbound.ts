@@ -20,6 +20,7 @@ import type { ReceivedOn, DecodeResult, Accepted } from "./decode-result.ts"
 import { copyText, flattened } from "./message-reader.ts"
 import type { RawMessage } from "./message-reader.ts"
 import type { PolicyDecision } from "./policy.ts"
+import { publishRegistration } from "./registrations.ts"
 import type { RequestRules } from "./request-rules.ts"
 import { formatResponse, formatUnroutable, looksTagged } from "./responses.ts"
 import { contactTowards } from "./secure-dialog.ts"
@@ -227,6 +228,12 @@ const handle = (parts: InboundParts, inbound: Inbound, key: string): void => {
   })
   if (decoded._tag === "Reply") return complete(parts, transaction, decoded.reply)
   const opened: Opened = { inbound, arrival, transaction }
+  if (decoded._tag === "Registered") {
+    const from = { presentity: decoded.presentity, origin: originOf(opened) }
+    return publishRegistration(parts.submit, decoded.steps, from, (isStored) =>
+      complete(parts, transaction, isStored ? decoded.reply : reply(503, "Retry-After: 10\r\n")),
+    )
+  }
   if (decoded._tag === "Ask") ask(parts, decoded, opened)
   else submit(parts, decoded, opened)
 }
@@ -279,19 +286,19 @@ const allowed = (
   return (more) => allowances.received(dialog, more, true)
 }
 
+/** The sender, for the log. */
+const originOf = ({ arrival, inbound: { message, address, port } }: Opened): string =>
+  flattened(`${arrival.transport.name}:${bracketed(address)}:${port} ${message.callId} ${message.cseq}`)
+
 const submit = (parts: InboundParts, accepted: Accepted, opened: Opened): void => {
   const { command, presentity, about } = accepted
-  const { inbound, arrival, transaction } = opened
-  const { message, address, port } = inbound
+  const { transaction } = opened
   if (command._tag === "Subscribe" && command.expires === 0 && isFull(parts, accepted, transaction)) return
-  const origin = flattened(
-    `${arrival.transport.name}:${bracketed(address)}:${port} ${message.callId} ${message.cseq}`,
-  )
   try {
     parts.submit({
       presentity,
       command,
-      origin,
+      origin: originOf(opened),
       ...(about === undefined ? undefined : { about }),
       answer: (answer) => answered(parts, accepted, opened, answer),
     })

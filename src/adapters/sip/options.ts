@@ -7,6 +7,7 @@ import type { DomainAlias } from "./domain-aliases.ts"
 import type { AccountOf } from "./notify-credentials.ts"
 import type { TrustedPeer } from "./peers.ts"
 import type { Policy } from "./policy.ts"
+import type { RegistrationPackage } from "./registrations.ts"
 import type { KeptOfRequests } from "./request-facts.ts"
 import type { Resolver } from "./resolver.ts"
 import type { TransportName } from "./transports/names.ts"
@@ -184,6 +185,10 @@ export interface SipOptions {
     Partial<Pick<Packages, "names" | "find" | "carriedHeaders" | "argumentHeaders">>
   readonly auth?: AuthOptions | null
   readonly registrar?: "accept" | "reject"
+  /** The packages in which it is published who is registered. Absent: none. */
+  readonly publishRegistrations?: readonly RegistrationPackage[]
+  /** Phones that are registered, and have not subscribed, are notified of waiting messages. Absent: they are not. */
+  readonly unsolicitedMwi?: boolean
   /** Larger requests use TCP instead of UDP (RFC 3261 §18.1.1). */
   readonly udpMtuBytes?: number
   /** False: refuse a SUBSCRIBE whose Contact, or first Record-Route, is not the host that it came from. */
@@ -208,6 +213,8 @@ export interface SipOptions {
   readonly deviceRecognition?: DeviceRecognition
   /** Which phones need a dialog in every document, each `PACKAGE=USER-AGENT` with wildcards; absent: none. */
   readonly idleDialog?: readonly string[]
+  /** Phone profiles of the operator's own (`phone-profiles.ts`), before the built-in ones. Absent: no profile at all. */
+  readonly phoneProfiles?: readonly string[]
   /** `handle_subscribe(1)`: subscriptions become active without consulting the rules. */
   readonly forceActive?: boolean
   /** The operator's policy for single requests; null: none. */

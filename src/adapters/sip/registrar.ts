@@ -2,7 +2,8 @@
  * The minimal registrar that some clients need before they PUBLISH and SUBSCRIBE: bindings are kept in
  * memory, returned and expired.
  *
- * Nothing is routed by them, so there is no GRUU, and what a restart loses the next REGISTER restores.
+ * Nothing is routed by them, so there is no GRUU, and what a restart loses the next REGISTER restores. What they say
+ * about the user can be published (`registrations.ts`).
  *
  * @source RFC 3261 §10.3
  */
@@ -18,7 +19,7 @@ import type { Limits } from "./options.ts"
 import { parseAddressesWithPackage } from "./sip-package.ts"
 import { parseUri, writableUri } from "./uri.ts"
 
-interface Binding {
+export interface Binding {
   readonly uri: string
   readonly canonical: string
   /** Contact parameters other than `expires`, as written. */
@@ -28,14 +29,16 @@ interface Binding {
   readonly cseq: number
 }
 
-export const makeRegistrar = (
-  limits: Limits,
-  expiresMax: number,
-  clock: () => number,
-): ((message: RawMessage, to: Uri) => Reply) => {
+export interface Registrar {
+  (message: RawMessage, to: Uri): Reply
+  /** Those that have not expired. */
+  readonly bindingsOf: (address: Uri) => readonly Binding[]
+}
+
+export const makeRegistrar = (limits: Limits, expiresMax: number, clock: () => number): Registrar => {
   const addresses = new Map<Uri, readonly Binding[]>()
 
-  return (message, to) => {
+  const register = (message: RawMessage, to: Uri): Reply => {
     const now = clock()
     let bindings = (addresses.get(to) ?? []).filter(({ expiresAtMs }) => expiresAtMs > now)
     const lines = message.headers.get("contact") ?? []
@@ -90,6 +93,11 @@ export const makeRegistrar = (
     }
     return answer(bindings, now)
   }
+  const bindingsOf = (address: Uri): readonly Binding[] => {
+    const now = clock()
+    return (addresses.get(address) ?? []).filter(({ expiresAtMs }) => expiresAtMs > now)
+  }
+  return Object.assign(register, { bindingsOf })
 }
 
 const answer = (bindings: readonly Binding[], now: number): Reply => {

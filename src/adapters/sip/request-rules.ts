@@ -8,7 +8,9 @@ import type { ParameterizedName } from "./headers.ts"
 import type { IdentityRules } from "./identity.ts"
 import type { RawMessage } from "./message-reader.ts"
 import type { OutboundProxyFor } from "./outbound-proxy.ts"
+import type { ProfileOf } from "./phone-profiles.ts"
 import type { Policy } from "./policy.ts"
+import type { RegistrationStep } from "./registrations.ts"
 import type { KeptOfRequests } from "./request-facts.ts"
 
 export interface RequestRules extends IdentityRules {
@@ -21,6 +23,10 @@ export interface RequestRules extends IdentityRules {
   readonly accept: readonly string[]
   /** Null: REGISTER is refused. */
   readonly register: ((message: RawMessage, to: Uri) => Reply) | null
+  /** What is to be published because of the REGISTER that was answered last for that address; null: nothing ever. */
+  readonly registered: ((address: Uri) => readonly RegistrationStep[]) | null
+  /** Seconds until the binding of that Contact expires; 0: there is none. Null: nobody is notified who has not subscribed. */
+  readonly boundFor: ((address: Uri, contact: string) => number) | null
   readonly forceActive: boolean
   /** Package names with parameters, which distinguish them from their type. */
   readonly parameterized: readonly ParameterizedName[]
@@ -33,10 +39,15 @@ export interface RequestRules extends IdentityRules {
     packageName: string,
     parameters: ReadonlyMap<string, string | null>,
   ) => ParametersRead | undefined
+  /** Media types of a SUBSCRIBE body that the package reads; undefined: it reads none. */
+  readonly requestTypes: (packageName: string) => readonly string[] | undefined
   /** By what a device is recognized that publishes again without its entity-tag. */
   readonly deviceRecognition: DeviceRecognition
-  /** What the phone that sent a SUBSCRIBE needs. */
+  /** What the phone that sent a SUBSCRIBE needs, by `idle_dialog`. */
   readonly needsOf: NeedsOf
+  readonly profileOf: ProfileOf
+  /** The name of a package that differs in case only, or the same name. */
+  readonly registeredName: (packageName: string) => string
   /** How a package determines the presentity of a SUBSCRIBE outside a dialog; undefined: by the Request-URI. */
   readonly presentityOf: (packageName: string) => EventPackage["presentityOf"]
   /** Whether the Sender header of a PUBLISH is believed; from a trusted peer it always is. */

@@ -7,15 +7,17 @@
 import { randomBytes } from "node:crypto"
 import { Effect, Layer } from "effect"
 import type { Scope } from "effect"
+import { canonicalUri, sameUri } from "../../domain/uris.ts"
 import { SipTransport } from "../../ports/sip-transport.ts"
 import type { BindFailed, SipHandler } from "../../ports/sip-transport.ts"
 import { makeAdvertisedFor } from "./advertised.ts"
 import { makeAllowances } from "./allowances.ts"
 import { makeArrivals } from "./arrivals.ts"
+import { carriedNames } from "./carried-names.ts"
 import { makeClientTransactions, wheelTickMs } from "./client-transactions.ts"
 import type { ClientTransactions } from "./client-transactions.ts"
 import { makeDeadTargets } from "./dead-targets.ts"
-import { needsBy, readsAgents } from "./device.ts"
+import { needsBy } from "./device.ts"
 import { makeDigest } from "./digest.ts"
 import { makeCanonical } from "./domain-aliases.ts"
 import { makePrepareDialog } from "./format-notify.ts"
@@ -24,7 +26,6 @@ import { hostList } from "./hosts.ts"
 import { makeInbound } from "./inbound.ts"
 import type { Receive } from "./inbound.ts"
 import { makeKeepAlive } from "./keep-alive.ts"
-import type { Names } from "./message-reader.ts"
 import { makeNotifier } from "./notifier.ts"
 import type { Notifier } from "./notifier.ts"
 import { makeNotifyCredentials } from "./notify-credentials.ts"
@@ -35,7 +36,9 @@ import { readOutbound } from "./outbound-proxy.ts"
 import { makeOwnAddresses } from "./own-addresses.ts"
 import { makePeerLog } from "./peer-log.ts"
 import { makePeers } from "./peers.ts"
+import { profilesBy } from "./phone-profiles.ts"
 import { makeRegistrar } from "./registrar.ts"
+import { makeRegistrations, publishSteps } from "./registrations.ts"
 import type { RequestRules } from "./request-rules.ts"
 import { makeResolver, systemNames } from "./resolver.ts"
 import { makeServerTransactions } from "./server-transactions.ts"
@@ -56,8 +59,6 @@ export type Sip = (typeof SipTransport)["Service"]
  */
 export const layerSip = (options: SipOptions): Layer.Layer<SipTransport> =>
   Layer.sync(SipTransport, () => SipTransport.of(make(options)))
-
-const everyName: Names = { has: () => true }
 
 /** Mints random tags; asks the system for random bytes in large blocks. */
 const makeTagMint = (random: (bytes: number) => Uint8Array): (() => string) => {
@@ -84,6 +85,9 @@ const onceEach = (onLimit: SipOptions["onLimit"]): ((limit: SipLimit, address?: 
   }
 }
 
+/** Default and maximum Expires of a REGISTER, in seconds. */
+const registrarExpires = 3_600
+
 /** What the parts of one stack share. */
 const basisOf = (options: SipOptions) => {
   const attention = options.attention ?? inattention
@@ -93,6 +97,7 @@ const basisOf = (options: SipOptions) => {
     options.transports === undefined
       ? servedTransports(options.listen.map(({ transport }) => transport))
       : transportSet(options.transports)
+  const limits = { ...limitsDefault, ...options.limits }
   const local = makeLocalHosts(clock)
   const sockets = new Map<Transport, Sockets>()
   /** The open ones, in the order in which they were opened. */
@@ -100,7 +105,7 @@ const basisOf = (options: SipOptions) => {
   const counters = countersZero()
   const outbound = readOutbound(options.outboundProxy ?? [])
   return {
-    limits: { ...limitsDefault, ...options.limits },
+    limits,
     timers: { ...timersDefault, ...options.timers },
     attention,
     clock,
@@ -111,6 +116,8 @@ const basisOf = (options: SipOptions) => {
     transports,
     prepareDialog: makePrepareDialog(transports, outbound),
     outbound,
+    registrar: options.registrar === "reject" ? null : makeRegistrar(limits, registrarExpires, clock),
+    registrations: makeRegistrations(options.publishRegistrations ?? [], clock, registrarExpires * 1_000),
     local,
     advertisedFor: makeAdvertisedFor(options.advertise ?? []),
     sockets,
@@ -134,24 +141,6 @@ const basisOf = (options: SipOptions) => {
 
 type Basis = ReturnType<typeof basisOf>
 
-/** Headers kept besides those that the message reader keeps anyway. */
-const carriedNames = (options: SipOptions): Names => {
-  const { packages, policy, keptOfRequests, deviceRecognition, idleDialog, accountOf } = options
-  if (policy?.headers === null) return everyName
-  const names = [
-    ...[...(packages?.carriedHeaders?.values() ?? [])].flat(),
-    ...(packages?.argumentHeaders?.values() ?? []),
-    ...(packages?.names?.() ?? []).flatMap((name) => packages?.find?.(name)?.presentityHeaders ?? []),
-  ]
-  if (keptOfRequests === "full" || deviceRecognition === "contact" || readsAgents(idleDialog ?? []))
-    names.push("user-agent")
-  if (accountOf !== undefined) names.push("www-authenticate", "proxy-authenticate")
-  return new Set([...names.map((name) => name.toLowerCase()), ...(policy?.headers ?? [])])
-}
-
-/** Default and maximum Expires of a REGISTER, in seconds. */
-const registrarExpires = 3_600
-
 const rulesOf = (options: SipOptions, basis: Basis): RequestRules => {
   const { limits, clock, random, own } = basis
   const packages: NonNullable<SipOptions["packages"]> = options.packages ?? { allowEvents: "", accept: [] }
@@ -172,14 +161,19 @@ const rulesOf = (options: SipOptions, basis: Basis): RequestRules => {
     mayPublishFor: options.auth?.mayPublishFor ?? (() => false),
     allowEvents: packages.allowEvents,
     accept: packages.accept,
-    register: options.registrar === "reject" ? null : makeRegistrar(limits, registrarExpires, clock),
+    register: basis.registrar,
+    registered: registeredBy(options, basis),
+    boundFor: boundForBy(options, basis),
     forceActive: options.forceActive ?? false,
     parameterized: parameterizedNames(packages.names?.() ?? []),
     carriedHeaders: packages.carriedHeaders ?? new Map<string, readonly string[]>(),
     argumentHeaders: packages.argumentHeaders ?? new Map<string, string>(),
     readParameters: (packageName, parameters) => packages.find?.(packageName)?.readParameters?.(parameters),
+    requestTypes: (packageName) => packages.find?.(packageName)?.requests,
     deviceRecognition: options.deviceRecognition ?? "none",
     needsOf: needsBy(options.idleDialog ?? []),
+    profileOf: profilesBy(options.phoneProfiles ?? ["none"]),
+    registeredName: registeredNames(packages.names?.() ?? []),
     presentityOf: (packageName) => {
       const eventPackage = packages.find?.(packageName)
       return eventPackage?.presentityOf === undefined
@@ -200,6 +194,32 @@ const rulesOf = (options: SipOptions, basis: Basis): RequestRules => {
     policy: options.policy ?? null,
   }
 }
+
+/** Finds names of packages whatever the case. */
+const registeredNames = (names: readonly string[]): ((name: string) => string) => {
+  const byLowerCase = new Map(names.map((name) => [name.toLowerCase(), name]))
+  return (name) => byLowerCase.get(name.toLowerCase()) ?? name
+}
+
+const registeredBy = (
+  { publishRegistrations = [] }: SipOptions,
+  { registrar, registrations }: Basis,
+): RequestRules["registered"] =>
+  registrar === null || publishRegistrations.length === 0
+    ? null
+    : (address) => registrations.after(address, registrar.bindingsOf(address))
+
+const boundForBy = (
+  { unsolicitedMwi = false }: SipOptions,
+  { registrar, clock }: Basis,
+): RequestRules["boundFor"] =>
+  registrar === null || !unsolicitedMwi
+    ? null
+    : (address, contact) => {
+        const canonical = canonicalUri(contact)
+        const binding = registrar.bindingsOf(address).find((bound) => sameUri(bound.canonical, canonical))
+        return binding === undefined ? 0 : Math.max(1, Math.round((binding.expiresAtMs - clock()) / 1_000))
+      }
 
 /** Which digest URIs name the resource of a request: see `makeDigest`. */
 const resourcesOf = (
@@ -246,6 +266,7 @@ export const make = (options: SipOptions): Sip => {
     statelessKey: basis.random(16),
   })
   makeSockets(basis, carriedNames(options), client, receive)
+  const registrationsDue = makeRegistrationTick(basis, (request) => handler?.submit(request))
   /** Timers fire only after the sockets have been read, however late that is. */
   const tick = (): void => {
     if (basis.attention.late() > 0) return
@@ -254,6 +275,7 @@ export const make = (options: SipOptions): Sip => {
     server.tick()
     allowances.tick()
     keepAlive.tick()
+    registrationsDue()
   }
   return {
     counters,
@@ -271,6 +293,23 @@ export const make = (options: SipOptions): Sip => {
       )
       for (const address of inOrder(options.listen, transports)) yield* open(basis, address, options.listen)
     }),
+  }
+}
+
+const registrationTickMs = 5_000
+
+/** Looks every few seconds whether registrations have changed by time alone. */
+const makeRegistrationTick = (
+  { registrar, registrations, clock }: Basis,
+  submit: SipHandler["submit"],
+): (() => void) => {
+  let dueAt = clock()
+  return () => {
+    const now = clock()
+    if (registrar === null || now < dueAt) return
+    dueAt = now + registrationTickMs
+    for (const [address, step] of registrations.due(registrar.bindingsOf))
+      publishSteps(submit, [step], { presentity: address, origin: "" })
   }
 }
 

@@ -52,6 +52,7 @@ const ours: ReadonlySet<string> = new Set([
   "contentType",
   // only what matches the form that the package sends is kept
   "accept",
+  "needs",
 ])
 
 /** Digests, including the reserved values: nothing shown yet, no document, undecided, withheld, watcher information. */

@@ -26,6 +26,7 @@ export const caseWorldOf = (config: Config): CaseWorld => ({
     default_expires: config.default_expires,
     call_info_timeout_notification: config.call_info_timeout_notification,
     line_seize_timeout_notification: config.line_seize_timeout_notification,
+    as_feature_event: config.as_feature_event,
     pass_through: config.pass_through,
   },
 })

@@ -11,6 +11,7 @@ import { aliasFaults } from "../../adapters/sip/domain-aliases.ts"
 import { hostListFaults, networkListFaults } from "../../adapters/sip/hosts.ts"
 import { notifyToFaults } from "../../adapters/sip/notify-to.ts"
 import { outboundFaults } from "../../adapters/sip/outbound-proxy.ts"
+import { profileFaults, profileForm } from "../../adapters/sip/phone-profiles.ts"
 import { isTransportName, presumedName, transportNames } from "../../adapters/sip/transports/names.ts"
 import type { TransportName } from "../../adapters/sip/transports/names.ts"
 import type { Extensions } from "../extensions/extensions.ts"
@@ -195,6 +196,9 @@ const findDisagreements = (
       `idle_dialog = ${entry} (${sources["idle_dialog"]}): expected dialog=USER-AGENT or dialog;sla=USER-AGENT, ` +
         "for example dialog=Yealink*, or none alone",
     )
+  }
+  for (const entry of profileFaults(values["phone_profiles"] as readonly string[])) {
+    faults.push(`phone_profiles = ${entry} (${sources["phone_profiles"]}): ${profileForm}`)
   }
   for (const entry of hostListFaults(values["notify_targets"] as readonly string[])) {
     faults.push(

@@ -60,9 +60,17 @@ const members: { readonly [Name in keyof EventPackage]-?: Expectation } = {
   renderHeaders: optional(callable),
   compose: callable,
   ordered: optional(truth),
+  readsDevices: optional(truth),
   mayReplace: optional(callable),
   tailor: optional(callable),
+  otherForms: optional((value) =>
+    value instanceof Map && [...value].every((entry) => entry.every(isText))
+      ? null
+      : "a Map from media types to needs",
+  ),
   readParameters: optional(callable),
+  requests: optional(types),
+  applyRequest: optional(callable),
   render: callable,
   offline: callable,
   amend: optional(callable),

@@ -10,6 +10,7 @@ import * as dialogs from "../../domain/packages/dialog-info.ts"
 import * as sharedLines from "../../domain/packages/dialog-sla.ts"
 import type { XmlCodec } from "../../domain/packages/element.ts"
 import type { EventPackage, PackageRules } from "../../domain/packages/event-package.ts"
+import * as features from "../../domain/packages/feature-event.ts"
 import * as pidfRules from "../../domain/packages/pidf-rules.ts"
 import * as pidf from "../../domain/packages/pidf.ts"
 import type * as rules from "../../domain/packages/presence-rules.ts"
@@ -29,6 +30,7 @@ export type DialogInfoOptions = WithCodec<dialogs.DialogInfoOptions>
 export type SharedLineOptions = WithCodec<sharedLines.SharedLineOptions>
 export type RegOptions = WithCodec<registrations.RegOptions>
 export type ConferenceOptions = WithCodec<conferences.ConferenceOptions>
+export type FeatureEventOptions = WithCodec<features.FeatureEventOptions>
 export type WatcherInfoOptions = WithCodec<watchers.WatcherInfoOptions>
 
 /** `presence` (RFC 3856): PIDF, data model, RPID; with `rules`, authorization by RFC 5025. */
@@ -50,6 +52,12 @@ export const sharedLine = (options: SharedLineOptions = {}): EventPackage<dialog
 /** `reg` (RFC 3680). */
 export const reg = (options: RegOptions = {}): EventPackage<registrations.RegInfo, "reg"> =>
   registrations.reg({ ...options, xml: options.xml ?? documentCodec })
+
+/** `as-feature-event`: do not disturb and forwarding, the same on all phones of a user. */
+export const featureEvent = (
+  options: FeatureEventOptions = {},
+): EventPackage<features.Features, "as-feature-event"> =>
+  features.featureEvent({ ...options, xml: options.xml ?? documentCodec })
 
 /** `conference` (RFC 4575). */
 export const conference = (

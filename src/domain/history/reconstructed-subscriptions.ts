@@ -11,7 +11,7 @@ import type { ArrivalChange } from "../presentity/target-events.ts"
 import { withTarget } from "../presentity/targets.ts"
 import { privacyOf } from "../privacy.ts"
 import { get } from "../table.ts"
-import { dialogKey } from "../vocabulary.ts"
+import { hasNeed, dialogKey } from "../vocabulary.ts"
 import type { Millis, Rates, Seconds, SubscriptionNo } from "../vocabulary.ts"
 import { secondsTo } from "./reconstruction-context.ts"
 import type { ReconstructionContext } from "./reconstruction-context.ts"
@@ -24,7 +24,7 @@ export const subscribes = (
 ): readonly Subscribe[] => {
   const created = createdIn(events)
   if (created === undefined || created.start === null) return []
-  const { packageName, eventId, watcher, argument, needs, sharingTag, rates } = created
+  const { packageName, eventId, watcher, argument, needs, phone, sharingTag, rates } = created
   const suppressIfMatch = conditionOf(before, events, at, created, world)
   return [
     {
@@ -39,12 +39,23 @@ export const subscribes = (
       ...(rates === undefined ? {} : { rates }),
       ...(argument === undefined ? {} : { argument }),
       ...(needs === undefined ? {} : { needs }),
+      ...(phone === undefined ? {} : { phone }),
+      ...(created.unsolicited === undefined ? {} : { unsolicited: created.unsolicited }),
       ...(sharingTag === undefined ? {} : { sharingTag }),
       ...privacyOf(created),
+      ...requestIn(before, events),
       forceActive: created.forced === true,
       bodyFault: null,
     },
   ]
+}
+
+/** What its body asked for: the state that it led to stands for it. */
+const requestIn = ({ presentity }: State, events: readonly Event[]): Pick<Subscribe, "request"> => {
+  const replaced = events.find((event) => event._tag === "HardStateReplaced")
+  return replaced === undefined || replaced.body === null
+    ? {}
+    : { request: { body: replaced.body, mayChange: presentity } }
 }
 
 /** Suppress-If-Match of the request that created it; null: there was none. */
@@ -159,7 +170,7 @@ export const resubscribes = (
           : renewed === null
             ? null
             : secondsTo(renewed.expiresAt, at) - world.limits.expiresOffset,
-      accept: (renewed?.accept === undefined ? subscription.accept : renewed.accept) ?? null,
+      accept: acceptBehind(renewed, subscription, world),
       // not recorded if the subscription ended with its dialog
       cseq: renewed?.remoteCseq ?? dialog.remoteCseq + 1,
       ...reconstructedWay(dialog, renewed?.remoteTarget, renewed?.arrival),
@@ -168,12 +179,39 @@ export const resubscribes = (
       ...(rates === null ? {} : { rates }),
       ...(argument === undefined ? {} : { argument }),
       ...(isPrivate === undefined ? {} : { private: isPrivate }),
+      ...requestIn(before, events),
       forceActive:
         !isRefused &&
         (changed?._tag === "SubscriptionStatusChanged" ? changed.forced === true : subscription.forced),
       bodyFault: null,
     },
   ]
+}
+
+/** Accept as far as it had consequences: ranges that leave something out, or those that led to another form. */
+const acceptBehind = (
+  renewed: SubscriptionRefreshed | null,
+  { accept, needs, packageName }: Subscription,
+  { packages }: ReconstructionContext,
+): readonly string[] | null => {
+  const ranges = (renewed?.accept === undefined ? accept : renewed.accept) ?? null
+  return ranges ?? acceptOfForm(packageName, needs, renewed?.needs, packages)
+}
+
+/** What a request accepts after which its phone needs another form of documents than before; null: anything. */
+const acceptOfForm = (
+  packageName: string,
+  before: string | undefined,
+  after: string | null | undefined,
+  packages: ReconstructionContext["packages"],
+): readonly string[] | null => {
+  if (after === undefined) return null
+  const eventPackage = packages.find(packageName)
+  const [type, need] = [...(eventPackage?.otherForms ?? [])].find(
+    ([, form]) => hasNeed(before, form) !== hasNeed(after, form),
+  ) ?? ["", ""]
+  if (type === "") return null
+  return hasNeed(after, need) ? [type] : (eventPackage?.produces ?? null)
 }
 
 /** Where the request arrived, if by another way than the one before, and its Contact. */
@@ -213,7 +251,8 @@ const further = (
       eventId: created.eventId,
       watcher: created.watcher,
       expires: grantedIn(created, events, at, world),
-      accept: created.accept ?? null,
+      // no profile is chosen within a dialog: what its phone needs is what its Accept says
+      accept: created.accept ?? acceptOfForm(created.packageName, undefined, created.needs, world.packages),
       cseq: created.remoteCseq,
       ...(moved?._tag === "RemoteTargetChanged"
         ? reconstructedWay(dialog, moved.remoteTarget, moved.arrival)
@@ -225,6 +264,7 @@ const further = (
       ...(created.rates === undefined ? {} : { rates: created.rates }),
       ...(created.argument === undefined ? {} : { argument: created.argument }),
       private: created.private === true,
+      ...requestIn(before, events),
       forceActive: created.forced === true,
       bodyFault: null,
     },

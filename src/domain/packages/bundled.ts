@@ -12,6 +12,7 @@ import { sharedLine } from "./dialog-sla.ts"
 import type { SharedLineOptions, SharedLineSource } from "./dialog-sla.ts"
 import type { XmlCodec } from "./element.ts"
 import type { EventPackage, Packages } from "./event-package.ts"
+import { featureEvent } from "./feature-event.ts"
 import { lineSeize } from "./line-seize.ts"
 import type { LineSeizeOptions } from "./line-seize.ts"
 import { messageSummary } from "./message-summary.ts"
@@ -47,6 +48,8 @@ export interface PackageSettings {
   readonly default_expires: number
   readonly call_info_timeout_notification: boolean
   readonly line_seize_timeout_notification: boolean
+  /** Serves `as-feature-event`. Absent: it is not served. */
+  readonly as_feature_event?: boolean
   /** Each entry is `NAME=TYPE|TYPE…`: a package whose documents are passed on without being parsed. */
   readonly pass_through: readonly string[]
 }
@@ -145,6 +148,12 @@ export const bundledPackages = (
     xml,
     rulesXml,
   )
-  const all: readonly EventPackage[] = [...bundled, ...settings.pass_through.map(passThroughOf), ...own]
+  const features = settings.as_feature_event === true ? [featureEvent({ xml })] : []
+  const all: readonly EventPackage[] = [
+    ...bundled,
+    ...features,
+    ...settings.pass_through.map(passThroughOf),
+    ...own,
+  ]
   return makeRegistry(all, (packageName) => watcherInfo(packageName, { xml }), commonRules(rulesXml, rules))
 }

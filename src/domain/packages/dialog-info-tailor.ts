@@ -2,14 +2,13 @@
  * How the document of a subscription to dialogs differs from that of others: only one dialog, with session
  * descriptions, or with an idle dialog.
  */
+import { hasNeed } from "../vocabulary.ts"
 import { dialogInfoNamespace } from "./dialog-info-document.ts"
 import type { DialogEntry, DialogInfo } from "./dialog-info-document.ts"
-import { element, isNamed, withChildren } from "./element.ts"
+import { attribute, element, isNamed, withChildren } from "./element.ts"
 import type { Element, Node } from "./element.ts"
 import type { DocumentForm, ParametersRead } from "./event-package.ts"
-
-/** In `DocumentForm.needs`: a document without any dialog does not put the lamp out. */
-export const needsIdleDialog = "idle-dialog"
+import { needsIdleDialog, needsPlainNames } from "./phone-needs.ts"
 
 const identityNames = ["call-id", "to-tag", "from-tag"] as const
 const descriptions = "include-session-description"
@@ -66,10 +65,42 @@ const askedIn = (argument: string): Asked => {
 
 export const tailor = (document: DialogInfo, { argument, needs }: DocumentForm): DialogInfo => {
   const asked = argument === null ? document : narrowed(document, askedIn(argument))
-  return asked.dialogs.length === 0 && needs?.split(" ").includes(needsIdleDialog) === true
-    ? { ...asked, dialogs: [idle] }
-    : asked
+  if (needs === null) return asked
+  if (asked.dialogs.length === 0)
+    return hasNeed(needs, needsIdleDialog) ? { ...asked, dialogs: [idle] } : asked
+  return hasNeed(needs, needsPlainNames) ? { ...asked, dialogs: asked.dialogs.map(plainlyNamed) } : asked
 }
+
+/** For phones that show names beyond ASCII as something else, or not at all. */
+const plainlyNamed = (dialog: DialogEntry): DialogEntry => {
+  const plain = withPlainNames(dialog.element)
+  return plain === dialog.element ? dialog : { ...dialog, element: plain }
+}
+
+const withPlainNames = (node: Element): Element => {
+  const children = node.children.map((inner) => (inner._tag === "Element" ? withPlainNames(inner) : inner))
+  const isSame = children.every((inner, index) => inner === node.children[index])
+  const display = isNamed(node, dialogInfoNamespace, "identity") ? attribute(node, "display") : null
+  const plain = display === null ? null : inAscii(display)
+  if (plain === display) return isSame ? node : withChildren(node, children)
+  const attributes = node.attributes.flatMap((held) =>
+    held.name !== "display" || held.namespace !== ""
+      ? [held]
+      : plain === ""
+        ? []
+        : [{ ...held, value: plain! }],
+  )
+  return { ...node, attributes, children }
+}
+
+/** Letters without their accents; what has no such letter is left out. */
+const inAscii = (text: string): string =>
+  text
+    .replaceAll("ß", "ss")
+    .normalize("NFKD")
+    .replace(/[^\x20-\x7e]/g, "")
+    .replace(/ {2,}/g, " ")
+    .trim()
 
 const narrowed = (document: DialogInfo, asked: Asked): DialogInfo => ({
   ...document,

@@ -54,6 +54,8 @@ export interface EventPackage<Doc = unknown, Name extends PackageName = PackageN
    * place in `Composition.documents` is all that it needs.
    */
   readonly ordered?: true
+  /** True: sources have an `order` for their devices alone; nothing is recorded for it. Absent: only with `ordered`. */
+  readonly readsDevices?: true
   /**
    * Whether a new publication may take the place of an earlier one of the same device, which has lost its entity-tag.
    * Absent: it always may.
@@ -77,6 +79,11 @@ export interface EventPackage<Doc = unknown, Name extends PackageName = PackageN
    * nothing is different for them. Absent: there are no such subscriptions.
    */
   tailor?(document: Doc, form: DocumentForm): Doc
+  /**
+   * Media types that only a watcher is sent which accepts none of `produces`, each with the need that stands for it in
+   * `tailor`. Absent: there are none.
+   */
+  readonly otherForms?: ReadonlyMap<string, string>
   /** The body for one subscription, if documents differ between subscriptions (OpenSIPS `aux_body_processing`). */
   personalize?(body: Body, view: PersonalView): Body
 
@@ -108,6 +115,13 @@ export interface EventPackage<Doc = unknown, Name extends PackageName = PackageN
   readonly presentityHeaders?: readonly string[]
   /** A package, this one or another, whose live subscriptions are part of the documents of this one. Absent: none. */
   readonly composesFrom?: PackageName
+  /**
+   * Media types of a SUBSCRIBE body that asks for a change of the presentity's hard state; `applyRequest` reads it.
+   * Absent: a body is refused.
+   */
+  readonly requests?: readonly string[]
+  /** What a SUBSCRIBE body makes of the hard state; total. A body that states the state itself gives that state. */
+  applyRequest?(present: Body | null, request: Body): RequestedChange
   /** Whether to refuse a SUBSCRIBE that is otherwise valid (OpenSIPS `evs_subs_handl`). */
   checkSubscription?(question: SubscriptionQuestion): Refusal | null
   /** Whether to refuse a PUBLISH that is otherwise valid (OpenSIPS `evs_publ_handl`). */
@@ -148,6 +162,16 @@ export type PresentityFound =
 export type ParametersRead =
   | { readonly _tag: "Read"; readonly argument: string | null }
   | { readonly _tag: "BadRequest"; readonly why: string }
+
+/**
+ * What a SUBSCRIBE body does to the hard state of a package.
+ *
+ * @source RFC 3261 §21.4.1: `why` is the reason phrase of the 400
+ */
+export type RequestedChange =
+  | { readonly _tag: "Changed"; readonly body: Body }
+  | { readonly _tag: "Unchanged" }
+  | { readonly _tag: "Refused"; readonly why: string }
 
 /** How documents differ between subscriptions that may see the same. */
 export interface DocumentForm {

@@ -20,7 +20,12 @@ export interface Pidf {
   readonly devices: readonly Element[]
   /** Children that are none of these, as they stand. */
   readonly others: readonly Element[]
+  /** It is for a phone that reads XPIDF. Absent: PIDF. */
+  readonly isXpidf?: true
 }
+
+/** The device of what the server's own registrar publishes: it counts only while nothing else is published. */
+export const registrarDevice = "registrar"
 
 export const identifiedKinds = ["tuples", "persons", "devices"] as const
 /** The lists whose elements need an id. */

@@ -5,16 +5,27 @@
  * (RFC 3863 §4.2.3). Values are not checked; only what composing needs is required: the root, its entity, and ids.
  * Composing itself is in `pidf-compose.ts`.
  */
+import { hasNeed } from "../vocabulary.ts"
 import type { Body } from "../vocabulary.ts"
 import { attribute, isNamed } from "./element.ts"
 import type { Attribute, Element, XmlCodec } from "./element.ts"
-import type { EventPackage, Mixing, Parsed } from "./event-package.ts"
+import type { Composition, DocumentForm, EventPackage, Mixing, Parsed, Source } from "./event-package.ts"
+import { needsOneTuple, needsXpidf } from "./phone-needs.ts"
 import { compose } from "./pidf-compose.ts"
 import type { IdCollision } from "./pidf-compose.ts"
-import { dataModelNamespace, freeName, idOf, offline, pidfNamespace, withId } from "./pidf-document.ts"
+import {
+  dataModelNamespace,
+  freeName,
+  idOf,
+  offline,
+  pidfNamespace,
+  registrarDevice,
+  withId,
+} from "./pidf-document.ts"
 import type { Lists, Pidf } from "./pidf-document.ts"
 import { pidfRules } from "./pidf-rules.ts"
 import type { RulesOptions } from "./presence-rules.ts"
+import { isOpen, renderXpidf, xpidfType } from "./xpidf.ts"
 
 export type { IdCollision } from "./pidf-compose.ts"
 export { dataModelNamespace, pidfNamespace } from "./pidf-document.ts"
@@ -55,14 +66,42 @@ export const presence = (options: PresenceOptions): EventPackage<Pidf, "presence
     parse: (body) => parse(body, xml),
     ...(options.rules === undefined ? {} : { rules: pidfRules(options.rulesXml ?? xml, options.rules) }),
     ...(options.mixes === undefined ? {} : { mixes: options.mixes }),
-    compose: (input) => {
+    readsDevices: true,
+    compose: (given) => {
+      const input = withoutRegistrar(given)
       if (notifyOfflineBody && input.documents.length === 0) return offline(input.presentity)
       return compose(generateOfflineBody ? input : { ...input, ended: [] }, idCollision)
     },
-    render: (document) => render(document, xml),
+    render: (document) => (document.isXpidf === true ? renderXpidf(document, xml) : render(document, xml)),
+    tailor,
+    otherForms,
     // where ended publications leave nothing behind, late watchers see nothing of them either
     offline: (presentity) => (generateOfflineBody || notifyOfflineBody ? offline(presentity) : null),
   }
+}
+
+/** That somebody is registered says less than what any device of theirs says. */
+const withoutRegistrar = (input: Composition<Pidf>): Composition<Pidf> => {
+  const isRegistrar = ({ order }: Source<Pidf>): boolean => order?.device === registrarDevice
+  const isDevice = (source: Source<Pidf>): boolean => source.order !== undefined && !isRegistrar(source)
+  return input.documents.some(isRegistrar) && input.documents.some(isDevice)
+    ? { ...input, documents: input.documents.filter((source) => !isRegistrar(source)) }
+    : input
+}
+
+/** Sent only to phones that know nothing newer. */
+const otherForms: ReadonlyMap<string, string> = new Map([[xpidfType, needsXpidf]])
+
+const tailor = (document: Pidf, { needs }: DocumentForm): Pidf => {
+  const fewer = hasNeed(needs, needsOneTuple) ? withOneTuple(document) : document
+  return hasNeed(needs, needsXpidf) ? { ...fewer, isXpidf: true } : fewer
+}
+
+/** The newest tuple that is open, or else the newest: a phone that looks at one tuple must not miss that somebody is there. */
+const withOneTuple = (document: Pidf): Pidf => {
+  const { tuples } = document
+  const shown = tuples.findLast(isOpen) ?? tuples.at(-1)
+  return shown === undefined || tuples.length === 1 ? document : { ...document, tuples: [shown] }
 }
 
 /** @source RFC 3863 §4.1; that so little is required follows RFC 4479 §5. */

@@ -69,6 +69,13 @@ export interface Publish {
   readonly device?: string
 }
 
+/** A change of the presentity's hard state that a SUBSCRIBE asks for in its body. */
+export interface ChangeRequest {
+  readonly body: Body
+  /** The presentity for which its sender may change it; null: for none but the watcher itself. */
+  readonly mayChange: Uri | null
+}
+
 /** SUBSCRIBE outside a dialog (RFC 3265 §3.1). */
 export interface Subscribe {
   readonly _tag: "Subscribe"
@@ -93,6 +100,10 @@ export interface Subscribe {
   readonly argument?: string
   /** The form of documents that the phone needs, as the operator set it. Absent: the usual one. */
   readonly needs?: string
+  /** The name of the phone profile that was chosen by its User-Agent. Absent: none was. */
+  readonly phone?: string
+  /** The registrar makes it for a phone that has not subscribed. Absent: the watcher subscribes. */
+  readonly unsolicited?: true
   /** `handle_subscribe(, tag)`: the sharing tag that determines the responsible server. Absent: this server is. */
   readonly sharingTag?: string
   /**
@@ -101,6 +112,8 @@ export interface Subscribe {
   readonly private?: true
   /** `handle_subscribe(1)`: active without consulting the rules. */
   readonly forceActive: boolean
+  /** What the body asks for. Absent: there is none, or it means nothing to the package. */
+  readonly request?: ChangeRequest
   /** Why a body in the SUBSCRIBE is refused (415), in its turn. */
   readonly bodyFault: Rejection | null
 }
@@ -147,6 +160,7 @@ export interface Resubscribe {
    */
   readonly through?: string
   readonly forceActive: boolean
+  readonly request?: ChangeRequest
   readonly bodyFault: Rejection | null
 }
 

@@ -107,9 +107,13 @@ export interface SubscriptionCreated {
   readonly argument?: string
   /**
    * What the phone needs, by names that its package knows, separated by spaces: chosen by its User-Agent when it
-   * subscribed (`idle_dialog`). Absent: the usual form.
+   * subscribed (`idle_dialog`, `phone_profiles`), or by its Accept. Absent: the usual form.
    */
   readonly needs?: string
+  /** The name of the phone profile that was chosen by its User-Agent. Absent: none was. */
+  readonly phone?: string
+  /** The registrar made it for a phone that has not subscribed. Absent: the watcher did. */
+  readonly unsolicited?: true
   /** The watcher accepts only the media types in these ranges (RFC 3856 §6.7). Absent: all that the package sends. */
   readonly accept?: readonly string[]
   /** The sharing tag that determines which server is responsible for it. Absent: this server is. */
@@ -161,6 +165,8 @@ export interface SubscriptionRefreshed {
   readonly dormant?: boolean
   /** The new argument. Absent: unchanged. */
   readonly argument?: string
+  /** What its phone needs from now on, because its Accept is another one; null: nothing. Absent: unchanged. */
+  readonly needs?: string | null
   /** The new media types, null: all. Absent: unchanged. */
   readonly accept?: readonly string[] | null
   /** Whether the identity of the watcher is withheld from others from now on. Absent: unchanged. */

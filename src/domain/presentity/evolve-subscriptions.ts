@@ -89,6 +89,7 @@ const begun = (event: SubscriptionCreated, dialog: Dialog, version: number, at: 
   if (event.private === true) subscription.private = true
   if (event.policy !== undefined) subscription.policy = event.policy
   if (event.unread !== undefined) subscription.unread = event.unread
+  if (event.unsolicited !== undefined) subscription.unsolicited = event.unsolicited
   return subscription
 }
 
@@ -105,7 +106,7 @@ export const refreshSubscription = (state: State, event: SubscriptionRefreshed, 
   if (!isKnown(state, dialog, "a subscription has a dialog")) return state
   const refreshed = { ...dialog, remoteCseq: event.remoteCseq }
   const next = withDialog(state, withTarget(refreshed, event.remoteTarget, event.room, event.arrival))
-  const taken = taking(subscription, event.accept)
+  const taken = needing(taking(subscription, event.accept), event.needs)
   const renewed: Writable<Subscription> = {
     ...(event.private === undefined ? taken : named(taken, event.private, state.version + 1)),
     expiresAt: event.expiresAt,
@@ -114,6 +115,7 @@ export const refreshSubscription = (state: State, event: SubscriptionRefreshed, 
   }
   if (event.rates !== undefined) Object.assign(renewed, repaced(subscription, event.rates, at))
   if (event.argument !== undefined) renewed.argument = event.argument
+  if (event.needs != null) renewed.needs = event.needs
   if (event.accept != null) renewed.accept = event.accept
   return {
     ...next,
@@ -128,6 +130,13 @@ export const refreshSubscription = (state: State, event: SubscriptionRefreshed, 
 const taking = (subscription: Subscription, accept: readonly string[] | null | undefined): Subscription => {
   if (accept === undefined || subscription.accept === undefined) return subscription
   const { accept: _, ...kept } = subscription
+  return kept
+}
+
+/** Without what its phone needed before, when it needs something else from now on. */
+const needing = (subscription: Subscription, needs: string | null | undefined): Subscription => {
+  if (needs === undefined || subscription.needs === undefined) return subscription
+  const { needs: _, ...kept } = subscription
   return kept
 }
 

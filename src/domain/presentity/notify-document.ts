@@ -9,9 +9,9 @@ import { isAccepted } from "./media-types.ts"
 import { isPersonal, tagOfBody, tagOfPersonal } from "./notification-tags.ts"
 import { viewFor, viewsOf } from "./notify.ts"
 import type { Dialog, Publication, State, Subscription } from "./state.ts"
-import { formOf, partingView, tailoredView } from "./tailored-view.ts"
+import { absentFor, formOf, offlineFor, partingView, tailoredView } from "./tailored-view.ts"
 import { octetsOf, withheldDigest } from "./targets.ts"
-import { absentView, currentDocument, currentView, documentOf, offlineBody } from "./view.ts"
+import { currentDocument, currentView, documentOf } from "./view.ts"
 import type { View } from "./view.ts"
 import { watchersBody } from "./watchers.ts"
 
@@ -37,7 +37,7 @@ export const stopgap = (
   const nobody = eventPackage.watcherInfoOf === undefined ? null : eventPackage.watcherInfoOf
   const shown: Shown =
     nobody === null || eventPackage.renderWatchers === undefined
-      ? absentView(after.presentity, eventPackage)
+      ? absentFor(after, eventPackage, subscription)
       : {
           body: eventPackage.renderWatchers({
             resource: after.presentity,
@@ -100,7 +100,7 @@ export const bodies = (
     if (view.body !== null || status !== "active" || toldIn === 0) return view.body
     // without a body the watcher would go on showing what it was sent before (RFC 3856 §6.8)
     const isKnown = shown === view.digest && !mayBeMissed.has(event.cause)
-    return isKnown ? null : takenBody(offlineBody(after.presentity, eventPackage), subscription)
+    return isKnown ? null : takenBody(offlineFor(after, eventPackage, subscription), subscription)
   }
   const isAlike = eventPackage.personalize === undefined
   let last: Shown = empty
@@ -153,7 +153,7 @@ const changes = (
   )
     return null
   const knownDigest = currentView(decidedOn, eventPackage).digest
-  let body: Body | null | undefined
+  const byNeeds = new Map<string, Body | null>()
   return (subscription) => {
     const { status, polite, shown, needs, spared, notified, accept } = subscription
     // what it asked for is a part, of which the difference of the whole says too much
@@ -162,13 +162,15 @@ const changes = (
     const known =
       needs === undefined ? knownDigest : tailoredView(decidedOn, eventPackage, subscription).digest
     if (shown !== known || spared || notified === 0) return null
-    if (body === undefined) {
-      const before = currentDocument(decidedOn, eventPackage)
-      const present = documentOf(after, eventPackage, ended)
-      const change =
-        before === null || present === null ? null : (eventPackage.difference?.(before, present) ?? null)
-      body = change === null ? null : eventPackage.render(change)
-    }
+    const made = byNeeds.get(needs ?? "")
+    if (made !== undefined) return made
+    const before = currentDocument(decidedOn, eventPackage)
+    const present = documentOf(after, eventPackage, ended)
+    const change =
+      before === null || present === null ? null : (eventPackage.difference?.(before, present) ?? null)
+    const form = { argument: null, needs: needs ?? null }
+    const body = change === null ? null : eventPackage.render(eventPackage.tailor?.(change, form) ?? change)
+    byNeeds.set(needs ?? "", body)
     return body
   }
 }
@@ -218,7 +220,7 @@ const lastBody = (
   // without a body its watcher would go on showing what it was sent before (RFC 3856 §6.8)
   return subscription.shown === view.digest
     ? null
-    : takenBody(offlineBody(after.presentity, eventPackage), subscription)
+    : takenBody(offlineFor(after, eventPackage, subscription), subscription)
 }
 
 /** No body rather than one of a media type that the watcher does not take (RFC 3856 §6.7). */

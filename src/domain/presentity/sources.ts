@@ -47,15 +47,13 @@ export const sourcesOf = (
       const { slot, body, headers } = publication
       const key = `${slot}`
       if (body !== null)
-        return readable(
-          eventPackage,
-          key,
-          body,
-          eventPackage.ordered === true ? orderOf(publication) : undefined,
-        )
+        return readable(eventPackage, key, body, hasOrder(eventPackage) ? orderOf(publication) : undefined)
       const parsed = headers === undefined ? null : parseHeaders(eventPackage, headers)
       return parsed?._tag === "Parsed" ? [{ key, document: parsed.document }] : []
     })
+
+const hasOrder = ({ ordered, readsDevices }: EventPackage): boolean =>
+  ordered === true || readsDevices === true
 
 const orderOf = ({ bodyFrom, receivedAt, after, device }: Publication): Order => ({
   at: bodyFrom,

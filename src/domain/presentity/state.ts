@@ -108,6 +108,8 @@ export interface Subscription extends Private {
   readonly argument?: string
   /** As in `SubscriptionCreated`: the form of documents that its phone needs; absent: the usual one. */
   readonly needs?: string
+  /** The registrar made it for a phone that has not subscribed; absent: the watcher did. */
+  readonly unsolicited?: true
   /** Ranges of media types that it takes (RFC 3856 §6.7); absent: all that its package sends. */
   readonly accept?: readonly string[]
   /** The tag that says which server looks after it; absent: this one. */

@@ -2,7 +2,7 @@
  * What a SUBSCRIBE asks for: whose request it is, what can be granted, and the package's objections.
  */
 import type { EventPackage } from "../packages/event-package.ts"
-import { isHeaderValue } from "../vocabulary.ts"
+import { withNeed, withoutNeed, isHeaderValue } from "../vocabulary.ts"
 import type { Rates, Seconds } from "../vocabulary.ts"
 import type { Authorization } from "./authorize.ts"
 import type { Rejection, Resubscribe, Subscribe } from "./commands.ts"
@@ -53,6 +53,8 @@ export interface SubscribeTerms {
   /** Null: the request does not state one. */
   readonly argument: string | null
   readonly needs: string | undefined
+  readonly phone: string | undefined
+  readonly unsolicited: true | undefined
   readonly sharingTag: string | undefined
   /** Undefined: everything that the package sends. */
   readonly accept: readonly string[] | undefined
@@ -65,9 +67,7 @@ export const validate = (command: Subscribe | Resubscribe, context: Context): Su
   if (eventPackage === null) return badEvent(context)
   if (command.bodyFault !== null) return command.bodyFault
   const { accept } = command
-  // no document will ever be sent, so none can have a wrong type
-  const isShowable = eventPackage.produces.length === 0 || accept === null
-  if (!isShowable && !eventPackage.produces.some((type) => isAccepted(type, accept))) {
+  if (!isShowable(eventPackage, accept)) {
     return { _tag: "NotAcceptable", status: 406, accept: eventPackage.produces }
   }
   const wanted = command.expires ?? eventPackage.defaultExpires
@@ -87,10 +87,38 @@ export const validate = (command: Subscribe | Resubscribe, context: Context): Su
         : grantedRates(rates, eventPackage, limits, granted),
     suppressIfMatch: limits.conditionalNotify ? command.suppressIfMatch : undefined,
     argument: hasArgument(eventPackage) ? (command.argument ?? null) : null,
-    needs: command._tag === "Subscribe" ? command.needs : undefined,
+    needs: needsBy(command._tag === "Subscribe" ? command.needs : undefined, eventPackage, accept),
+    phone: command._tag === "Subscribe" ? command.phone : undefined,
+    unsolicited: command._tag === "Subscribe" ? command.unsolicited : undefined,
     sharingTag: command._tag === "Subscribe" ? command.sharingTag : undefined,
     accept: rangesOf(eventPackage, accept),
   }
+}
+
+/** No document will ever be sent, so none can have a wrong type; or it has one that the watcher accepts. */
+const isShowable = ({ produces, otherForms }: EventPackage, accept: readonly string[] | null): boolean =>
+  produces.length === 0 ||
+  accept === null ||
+  produces.some((type) => isAccepted(type, accept)) ||
+  (otherForms !== undefined && [...otherForms.keys()].some((type) => accept.includes(type)))
+
+/**
+ * What a phone needs that says in its Accept what it reads: an older format only where it accepts none of the usual ones,
+ * or needs it and accepts it. Without an Accept it is what it was.
+ */
+export const needsBy = (
+  needs: string | undefined,
+  { produces, otherForms }: EventPackage,
+  accept: readonly string[] | null,
+): string | undefined => {
+  if (otherForms === undefined || accept === null) return needs
+  const isUsual = produces.some((type) => isAccepted(type, accept))
+  let left = needs
+  for (const [type, need] of otherForms) {
+    if (!accept.includes(type)) left = withoutNeed(left, need)
+    else if (!isUsual) left = withNeed(left, need)
+  }
+  return left
 }
 
 const hasArgument = (eventPackage: EventPackage): boolean =>

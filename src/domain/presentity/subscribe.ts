@@ -21,12 +21,14 @@ import { hasAlready } from "./notification-tags.ts"
 import { bodiless, notifyOne, viewFor } from "./notify.ts"
 import { sameRates } from "./pace.ts"
 import { notAuthorized, tooMany } from "./rejections.ts"
+import { hardStateAsked, replaceHardState, tellOthers } from "./requested-change.ts"
 import { verdictKey } from "./state.ts"
 import type { Dialog, State, Subscription } from "./state.ts"
-import { byOwnAddress, isDormant, refusalOf, validate, withWatcher } from "./subscribe-request.ts"
+import { byOwnAddress, isDormant, needsBy, refusalOf, validate, withWatcher } from "./subscribe-request.ts"
 import type { SubscribeTerms } from "./subscribe-request.ts"
 import { add, addAll, append, begin } from "./transition.ts"
 import type { Draft } from "./transition.ts"
+import { isSolicited, supersededUnsolicited } from "./unsolicited.ts"
 import { giveUpAt, mayWait, supersededBy, supersededWaiting, timedOut } from "./waiting.ts"
 import { wayAfter } from "./way-to-watcher.ts"
 
@@ -47,7 +49,12 @@ export const subscribe = (draft: Draft, request: Subscribe, context: Context): A
   const refusal = refusalOf(state, command, terms, authorization, null)
   if (refusal !== null) return rejected(refusal)
   if (isFull(state, terms, context)) return rejected(tooMany("watchers", context))
-  return create(draft, terms, authorization, context, {
+  if (isSolicited(state, command)) return rejected(notAuthorized)
+  const asked = hardStateAsked(state, command, terms)
+  if (asked !== null && "status" in asked) return rejected(asked)
+  replaceHardState(draft, asked, terms.eventPackage)
+  if (terms.granted > 0) addAll(draft, supersededUnsolicited(state, command))
+  const answer = create(draft, terms, authorization, context, {
     eventId: command.eventId,
     watcher: command.watcher,
     dialog: state.version + 1,
@@ -55,6 +62,8 @@ export const subscribe = (draft: Draft, request: Subscribe, context: Context): A
     remoteCseq: command.dialog.remoteCseq,
     ...privacyOf(command),
   })
+  tellOthers(draft, asked, terms.eventPackage, context)
+  return answer
 }
 
 /**
@@ -82,19 +91,26 @@ export const resubscribe = (draft: Draft, request: Resubscribe, context: Context
   const authorization = authorizationOf(state, command, terms.eventPackage, context)
   const refusal = refusalOf(state, command, terms, authorization, subscription ?? null)
   if (refusal !== null && authorization.handling !== "block") return rejected(refusal)
-  if (subscription !== undefined)
-    return refresh(draft, { command, terms, dialog, subscription, authorization }, context)
+  const asked = authorization.handling === "block" ? null : hardStateAsked(state, command, terms)
+  if (asked !== null && "status" in asked) return rejected(asked)
+  if (subscription !== undefined) {
+    replaceHardState(draft, asked, terms.eventPackage)
+    const answer = refresh(draft, { command, terms, dialog, subscription, authorization }, context)
+    tellOthers(draft, asked, terms.eventPackage, context)
+    return answer
+  }
   // existing subscriptions continue unchanged; a further one needs an identified watcher
   const isNamed = command.watcher === request.watcher || request.also?.includes(command.watcher) === true
   const refused = furtherRefusal(terms, authorization, isNamed, context)
   if (refused !== null) return rejected(refused)
   if (isFull(state, terms, context)) return rejected(tooMany("watchers", context))
+  replaceHardState(draft, asked, terms.eventPackage)
   const { remoteTarget: moved, ...way } = wayAfter(dialog, command)
   if (moved !== null || way.room !== undefined || way.arrival !== undefined) {
     const remoteTarget = moved ?? dialog.remoteTarget
     add(draft, { _tag: "RemoteTargetChanged", dialog: dialog.no, remoteTarget, ...way })
   }
-  return create(draft, terms, authorization, context, {
+  const answer = create(draft, terms, authorization, context, {
     eventId: command.eventId,
     watcher: command.watcher,
     dialog: dialog.no,
@@ -105,6 +121,8 @@ export const resubscribe = (draft: Draft, request: Resubscribe, context: Context
       ? { private: true as const }
       : {}),
   })
+  tellOthers(draft, asked, terms.eventPackage, context)
+  return answer
 }
 
 /** The objection to a further subscription in a dialog; null: there is none. */
@@ -156,6 +174,8 @@ const create = (
       ? {}
       : { argument: terms.argument }),
     ...(terms.needs === undefined ? {} : { needs: terms.needs }),
+    ...(terms.phone === undefined ? {} : { phone: terms.phone }),
+    ...(terms.unsolicited === undefined ? {} : { unsolicited: terms.unsolicited }),
     ...(terms.accept === undefined ? {} : { accept: terms.accept }),
     ...sharingTagFields(terms.sharingTag, context),
     giveUpAt: status === "pending" && !fetches ? giveUpAt(context) : null,
@@ -220,7 +240,8 @@ interface Refresh {
 /** Refreshes a subscription, or ends it with Expires 0. The rules are evaluated first (RFC 3265 §3.1.6.4). */
 const refresh = (draft: Draft, request: Refresh, context: Context): Answer => {
   const { terms, subscription, authorization } = request
-  const { before } = draft
+  // what the request changes is there already; subscriptions are as they were
+  const before = draft.after
   const { no: id } = subscription
   const { handling, matched } = authorization
   if (handling === "block") {
@@ -235,8 +256,12 @@ const refresh = (draft: Draft, request: Refresh, context: Context): Answer => {
   changeStatus(draft, request, context)
   renew(draft, request, context)
   // as if only the rules had been evaluated again: what the watcher has is not what it would be sent without them
-  const { accept: _, ...kept } = subscription
-  const takes = terms.accept === undefined ? {} : { accept: terms.accept }
+  const { accept: _, needs: _needs, ...kept } = subscription
+  const needs = needsBy(subscription.needs, terms.eventPackage, request.command.accept)
+  const takes = {
+    ...(terms.accept === undefined ? {} : { accept: terms.accept }),
+    ...(needs === undefined ? {} : { needs }),
+  }
   const asks = terms.argument === null ? {} : { argument: terms.argument }
   const treated: Subscription = { ...kept, ...takes, ...asks, status, polite, matched }
   const due = viewFor(before, treated, terms.eventPackage)
@@ -293,8 +318,10 @@ const renew = (draft: Draft, { command, terms, dialog, subscription }: Refresh, 
   const isEnd = terms.granted === 0
   const { remoteTarget, room, arrival } = wayAfter(dialog, command)
   const isMoved = remoteTarget !== null || arrival !== undefined
+  const needs = needsBy(subscription.needs, terms.eventPackage, command.accept)
+  const isOtherForm = needs !== subscription.needs
   const isOtherAccept = !sameRanges(terms.accept, subscription.accept)
-  if (isEnd && !isMoved && dialog.usages <= 1 && !isOtherAccept) return
+  if (isEnd && !isMoved && dialog.usages <= 1 && !isOtherAccept && !isOtherForm) return
   add(draft, {
     _tag: "SubscriptionRefreshed",
     no: subscription.no,
@@ -307,6 +334,7 @@ const renew = (draft: Draft, { command, terms, dialog, subscription }: Refresh, 
     ...(isEnd || terms.argument === null || terms.argument === subscription.argument
       ? {}
       : { argument: terms.argument }),
+    ...(isOtherForm ? { needs: needs ?? null } : {}),
     ...(isOtherAccept ? { accept: terms.accept ?? null } : {}),
     ...(isEnd || command.private === undefined || command.private === (subscription.private === true)
       ? {}

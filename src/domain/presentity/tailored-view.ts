@@ -3,12 +3,14 @@
  * ended in a decision.
  */
 import type { EventPackage } from "../packages/event-package.ts"
+import type { Body } from "../vocabulary.ts"
 import type { Publication, State, Subscription } from "./state.ts"
 import {
   absentDocument,
   absentView,
   acceptableView,
   documentOf,
+  offlineBody,
   seenOf,
   takenOf,
   viewOf,
@@ -56,6 +58,20 @@ export const tailoredView = (state: State, eventPackage: EventPackage, subscript
 
 /** By what all are shown that may see the same. */
 const tailored = new WeakMap<View, Map<string, View>>()
+
+/** What somebody is shown who may see nothing, in the form of a subscription. */
+export const absentFor = (state: State, eventPackage: EventPackage, subscription: Seen): View =>
+  formOf(subscription, eventPackage) === ""
+    ? absentView(state.presentity, eventPackage)
+    : tailoredView(state, eventPackage, { ...subscription, polite: true })
+
+/** The absent form as a document (`offlineBody`), in the form of a subscription. */
+export const offlineFor = (state: State, eventPackage: EventPackage, subscription: Seen): Body | null => {
+  const body = offlineBody(state.presentity, eventPackage)
+  if (body === null || formOf(subscription, eventPackage) === "") return body
+  const document = eventPackage.offline(state.presentity)
+  return inForm(eventPackage, document, { body, digest: "" }, subscription).body
+}
 
 /** @param usual what `document` looks like in the usual form */
 const inForm = (

@@ -82,6 +82,7 @@ export const CaseWorldSchema = Schema.Struct({
     default_expires: Int,
     call_info_timeout_notification: Boolean,
     line_seize_timeout_notification: Boolean,
+    as_feature_event: Schema.optionalKey(Schema.Boolean),
     pass_through: Schema.Array(String),
   }),
 })

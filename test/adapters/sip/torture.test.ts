@@ -14,7 +14,7 @@ const verdict = (text: string): number | string => {
   if (message.fault !== null) return message.fault.status
   if (parseVia(message.vias[0]!) === null) return 400
   const decoded = decodeMessage(message)
-  return decoded._tag === "Reply"
+  return decoded._tag === "Reply" || decoded._tag === "Registered"
     ? decoded.reply.status
     : (decoded._tag === "Submit" ? decoded : decoded.otherwise).command._tag
 }

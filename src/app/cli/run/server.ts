@@ -21,7 +21,14 @@ import type { ServerFlags } from "../server-flags.ts"
 import { configOf, unlessRefused } from "./server-config.ts"
 
 /** The defaults of `dev`: a database in the working folder, ready early, and no pacing, so that effects are visible at once. */
-export const devDefaults: Given["defaults"] = { data: devFolder, notify_min_interval: 0, warm_up_first: 40 }
+export const devDefaults: Given["defaults"] = {
+  data: devFolder,
+  notify_min_interval: 0,
+  warm_up_first: 40,
+  as_feature_event: true,
+  presence_from_register: true,
+  reg_from_register: true,
+}
 
 interface DevInput extends ServerFlags {
   /** None: no phones. Empty: an address is chosen. */

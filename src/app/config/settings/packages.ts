@@ -4,7 +4,7 @@
 import { choice, flag, int, list, text } from "../setting-kinds.ts"
 import { grows, year } from "./shared.ts"
 
-const noScript = "there is no script to call; pass_through takes as-feature-event documents as they are"
+const noScript = "there is no script to call; as_feature_event = 1 serves the package"
 
 export const packages = {
   xml_reader: choice(
@@ -26,6 +26,10 @@ export const packages = {
     [],
     "event packages whose documents are relayed unchanged, each NAME=TYPE or NAME=TYPE|TYPE (ua-profile=text/xml)",
   ),
+  as_feature_event: flag(
+    false,
+    "serves as-feature-event: a phone sets do not disturb and forwarding with the body of a SUBSCRIBE, and all phones of its user are told; dev: 1",
+  ),
   call_info_timeout_notification: flag(
     true,
     "a subscription to call-info that was not refreshed ends with a NOTIFY",
@@ -37,6 +41,10 @@ export const packages = {
   idle_dialog: list(
     ["dialog=*"],
     "phones that need a dialog in every document to put a lamp out, by package and User-Agent with wildcards, each PACKAGE=USER-AGENT (dialog=Yealink*); none: no phone does",
+  ),
+  phone_profiles: list(
+    [],
+    "what families of phones need, beside the built-in profiles, each NAME=NEED+NEED:USER-AGENT|USER-AGENT with wildcards, or NAME:USER-AGENT for further phones with a built-in one; none: no profile at all (docs/phones.md)",
   ),
   force_single_dialog: flag(false, "of several dialogs only the most important one is shown"),
   mix_dialog_presence: flag(false, "presence also derived from dialogs"),

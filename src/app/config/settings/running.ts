@@ -97,8 +97,17 @@ export const running = {
   registrar: choice(
     "accept",
     ["accept", "reject"],
-    "answer to REGISTER: 200 with bindings that nothing uses, or 403",
+    "answer to REGISTER: 200 with bindings by which nothing is routed, or 403",
   ),
+  presence_from_register: flag(
+    false,
+    "a user who is registered here is shown as open while no device publishes, and as closed afterwards; dev: 1",
+  ),
+  unsolicited_mwi: flag(
+    false,
+    "a phone that is registered here is notified of waiting messages (message-summary) without having subscribed",
+  ),
+  reg_from_register: flag(false, "who is registered here is published in the package reg (RFC 3680); dev: 1"),
   device_recognition: choice(
     "contact",
     ["none", "instance", "contact"],

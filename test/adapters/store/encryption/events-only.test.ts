@@ -6,6 +6,12 @@ import { describe, it } from "vitest"
 import { decodeRow } from "../../../../src/adapters/store/encryption/stored-row.ts"
 import { goldenLogs, keysFor, storedRows } from "../../../golden/golden.ts"
 
+/** Another character in the middle of it: at the end of base64 not every bit counts. */
+const spoilt = (text: string): string => {
+  const middle = Math.floor(text.length / 2)
+  return `${text.slice(0, middle)}${text[middle] === "A" ? "B" : "A"}${text.slice(middle + 1)}`
+}
+
 describe("rows that are read for their events alone", () => {
   it("give the same events as those that are read whole", { tags: ["T38", "L03"] }, () => {
     for (const name of goldenLogs()) {
@@ -25,7 +31,7 @@ describe("rows that are read for their events alone", () => {
       const isAll = JSON.stringify((row.events as { readonly e: unknown }).e).includes('"@"')
       const broken = {
         ...row,
-        events: { ...(row.events as object), s: sealed.map((text) => `${text.slice(0, -2)}AA`) },
+        events: { ...(row.events as object), s: sealed.map(spoilt) },
       }
       assert.throws(() => decodeRow(broken, keyOf))
       if (isAll) assert.throws(() => decodeRow(broken, keyOf, "events"))
