@@ -15,7 +15,7 @@ import type { Phone, Transport } from "./sip-client.ts"
 export interface NattedNetwork {
   /** The address of this machine on the public side. */
   readonly publicAddress: string
-  readonly phone: (server: PresenceServer, transport: Transport) => Promise<NattedPhone>
+  readonly phone: (server: Pick<PresenceServer, "portOf">, transport: Transport) => Promise<NattedPhone>
   /** The router forgets every mapping. */
   readonly forget: () => void
   /** The router forgets mappings of datagrams that carried nothing for so many seconds. */

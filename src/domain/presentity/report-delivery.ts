@@ -244,6 +244,8 @@ const consequence = (outcome: Failure, limits: Limits): "keeps" | "ends-subscrip
   if (outcome._tag === "FlowLost") return "keeps"
   if (outcome._tag !== "Refused") return limits.endSubOnTimeout ? "ends-subscription" : "keeps"
   const { status, retryAfter } = outcome
+  // a proxy has lost the connection to the watcher (RFC 5626 §5.3), which is as if we had
+  if (status === 430) return "keeps"
   // RFC 3265 §3.2.2: a response with Retry-After is no failure; but after 481 there is no subscription to return to
   if (limits.profile === "3265" && retryAfter !== null && status !== 481) return "keeps"
   if (status === 408) return limits.endSubOnTimeout ? "ends-subscription" : "keeps"
