@@ -15,6 +15,7 @@ import { asking } from "../support/admin.ts"
 import { makeAuthority } from "../support/certificates.ts"
 import { holds } from "../support/condition.ts"
 import { makeFrontKamailio, noFrontKamailio } from "../support/front-kamailio.ts"
+import { makeFrontOpensips, noOpensips } from "../support/front-opensips.ts"
 import { pageOf } from "../support/front.ts"
 import type { Front, FrontOptions, Running } from "../support/front.ts"
 import { makeNattedNetwork, whyNoNattedNetwork } from "../support/natted-network.ts"
@@ -122,7 +123,7 @@ const basicOf = ({ raw }: Message): string | undefined =>
 const movedTo = (call: Call, { callId, fromTag, toTag, cseq, target, notifyCseq }: Call): Call =>
   Object.assign(call, { callId, fromTag, toTag, cseq, target, notifyCseq })
 
-const scenes = (make: MakeFront, page: string): void => {
+const scenes = (make: MakeFront, page: string, contactIn: (phone: Phone) => string): void => {
   let behind: Behind
   beforeAll(async () => {
     behind = await openBehind(make, page, "127.0.0.30")
@@ -194,8 +195,7 @@ const scenes = (make: MakeFront, page: string): void => {
       const subscribed = await asks(bob, "bob", "SUBSCRIBE", contact)
       assert.equal(subscribed.raw.status, 200)
       const first = await bob.notified({ state: "active" })
-      // the phone finds the Contact that it wrote
-      assert.equal(`<${first.raw.uri}>`, unseen("bob", bob.phone))
+      assert.equal(`<${first.raw.uri}>`, contactIn(bob.phone))
       const publish = await publisher(transport === "udp" ? "tls" : "udp")
       await publish(phoneOpen)
       await shows(bob, "open")
@@ -295,7 +295,12 @@ const scenes = (make: MakeFront, page: string): void => {
 }
 
 describe.skipIf(noFrontKamailio !== null)("phones behind Kamailio", () => {
-  scenes(makeFrontKamailio, "behind-kamailio.md")
+  scenes(makeFrontKamailio, "behind-kamailio.md", (phone) => unseen("bob", phone))
+})
+
+describe.skipIf(noOpensips !== null)("phones behind OpenSIPS", () => {
+  // it writes into the Contact where the phone was seen
+  scenes(makeFrontOpensips, "behind-opensips.md", (phone) => unseen("bob", phone, phone.address))
 })
 
 const noNattedNetwork = whyNoNattedNetwork()
@@ -351,6 +356,18 @@ describe.skipIf(noFrontKamailio !== null || noNattedNetwork !== null)(
     )
   },
 )
+
+describe.skipIf(noOpensips !== null || noNattedNetwork !== null)("phones behind a NAT and OpenSIPS", () => {
+  it.each(["udp", "tls"] as const)(
+    "hear NOTIFYs before and after it has forgotten them (%s)",
+    { tags: ["6665-4.2.1.2-a"] },
+    (transport) =>
+      hearThroughNat(transport, async (address) => {
+        const { front, close } = await openBehind(makeFrontOpensips, "behind-opensips.md", address)
+        return { ...front, close }
+      }),
+  )
+})
 
 describe.skipIf(noNattedNetwork !== null)("phones behind a NAT, with presently alone", () => {
   it.each(["udp", "tcp", "tls"] as const)(

@@ -2,16 +2,11 @@
  * Kamailio in front of a server, as docs/behind-kamailio.md configures it.
  */
 import { execFileSync } from "node:child_process"
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { existsSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { DatabaseSync } from "node:sqlite"
-import { makeAuthority } from "./certificates.ts"
-import { pageOf, startFront } from "./front.ts"
+import { makeFolder, pageOf, startFront } from "./front.ts"
 import type { Front, FrontOptions } from "./front.ts"
 import { freePort } from "./postgres.ts"
-
-const kamailioPage = pageOf("behind-kamailio.md")
 
 const scripts = "/usr/share/kamailio/db_sqlite"
 const modules = "/usr/lib/x86_64-linux-gnu/kamailio/modules"
@@ -28,26 +23,11 @@ export const noFrontKamailio = ((): string | null => {
   }
 })()
 
-export const makeFrontKamailio = async ({
-  outside,
-  inside,
-  presently,
-  users,
-}: FrontOptions): Promise<Front> => {
-  const folder = mkdtempSync(join(tmpdir(), "presently-front-"))
-  const { block, replaced } = kamailioPage
-  const database = new DatabaseSync(join(folder, "kamailio.sqlite"))
-  const [, tables = ""] = /^for name in (.*); do cat \/usr\/share/m.exec(block("tables.sh")) ?? []
-  for (const name of tables.split(" "))
-    database.exec(readFileSync(join(scripts, `${name}-create.sql`), "utf8"))
-  const insert = database.prepare(
-    "insert into subscriber (username, domain, password) values (?, 'example.com', ?)",
-  )
-  for (const [name, password] of Object.entries(users)) insert.run(name, password)
-  database.close()
-  const { certificate, key } = await (await makeAuthority()).sign({ dns: ["example.com"], ip: [outside] })
-  writeFileSync(join(folder, "example.com.pem"), certificate)
-  writeFileSync(join(folder, "example.com.key"), key)
+export const makeFrontKamailio = async (options: FrontOptions): Promise<Front> => {
+  const { outside, inside, presently } = options
+  const page = pageOf("behind-kamailio.md")
+  const { block, replaced } = page
+  const folder = await makeFolder(page, scripts, "kamailio.sqlite", options)
   const ports = { udp: await freePort(), tls: await freePort(), inside: await freePort() }
   let text = block("kamailio.cfg")
   for (const [from, to] of [

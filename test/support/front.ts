@@ -3,9 +3,12 @@
  */
 import { spawn } from "node:child_process"
 import type { ChildProcess } from "node:child_process"
-import { readFileSync } from "node:fs"
+import { mkdtempSync, readFileSync, writeFileSync } from "node:fs"
 import { connect } from "node:net"
-import { resolve } from "node:path"
+import { tmpdir } from "node:os"
+import { join, resolve } from "node:path"
+import { DatabaseSync } from "node:sqlite"
+import { makeAuthority } from "./certificates.ts"
 import { holds } from "./condition.ts"
 import { ofTests } from "./reaper.ts"
 
@@ -110,4 +113,29 @@ export interface Front {
   readonly portOf: (transport: string) => number
   readonly start: () => Promise<Running>
   readonly remove: () => void
+}
+
+/**
+ * A folder with what the configuration of a proxy names: its database, as the page makes it, with other accounts, and its
+ * certificate.
+ */
+export const makeFolder = async (
+  { block }: Page,
+  scripts: string,
+  database: string,
+  { users, outside }: FrontOptions,
+): Promise<string> => {
+  const folder = mkdtempSync(join(tmpdir(), "presently-front-"))
+  const [, tables = ""] = /^for name in (.*); do cat \/usr\/share/m.exec(block("tables.sh")) ?? []
+  const made = new DatabaseSync(join(folder, database))
+  for (const name of tables.split(" ")) made.exec(readFileSync(join(scripts, `${name}-create.sql`), "utf8"))
+  const insert = made.prepare(
+    "insert into subscriber (username, domain, password) values (?, 'example.com', ?)",
+  )
+  for (const [name, password] of Object.entries(users)) insert.run(name, password)
+  made.close()
+  const { certificate, key } = await (await makeAuthority()).sign({ dns: ["example.com"], ip: [outside] })
+  writeFileSync(join(folder, "example.com.pem"), certificate)
+  writeFileSync(join(folder, "example.com.key"), key)
+  return folder
 }

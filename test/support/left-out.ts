@@ -19,6 +19,7 @@ const wants: readonly (readonly [condition: RegExp, sentence: string])[] = [
     "Kamailio with its SQLite and TLS modules is not installed, or no NAT can be made here",
   ],
   [/noFrontKamailio !== null/, "Kamailio with its SQLite and TLS modules is not installed"],
+  [/noOpensips !== null \|\|/, "OpenSIPS is not installed, or no NAT can be made here"],
   [/noOpensips !== null/, "OpenSIPS with its SQLite and TLS modules is not installed"],
   [/noKamailio(?:Proxy)? !== null/, "Kamailio with its presence and SQLite modules is not installed"],
   [/auth_db-create\.sql/, "kamailio-sqlite-modules or sqlite3 is not installed"],
