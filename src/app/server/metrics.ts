@@ -211,6 +211,11 @@ const secureFamilies = (wire: Readonly<SipCounters>): readonly Family[] => [
     { labels: { reason: "silent" }, value: wire.pingsUnanswered },
   ]),
   counter(
+    "presently_sip_tls_faults",
+    "Connections that ended because what came was no TLS, after the handshake.",
+    wire.tlsFaults,
+  ),
+  counter(
     "presently_sip_tls_peers_unverified",
     "Connections over TLS given up because the certificate of the peer was not that of the host.",
     wire.tlsPeersUnverified,

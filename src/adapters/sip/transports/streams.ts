@@ -121,11 +121,7 @@ const adopt = (streams: Streams, wire: Wire, port: number, proved?: string | nul
       if (!isOpen) return
       counters.sent++
       wire.write(bytes)
-      // do not buffer without limit for a peer that does not read
-      if (wire.queued() <= limits.writeQueueBytesMax) return
-      counters.connectionsUnread++
-      streams.onLimit("connection_octets_max", remoteAddress)
-      wire.destroy()
+      endUnread(streams, connection)
     },
   }
   if (!live.has(key)) counters.connections++
@@ -133,7 +129,10 @@ const adopt = (streams: Streams, wire: Wire, port: number, proved?: string | nul
   const sink = sinkOf(streams, connection)
   wire.begin({
     received: (chunk) => receive(streams, connection, sink, chunk),
-    alive: () => heard(streams, connection),
+    alive: () => {
+      heard(streams, connection)
+      if (isOpen) endUnread(streams, connection)
+    },
     closed: () => {
       isOpen = false
       if (live.get(key) === connection) {
@@ -147,6 +146,14 @@ const adopt = (streams: Streams, wire: Wire, port: number, proved?: string | nul
     },
   })
   return connection
+}
+
+/** Nothing is buffered without limit for a peer that does not read. */
+const endUnread = ({ counters, limits, onLimit }: Streams, connection: LiveConnection): void => {
+  if (connection.wire.queued() <= limits.writeQueueBytesMax) return
+  counters.connectionsUnread++
+  onLimit("connection_octets_max", connection.remoteAddress)
+  connection.close()
 }
 
 const sinkOf = (streams: Streams, connection: LiveConnection): FrameSink => {
