@@ -15,10 +15,12 @@ import type { ReloadCounters } from "../node/reload.ts"
 import { sourceFamilies } from "../node/source-health.ts"
 import { carryOn, nothingCarried, withCarried } from "../telemetry/carried.ts"
 import type { CarriedMetrics } from "../telemetry/carried.ts"
+import { counter, gauge } from "../telemetry/families.ts"
 import { openMetricsText } from "../telemetry/open-metrics.ts"
-import type { Family, Sample } from "../telemetry/open-metrics.ts"
+import type { Family } from "../telemetry/open-metrics.ts"
 import { version } from "../version.ts"
 import type { RulesQueue } from "./own-rules.ts"
+import { certificateFamilies, secureFamilies } from "./secure-metrics.ts"
 
 export interface MetricsSource {
   readonly wire: Readonly<SipCounters>
@@ -117,22 +119,6 @@ const worst = (delay: ReturnType<typeof monitorEventLoopDelay>): number => {
   return seconds
 }
 
-const counter = (name: string, help: string, samples: number | readonly Sample[], unit?: string): Family => ({
-  type: "counter",
-  name,
-  help,
-  samples: typeof samples === "number" ? [{ value: samples }] : samples,
-  ...(unit === undefined ? {} : { unit }),
-})
-
-const gauge = (name: string, help: string, samples: number | readonly Sample[], unit?: string): Family => ({
-  type: "gauge",
-  name,
-  help,
-  samples: typeof samples === "number" ? [{ value: samples }] : samples,
-  ...(unit === undefined ? {} : { unit }),
-})
-
 const wireFamilies = (wire: Readonly<SipCounters>): readonly Family[] => [
   counter(
     "presently_sip_requests",
@@ -194,46 +180,6 @@ const wireFamilies = (wire: Readonly<SipCounters>): readonly Family[] => [
   ]),
 ]
 
-const secureFamilies = (wire: Readonly<SipCounters>): readonly Family[] => [
-  gauge("presently_sip_handshakes", "Handshakes (TLS, WebSocket) under way.", wire.handshakes),
-  counter("presently_sip_handshakes_failed", "Handshakes (TLS, WebSocket) that came to nothing.", [
-    { labels: { reason: "failed" }, value: wire.handshakesFailed },
-    { labels: { reason: "time" }, value: wire.handshakesTimedOut },
-    { labels: { reason: "limit" }, value: wire.handshakesRefused },
-  ]),
-  counter(
-    "presently_sip_websockets_refused",
-    "Requests for a WebSocket that were refused.",
-    Object.entries(wire.upgradesRefused).map(([reason, value]) => ({ labels: { reason }, value })),
-  ),
-  counter("presently_sip_websockets_closed", "WebSockets closed by this side.", [
-    { labels: { reason: "fault" }, value: wire.webSocketFaults },
-    { labels: { reason: "silent" }, value: wire.pingsUnanswered },
-  ]),
-  counter(
-    "presently_sip_tls_faults",
-    "Connections that ended because what came was no TLS, after the handshake.",
-    wire.tlsFaults,
-  ),
-  counter(
-    "presently_sip_tls_peers_unverified",
-    "Connections over TLS given up because the certificate of the peer was not that of the host.",
-    wire.tlsPeersUnverified,
-  ),
-]
-
-const certificateFamilies = (certificates: readonly CertificateView[]): readonly Family[] =>
-  certificates.length === 0
-    ? []
-    : [
-        gauge(
-          "presently_certificate_expiry_seconds",
-          "When a certificate of this server expires, in seconds since 1970.",
-          certificates.map(({ file, until }) => ({ labels: { file }, value: until / 1_000 })),
-          "seconds",
-        ),
-      ]
-
 const notifyFamilies = (wire: Readonly<SipCounters>): readonly Family[] => [
   counter("presently_notify_sent", "NOTIFY requests begun.", wire.notifySent),
   counter("presently_notify_retransmitted", "NOTIFY requests sent once more.", wire.notifyRetransmitted),
@@ -245,7 +191,17 @@ const notifyFamilies = (wire: Readonly<SipCounters>): readonly Family[] => [
     { labels: { outcome: "unproven" }, value: wire.notifyUnproven },
     { labels: { outcome: "unrepeated" }, value: wire.notifyUnrepeated },
     { labels: { outcome: "flow_lost" }, value: wire.notifyFlowLost },
+    { labels: { outcome: "too_large" }, value: wire.notifyTooLarge },
   ]),
+  counter("presently_notify_large", "NOTIFYs too large for a datagram by udp_mtu, by how they were sent.", [
+    { labels: { over: "stream" }, value: wire.bigRequestsOverTcp },
+    { labels: { over: "datagram" }, value: wire.bigRequestsFellBack },
+  ]),
+  counter(
+    "presently_notify_failed_over",
+    "Places that did not take a NOTIFY, after which another one of the same name was tried.",
+    wire.notifyFailedOver,
+  ),
   counter(
     "presently_notify_targets_kept",
     "Contacts in answers to NOTIFYs that would have moved the target to where nobody had answered.",
