@@ -151,25 +151,45 @@ describe("the rules document of docs/watching.md", () => {
 
 describe.skipIf(
   !existsSync("/usr/share/kamailio/db_sqlite/auth_db-create.sql") || !existsSync("/usr/bin/sqlite3"),
-)("the database of docs/behind-a-proxy.md", () => {
-  it("the commands that are shown make its tables, and an account", { tags: ["DOC-proxy"] }, (context) => {
-    const file = fileOf(context, "kamailio.sqlite", "")
-    for (const name of ["subscriber.sh", "pua.sh"]) {
-      const script = marked("docs/behind-a-proxy.md", name)
-      assert.ok(script.includes("/etc/kamailio/kamailio.sqlite"))
-      execFileSync("sh", ["-e", "-c", script.replaceAll("/etc/kamailio/kamailio.sqlite", file)])
-    }
-    const database = new DatabaseSync(file)
-    const tables = database.prepare("SELECT table_name AS name FROM version").all() as { name: string }[]
-    for (const name of ["subscriber", "pua"])
-      assert.ok(
-        tables.some((one) => one.name === name),
-        name,
-      )
-    const accounts = database.prepare("SELECT username, domain, password FROM subscriber").all()
-    assert.deepEqual({ ...accounts[0] }, { username: "alice", domain: "example.com", password: "wonder" })
-    database.close()
-  })
+)("the databases of Kamailio in docs", () => {
+  it.for([
+    [
+      "docs/behind-a-proxy.md",
+      ["subscriber.sh", "pua.sh"],
+      "/etc/kamailio",
+      ["subscriber", "pua"],
+      ["alice", "wonder"],
+    ],
+    [
+      "docs/behind-kamailio.md",
+      ["tables.sh"],
+      "/var/lib/kamailio",
+      ["subscriber", "location"],
+      ["bob", "secret-bob"],
+    ],
+  ] as const)(
+    "the commands that %s shows make its tables, and an account",
+    { tags: ["DOC-proxy"] },
+    ([page, scripts, folder, tables, [username, password]], context) => {
+      const file = fileOf(context, "kamailio.sqlite", "")
+      for (const name of scripts) {
+        const script = marked(page, name)
+        const shown = `${folder}/kamailio.sqlite`
+        assert.ok(script.includes(shown))
+        execFileSync("sh", ["-e", "-c", script.replaceAll(shown, file)])
+      }
+      const database = new DatabaseSync(file)
+      const versions = database.prepare("SELECT table_name AS name FROM version").all() as { name: string }[]
+      for (const name of tables)
+        assert.ok(
+          versions.some((version) => version.name === name),
+          name,
+        )
+      const accounts = database.prepare("SELECT username, domain, password FROM subscriber").all()
+      assert.deepEqual({ ...accounts[0] }, { username, domain: "example.com", password })
+      database.close()
+    },
+  )
 })
 
 describe("examples", () => {

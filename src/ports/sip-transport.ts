@@ -127,6 +127,8 @@ export interface SipCounters {
   webSocketFaults: number
   /** WebSockets closed because their peer did not answer a ping. */
   pingsUnanswered: number
+  /** Connections that ended because what came was no TLS, after the handshake. */
+  tlsFaults: number
   /** Connections of ours that ended because the certificate of the peer was not that of the host. */
   tlsPeersUnverified: number
   /** Refused because its source address has as many as it may. */

@@ -68,8 +68,9 @@ export const startPhone = () => {
     })
     const target = UserAgent.makeURI("sip:alice@example.com")
     const publisher = new Publisher(agent, target, "dialog", { contentType: type, expires: 600 })
+    let subscriber = null
     const watch = async () => {
-      const subscriber = new Subscriber(agent, target, "dialog", {
+      subscriber = new Subscriber(agent, target, "dialog", {
         expires: 600,
         extraHeaders: [`Accept: ${type}`],
       })
@@ -84,13 +85,33 @@ export const startPhone = () => {
       })
       await subscriber.subscribe()
     }
+    const registerer = new Registerer(agent, { expires: 300 })
+    const register = () =>
+      registerer.register({
+        requestDelegate: {
+          onAccept: () => {
+            void say("registered")
+            if (user !== "bob") return
+            // after a reconnect, the same subscription on another connection
+            void (subscriber === null ? watch() : subscriber.subscribe())
+          },
+          onReject: ({ message }) => void say(`registration failed: ${message.statusCode}`),
+        },
+      })
+    const comeBack = () => void agent.reconnect().catch(() => setTimeout(comeBack, 500))
+    agent.delegate = {
+      onDisconnect: (error) => {
+        void say("disconnected")
+        // SIP.js says with an error that it was not the page that hung up
+        if (error !== undefined && user === "bob") comeBack()
+      },
+      onConnect: () => {
+        if (subscriber !== null && user === "bob") void register()
+      },
+    }
     void agent
       .start()
-      .then(() => {
-        const registerer = new Registerer(agent, { expires: 300 })
-        registerer.stateChange.addListener((state) => void say(state.toLowerCase()))
-        return registerer.register()
-      })
+      .then(register)
       .then(() =>
         orders(async (order) => {
           if (order === "watch") await watch()

@@ -120,10 +120,10 @@ const openPage = async (query: Record<string, string>): Promise<Page> => {
 }
 
 describe.skipIf(chromium === undefined)("phones in a browser", () => {
-  it(
-    "register, publish, subscribe, see a lamp, and see it again after a reload and a restart of the server",
+  it.for(["jssip", "sipjs"] as const)(
+    "register, publish, subscribe, see a lamp, and see it again after a reload and a restart of the server (%s)",
     { tags: ["7118-5-a", "7118-8-a"] },
-    async (context) => {
+    async (library, context) => {
       const postgres = await sharedPostgres()
       if (postgres === null) return context.skip("no PostgreSQL here")
       const url = postgres.database()
@@ -147,7 +147,7 @@ describe.skipIf(chromium === undefined)("phones in a browser", () => {
       const pageOf = (library: string, user: string): Promise<Page> =>
         openPage({ library, server: `wss://127.0.0.1:${port}`, user, password: `secret-${user}` })
       const alice = await pageOf("sipjs", "alice")
-      const bob = await pageOf("jssip", "bob")
+      const bob = await pageOf(library, "bob")
       context.onTestFinished(async () => {
         await Promise.all([alice.close(), bob.close()])
         await server.stop()

@@ -7,7 +7,7 @@ import { spawn, spawnSync } from "node:child_process"
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync, existsSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { afterAll, assert, beforeAll, describe, it } from "vitest"
+import { afterAll, assert, beforeAll, describe, it, onTestFinished } from "vitest"
 import { ownCertificate } from "../../src/app/lan/own-certificate.ts"
 import { asking } from "../support/admin.ts"
 import { commandFile } from "../support/command-file.ts"
@@ -17,6 +17,7 @@ import { freePort } from "../support/postgres.ts"
 import { ofTests } from "../support/reaper.ts"
 import { startPresence } from "../support/server.ts"
 import type { PresenceServer } from "../support/server.ts"
+import { openPhone, script } from "../support/sip-client.ts"
 
 const isInstalled = (name: string): boolean => spawnSync("which", [name]).status === 0
 const folder = mkdtempSync(join(tmpdir(), "presently-clients-"))
@@ -76,15 +77,26 @@ const run = (
     })
   })
 
-const sipp = async (scenario: string, transport: "u1" | "t1"): Promise<Ended> =>
+/** `tn`: a connection for each of the calls, which are begun at once. */
+const sipp = async (
+  scenario: string,
+  transport: "u1" | "t1" | "tn",
+  { calls = 1, to = server }: { readonly calls?: number; readonly to?: PresenceServer } = {},
+): Promise<Ended> =>
   run("sipp", [
     "-sf",
     join(import.meta.dirname, scenario),
-    `127.0.0.1:${transport === "u1" ? server.udpPort : server.tcpPort}`,
+    `127.0.0.1:${transport === "u1" ? to.udpPort : to.tcpPort}`,
     "-t",
     transport,
     "-m",
-    "1",
+    `${calls}`,
+    "-l",
+    `${calls}`,
+    "-r",
+    `${calls}`,
+    "-max_socket",
+    `${calls + 10}`,
     "-i",
     "127.0.0.1",
     "-p",
@@ -101,6 +113,9 @@ const somebodyWatches = (presentity: string): Promise<boolean> =>
     return answer.text.includes(presentity)
   })
 
+const lamp = (state: string): string =>
+  `<?xml version="1.0"?><dialog-info xmlns="urn:ietf:params:xml:ns:dialog-info" version="0" state="full" entity="sip:alice@example.com"><dialog id="1"><state>${state}</state></dialog></dialog-info>`
+
 const summary = ({ output }: Ended): string => output.split("\n").slice(-40).join("\n")
 
 describe.skipIf(!isInstalled("sipp"))("sipp", () => {
@@ -114,6 +129,42 @@ describe.skipIf(!isInstalled("sipp"))("sipp", () => {
       const [watched, published] = await Promise.all([watcher, publisher])
       assert.strictEqual(published.code, 0, summary(published))
       assert.strictEqual(watched.code, 0, summary(watched))
+    },
+  )
+
+  it(
+    "an office of 200 phones over TCP behind one address: each sees its lamp go on and off, and none is cut off",
+    { tags: ["OPS-connections_per_source_max"] },
+    async () => {
+      const calls = 200
+      const office = await startPresence({ admin: "127.0.0.1:0", domain: ["example.com"] })
+      onTestFinished(() => office.stop())
+      const metrics = async (name: string): Promise<number> => {
+        const text = await (await fetch(`${office.admin}/metrics`)).text()
+        const at = text.split("\n").find((line) => line.startsWith(name)) ?? ""
+        return Number(at.slice(at.lastIndexOf(" ") + 1))
+      }
+      const accepted = (atLeast: number): Promise<unknown> =>
+        holds(`${atLeast} answers to NOTIFYs`, async () => {
+          return (await metrics('presently_notify_outcomes_total{outcome="accepted"}')) >= atLeast
+        })
+      const watching = sipp("office.sipp.xml", "tn", { calls, to: office })
+      await accepted(calls)
+      assert.strictEqual(await metrics("presently_sip_connections "), calls)
+      const phone = await openPhone(office, "udp")
+      onTestFinished(() => phone.close())
+      const line = script(phone, { user: "alice" })
+      const headers = { Event: "dialog", "Content-Type": "application/dialog-info+xml", Expires: "600" }
+      const on = await line.publish(headers, lamp("confirmed"))
+      assert.strictEqual(on.raw.status, 200)
+      await accepted(2 * calls)
+      const etag = { "SIP-If-Match": on.header("sip-etag")! }
+      assert.strictEqual((await line.publish({ ...headers, ...etag }, lamp("terminated"))).raw.status, 200)
+      const watched = await watching
+      assert.strictEqual(watched.code, 0, summary(watched))
+      assert.strictEqual(await metrics('presently_notify_outcomes_total{outcome="accepted"}'), 4 * calls)
+      const limited = 'presently_sip_connections_limited_total{limit="connections_per_source_max"}'
+      assert.strictEqual(await metrics(limited), 0)
     },
   )
 })

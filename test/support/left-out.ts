@@ -14,6 +14,13 @@ const wants: readonly (readonly [condition: RegExp, sentence: string])[] = [
   [/^cluster === null \|\| !hasClients$/, "no PostgreSQL 14 or newer with psql and pg_dump is here"],
   [/^(?:cluster|binaries) === null$|^postgresBinaries\(\) === null$/, "no PostgreSQL 14 or newer is here"],
   [/mariaDb === null/, "MariaDB is not installed"],
+  [
+    /noFrontKamailio !== null \|\| noNattedNetwork/,
+    "Kamailio with its SQLite and TLS modules is not installed, or no NAT can be made here",
+  ],
+  [/noFrontKamailio !== null/, "Kamailio with its SQLite and TLS modules is not installed"],
+  [/noOpensips !== null \|\|/, "OpenSIPS is not installed, or no NAT can be made here"],
+  [/noOpensips !== null/, "OpenSIPS with its SQLite and TLS modules is not installed"],
   [/noKamailio(?:Proxy)? !== null/, "Kamailio with its presence and SQLite modules is not installed"],
   [/auth_db-create\.sql/, "kamailio-sqlite-modules or sqlite3 is not installed"],
   [/isInstalled\("sipp"\)/, "sipp is not installed"],

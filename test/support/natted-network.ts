@@ -6,6 +6,7 @@
  */
 import { execFileSync, spawn, spawnSync } from "node:child_process"
 import type { ChildProcess } from "node:child_process"
+import { randomUUID } from "node:crypto"
 import { join } from "node:path"
 import { createInterface } from "node:readline"
 import type { PresenceServer } from "./server.ts"
@@ -15,7 +16,7 @@ import type { Phone, Transport } from "./sip-client.ts"
 export interface NattedNetwork {
   /** The address of this machine on the public side. */
   readonly publicAddress: string
-  readonly phone: (server: PresenceServer, transport: Transport) => Promise<NattedPhone>
+  readonly phone: (server: Pick<PresenceServer, "portOf">, transport: Transport) => Promise<NattedPhone>
   /** The router forgets every mapping. */
   readonly forget: () => void
   /** The router forgets mappings of datagrams that carried nothing for so many seconds. */
@@ -37,21 +38,29 @@ export const whyNoNattedNetwork = (): string | null => {
     ["conntrack", "--version"],
   ] as const)
     if (spawnSync(program, [flag]).status !== 0) return `it needs the program ${program}`
-  const name = `presently-try-${process.pid}`
+  const name = `presently-try-${randomUUID()}`
   if (spawnSync("ip", ["netns", "add", name]).status !== 0) return "it needs network namespaces"
   const made = spawnSync("ip", ["netns", "exec", name, "nft", "add", "table", "ip", "try"]).status === 0
   spawnSync("ip", ["netns", "delete", name])
   return made ? null : "it needs nf_tables in the kernel"
 }
 
-/** A test network (RFC 5737), of which each process of tests takes its own part. */
-const publicNet = (): string => `203.0.113.${(process.pid % 63) * 4}`
+/** There are as many at a time as the test network (RFC 5737) has parts. */
+const placesMax = 63
+
+/** Takes a place that no other test on this machine has, by the name space of its router. */
+const takePlace = (): number => {
+  for (let tried = 0; tried < placesMax; tried++) {
+    const place = (process.pid + tried) % placesMax
+    if (spawnSync("ip", ["netns", "add", `presently-router-${place}`]).status === 0) return place
+  }
+  throw new Error(`no network name space can be made, or all ${placesMax} places are taken (ip netns list)`)
+}
 
 export const makeNattedNetwork = (): NattedNetwork => {
-  const id = (process.pid % 46_656).toString(36)
+  const id = takePlace()
   const [phones, router] = [`presently-phones-${id}`, `presently-router-${id}`]
-  const last = Number(publicNet().split(".")[3])
-  const [ours, theirs] = [`203.0.113.${last + 1}`, `203.0.113.${last + 2}`]
+  const [ours, theirs] = [`203.0.113.${4 * id + 1}`, `203.0.113.${4 * id + 2}`]
   const [outside, wan, lan, inside] = [`po${id}`, `pw${id}`, `pl${id}`, `pi${id}`]
   const inRouter = (...words: readonly string[]): void => run("ip", "netns", "exec", router, ...words)
   const inPhones = (...words: readonly string[]): void => run("ip", "netns", "exec", phones, ...words)
@@ -62,7 +71,9 @@ export const makeNattedNetwork = (): NattedNetwork => {
     for (const name of [phones, router]) spawnSync("ip", ["netns", "delete", name])
   }
   try {
-    for (const name of [phones, router]) run("ip", "netns", "add", name)
+    // what a test left that was killed
+    spawnSync("ip", ["netns", "delete", phones])
+    run("ip", "netns", "add", phones)
     run("ip", "link", "add", outside, "type", "veth", "peer", "name", wan, "netns", router)
     run("ip", "address", "add", `${ours}/30`, "dev", outside)
     run("ip", "link", "set", outside, "up")

@@ -5,6 +5,7 @@
 import assert from "node:assert/strict"
 import { createSocket } from "node:dgram"
 import { connect } from "node:net"
+import { connect as connectTls } from "node:tls"
 import { parseAddress } from "../../src/adapters/sip/address-headers.ts"
 import { splitParameters } from "../../src/adapters/sip/headers.ts"
 import { xmlCodec } from "../../src/adapters/xml/codec.ts"
@@ -15,7 +16,7 @@ import type { Element } from "../../src/domain/packages/element.ts"
 import { patienceMillis } from "./condition.ts"
 import type { PresenceServer } from "./server.ts"
 
-export type Transport = "udp" | "tcp"
+export type Transport = "udp" | "tcp" | "tls"
 
 export interface Phone {
   readonly transport: Transport
@@ -145,24 +146,25 @@ export const openPhone = async (
     socket.on("message", received)
     return phone
   }
-  const socket = connect({ port, host: to, localAddress: own, noDelay: true })
+  const stream = connect({ port, host: to, localAddress: own, noDelay: true })
+  const socket = transport === "tls" ? connectTls({ socket: stream, rejectUnauthorized: false }) : stream
   await new Promise<void>((resolve, reject) => {
-    socket.once("connect", resolve)
-    socket.once("error", reject)
+    socket.once(transport === "tls" ? "secureConnect" : "connect", resolve)
+    for (const each of new Set([stream, socket])) each.once("error", reject)
   })
   const split = makeSplitter()
   const { phone, received } = makePhone(
     server,
     transport,
-    `${own}:${socket.localPort}`,
+    `${own}:${stream.localPort}`,
     port,
     (text) => socket.write(Buffer.from(text, "utf8")),
-    () => socket.destroy(),
+    () => stream.destroy(),
   )
   socket.on("data", (chunk) => {
     for (const bytes of split(chunk) ?? []) received(bytes)
   })
-  socket.on("error", () => {})
+  for (const each of [stream, socket]) each.on("error", () => {})
   return phone
 }
 
@@ -230,7 +232,7 @@ export const script = (
   { user, presentity = "sip:alice@example.com" }: { readonly user: string; readonly presentity?: string },
 ): Script => {
   const from = `<sip:${user}@example.com>`
-  const contact = `<sip:${user}@${phone.address}${phone.transport === "tcp" ? ";transport=tcp" : ""}>`
+  const contact = `<sip:${user}@${phone.address}${phone.transport === "udp" ? "" : `;transport=${phone.transport}`}>`
   let subscribedAt = performance.now()
   const call: Script = {
     sinceSubscribe: () => performance.now() - subscribedAt,

@@ -186,9 +186,9 @@ const middleOf = (dialog: DialogStart, routes: readonly string[]): string => {
   return flattened(`${middle}Call-ID: ${dialog.callId}\r\nCSeq: `)
 }
 
-/** The remote target as its phone wrote it. */
-const targetOf = ({ remoteTarget, reach }: DialogStart): string =>
-  reach === "alias" ? withoutAlias(remoteTarget) : remoteTarget
+/** The remote target as its phone wrote it; a proxy in the route set finds the phone by what it added itself. */
+const targetOf = ({ remoteTarget, reach, routeSet }: DialogStart): string =>
+  reach === "alias" && isSourceReached(reach, routeSet) ? withoutAlias(remoteTarget) : remoteTarget
 
 /** The next hop, and why it is another than that of RFC 3261 §12.2.1.1; null: it is that. */
 const hopOfDialog = (

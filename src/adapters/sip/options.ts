@@ -325,6 +325,7 @@ export const countersZero = (): SipCounters => ({
   upgradesRefused: {},
   webSocketFaults: 0,
   pingsUnanswered: 0,
+  tlsFaults: 0,
   tlsPeersUnverified: 0,
   connectionsRefusedOfSource: 0,
   connectionsIdle: 0,

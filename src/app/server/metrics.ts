@@ -15,10 +15,12 @@ import type { ReloadCounters } from "../node/reload.ts"
 import { sourceFamilies } from "../node/source-health.ts"
 import { carryOn, nothingCarried, withCarried } from "../telemetry/carried.ts"
 import type { CarriedMetrics } from "../telemetry/carried.ts"
+import { counter, gauge } from "../telemetry/families.ts"
 import { openMetricsText } from "../telemetry/open-metrics.ts"
-import type { Family, Sample } from "../telemetry/open-metrics.ts"
+import type { Family } from "../telemetry/open-metrics.ts"
 import { version } from "../version.ts"
 import type { RulesQueue } from "./own-rules.ts"
+import { certificateFamilies, secureFamilies } from "./secure-metrics.ts"
 
 export interface MetricsSource {
   readonly wire: Readonly<SipCounters>
@@ -117,22 +119,6 @@ const worst = (delay: ReturnType<typeof monitorEventLoopDelay>): number => {
   return seconds
 }
 
-const counter = (name: string, help: string, samples: number | readonly Sample[], unit?: string): Family => ({
-  type: "counter",
-  name,
-  help,
-  samples: typeof samples === "number" ? [{ value: samples }] : samples,
-  ...(unit === undefined ? {} : { unit }),
-})
-
-const gauge = (name: string, help: string, samples: number | readonly Sample[], unit?: string): Family => ({
-  type: "gauge",
-  name,
-  help,
-  samples: typeof samples === "number" ? [{ value: samples }] : samples,
-  ...(unit === undefined ? {} : { unit }),
-})
-
 const wireFamilies = (wire: Readonly<SipCounters>): readonly Family[] => [
   counter(
     "presently_sip_requests",
@@ -193,46 +179,6 @@ const wireFamilies = (wire: Readonly<SipCounters>): readonly Family[] => [
     { labels: { side: "client" }, value: wire.clientTransactions },
   ]),
 ]
-
-const secureFamilies = (wire: Readonly<SipCounters>): readonly Family[] => [
-  gauge("presently_sip_handshakes", "Handshakes (TLS, WebSocket) under way.", wire.handshakes),
-  counter("presently_sip_handshakes_failed", "Handshakes (TLS, WebSocket) that came to nothing.", [
-    { labels: { reason: "failed" }, value: wire.handshakesFailed },
-    { labels: { reason: "time" }, value: wire.handshakesTimedOut },
-    { labels: { reason: "limit" }, value: wire.handshakesRefused },
-  ]),
-  counter(
-    "presently_sip_proxy_faults",
-    "Connections refused for their PROXY header or X-Forwarded-For, and requests whose X-Forwarded-For was ignored.",
-    Object.entries(wire.proxyFaults).map(([reason, value]) => ({ labels: { reason }, value })),
-  ),
-  counter(
-    "presently_sip_websockets_refused",
-    "Requests for a WebSocket that were refused.",
-    Object.entries(wire.upgradesRefused).map(([reason, value]) => ({ labels: { reason }, value })),
-  ),
-  counter("presently_sip_websockets_closed", "WebSockets closed by this side.", [
-    { labels: { reason: "fault" }, value: wire.webSocketFaults },
-    { labels: { reason: "silent" }, value: wire.pingsUnanswered },
-  ]),
-  counter(
-    "presently_sip_tls_peers_unverified",
-    "Connections over TLS given up because the certificate of the peer was not that of the host.",
-    wire.tlsPeersUnverified,
-  ),
-]
-
-const certificateFamilies = (certificates: readonly CertificateView[]): readonly Family[] =>
-  certificates.length === 0
-    ? []
-    : [
-        gauge(
-          "presently_certificate_expiry_seconds",
-          "When a certificate of this server expires, in seconds since 1970.",
-          certificates.map(({ file, until }) => ({ labels: { file }, value: until / 1_000 })),
-          "seconds",
-        ),
-      ]
 
 const notifyFamilies = (wire: Readonly<SipCounters>): readonly Family[] => [
   counter("presently_notify_sent", "NOTIFY requests begun.", wire.notifySent),

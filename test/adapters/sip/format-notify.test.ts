@@ -35,6 +35,17 @@ const textOf = (one: Notify): string =>
   formatNotify(one, prepareDialog(one.dialog), udp, "192.0.2.10:5060", "z9hG4bKx").toString("utf8")
 
 describe("notify", () => {
+  it("what a proxy wrote into the Contact is left to the proxy where the NOTIFY passes through it", () => {
+    const remoteTarget = "sip:bob@192.168.77.10:5070;alias=198.51.100.7~40001~1"
+    const aliased: DialogStart = { ...dialog, remoteTarget, reach: "alias" }
+    const direct = textOf(notify({ dialog: aliased }))
+    assert.strictEqual(direct.split("\r\n")[0], "NOTIFY sip:bob@192.168.77.10:5070 SIP/2.0")
+    assert.strictEqual(prepareDialog(aliased).hop?.host, "198.51.100.7")
+    const behind: DialogStart = { ...aliased, routeSet: ["<sip:192.0.2.1;transport=tcp;lr>"] }
+    assert.strictEqual(textOf(notify({ dialog: behind })).split("\r\n")[0], `NOTIFY ${remoteTarget} SIP/2.0`)
+    assert.strictEqual(prepareDialog(behind).hop?.host, "192.0.2.1")
+  })
+
   it(
     "a NOTIFY is sent in the dialog, with our side as From and theirs as To",
     { tags: ["3261-12.2.1.1-a"] },

@@ -127,11 +127,7 @@ const adopt = (streams: Streams, wire: Wire, port: number, proved?: string | nul
       if (!isOpen) return
       counters.sent++
       wire.write(bytes)
-      // do not buffer without limit for a peer that does not read
-      if (wire.queued() <= limits.writeQueueBytesMax) return
-      counters.connectionsUnread++
-      streams.onLimit("connection_octets_max", remoteAddress)
-      wire.destroy()
+      endUnread(streams, connection)
     },
   }
   const earlier = live.get(key)
@@ -142,7 +138,10 @@ const adopt = (streams: Streams, wire: Wire, port: number, proved?: string | nul
   const sink = sinkOf(streams, connection)
   wire.begin({
     received: (chunk) => receive(streams, connection, sink, chunk),
-    alive: () => heard(streams, connection),
+    alive: () => {
+      heard(streams, connection)
+      if (isOpen) endUnread(streams, connection)
+    },
     closed: () => {
       isOpen = false
       if (live.get(key) === connection) {
@@ -156,6 +155,14 @@ const adopt = (streams: Streams, wire: Wire, port: number, proved?: string | nul
     },
   })
   return connection
+}
+
+/** Nothing is buffered without limit for a peer that does not read. */
+const endUnread = ({ counters, limits, onLimit }: Streams, connection: LiveConnection): void => {
+  if (connection.wire.queued() <= limits.writeQueueBytesMax) return
+  counters.connectionsUnread++
+  onLimit("connection_octets_max", connection.remoteAddress)
+  connection.close()
 }
 
 /** Where a proxy did not tell the port of a phone, it is that of its own connection, or another one that is free. */

@@ -38,7 +38,7 @@ export const makeTlsGreeting = (parts: SocketParts): TlsGreeting => {
   let server: TlsServer | null = null
   return {
     greet: (socket, done) => {
-      server ??= makeServer(identityOf(parts), underWay)
+      server ??= makeServer(parts, underWay)
       const ends = endsOf(socket)
       const settle = (secured: TLSSocket | null): void => {
         if (!underWay.delete(ends)) return
@@ -52,9 +52,11 @@ export const makeTlsGreeting = (parts: SocketParts): TlsGreeting => {
 }
 
 const makeServer = (
-  identity: TlsIdentity,
+  parts: SocketParts,
   underWay: ReadonlyMap<string, (secured: TLSSocket | null) => void>,
 ): TlsServer => {
+  const { counters } = parts
+  const identity = identityOf(parts)
   const { clients } = identity.options()
   const server = createTlsServer({
     ...identity.serverOptions(),
@@ -71,7 +73,13 @@ const makeServer = (
     },
   })
   identity.onReplace(() => server.setSecureContext(identity.serverOptions()))
-  server.on("secureConnection", (secured: TLSSocket) => underWay.get(endsOf(secured))?.(secured))
+  server.on("secureConnection", (secured: TLSSocket) => {
+    secured.on("error", ({ code = "" }: NodeJS.ErrnoException) => {
+      // ERR_SSL_…, ERR_TLS_SESSION_ATTACK; the errors of the connection below are ECONNRESET and the like
+      if (code.startsWith("ERR_")) counters.tlsFaults++
+    })
+    underWay.get(endsOf(secured))?.(secured)
+  })
   server.on("tlsClientError", (_cause: Error, socket: Socket) => void socket.destroy())
   server.on("error", () => {})
   return server

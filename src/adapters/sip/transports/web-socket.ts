@@ -151,6 +151,8 @@ const load = async (parts: SocketParts, underWay: WeakMap<Duplex, Greeting>): Pr
     noServer: true,
     clientTracking: false,
     perMessageDeflate: false,
+    // pongs that are not read count like everything else that is not read
+    autoPong: false,
     maxPayload: limits.headBytesMax + limits.bodyBytesMax,
     handleProtocols: () => subprotocol,
   })
@@ -222,7 +224,10 @@ const webSocketWire = (
     begin: ({ received, alive, closed }) => {
       socket.setNoDelay(true)
       webSocket.on("message", (data) => received(wholeOf(data)))
-      webSocket.on("ping", alive)
+      webSocket.on("ping", (data) => {
+        if (webSocket.readyState === webSocket.OPEN) webSocket.pong(data, false, () => {})
+        alive()
+      })
       webSocket.on("pong", alive)
       webSocket.on("close", closed)
       webSocket.resume()

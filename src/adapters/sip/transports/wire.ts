@@ -10,7 +10,7 @@ import type { Remote } from "./proxy-header.ts"
 export interface WireEvents {
   /** A segment of the stream, or one whole message. */
   readonly received: (bytes: Buffer) => void
-  /** The peer has answered a ping. */
+  /** The peer has answered a ping, or sent one that is answered. */
   readonly alive: () => void
   /** Called once, after which nothing is received. */
   readonly closed: () => void
