@@ -31,7 +31,7 @@ USER node
 WORKDIR /var/lib/presently
 VOLUME /var/lib/presently
 EXPOSE 5060/udp 5060/tcp 5080/tcp
-# the management port must be where it is by default, or at least on 127.0.0.1:5080
-HEALTHCHECK --interval=10s --timeout=3s --start-period=60s CMD ["node", "--eval", "fetch('http://127.0.0.1:5080/ready').then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]
+# the management port must be where it is by default, or at least on 127.0.0.1:5080, by HTTP or HTTPS
+HEALTHCHECK --interval=10s --timeout=3s --start-period=60s CMD ["node", "--eval", "const end = (ok) => process.exit(ok ? 0 : 1); fetch('http://127.0.0.1:5080/ready').then(({ ok }) => end(ok), () => require('node:https').get({ host: '127.0.0.1', port: 5080, path: '/ready', rejectUnauthorized: false }, ({ statusCode }) => end(statusCode === 200)).on('error', () => end(false)))"]
 ENTRYPOINT ["node", "/opt/presently/bin/presently.js"]
 CMD ["serve", "--config", "/etc/presently/presently.yaml"]

@@ -8,7 +8,7 @@ import { livingOwner, ownerText } from "../adapters/store/postgres/folder-claim.
 import { serverEntries } from "../adapters/store/postgres/private-folder.ts"
 
 export interface ServerNote {
-  /** HOST:PORT of its management port; null: it has none. */
+  /** HOST:PORT of its management port, or https://HOST:PORT; null: it has none. */
   readonly admin: string | null
   /** Addresses as in `listen`. */
   readonly listen: readonly string[]

@@ -97,6 +97,8 @@ const words = [
   "unrepeated",
   "flow-lost",
   "replaced",
+  "too-large",
+  "credentials",
 ]
 
 /** By field: what is written as a place in a list. */

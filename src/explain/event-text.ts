@@ -5,7 +5,7 @@
 import { needsIdleDialog } from "../domain/packages/phone-needs.ts"
 import { answersIn } from "../domain/presentity/delivery-acks.ts"
 import type { Event } from "../domain/presentity/events.ts"
-import type { ArrivalChange } from "../domain/presentity/target-events.ts"
+import type { ArrivalChange, TriedTarget } from "../domain/presentity/target-events.ts"
 import type { Reach, SubscriptionNo, WatchWord } from "../domain/vocabulary.ts"
 import { bodyInWords, shownText } from "./document-summary.ts"
 import { spanInWords } from "./time-spans.ts"
@@ -107,6 +107,18 @@ const sharingTagText: EventText<Extract<Event, { readonly _tag: "SharingTagSet" 
   brief: (event) => `${event._tag} ${event.tag} ${event.role}`,
 }
 
+/** `tcp:192.0.2.20:5060 could not be reached, udp:192.0.2.21:5060 gave no answer` */
+export const triedInWords = (tried: readonly TriedTarget[]): string =>
+  tried
+    .map(({ address, outcome, status }) =>
+      outcome === "unreachable"
+        ? `${address} could not be reached`
+        : outcome === "timed-out"
+          ? `${address} gave no answer`
+          : `${address} answered ${status ?? "badly"}`,
+    )
+    .join(", ")
+
 export const failureInWords = ({
   outcome,
   status,
@@ -121,7 +133,9 @@ export const failureInWords = ({
           ? "got no answer for 8 s and was too large to be sent again to where nobody had answered yet: one without the document asks"
           : outcome === "flow-lost"
             ? "was not delivered, the connection of its phone being closed"
-            : "could not be sent"
+            : outcome === "too-large"
+              ? "was not sent: it is larger than a datagram can be, and its phone takes no connection"
+              : "could not be sent"
 
 const removals: Readonly<Record<Extract<Event, { readonly _tag: "PublicationRemoved" }>["cause"], string>> = {
   expired: "by time",
@@ -243,6 +257,10 @@ const texts: EventTexts = {
     brief: (event) => `${event._tag} room ${event.room}`,
   },
   TargetProven: { full: (event) => event.address, brief: (event) => `${event._tag} ${event.address}` },
+  TargetsFailed: {
+    full: ({ no: id, cseq, tried }) => `#${id} CSeq ${cseq}: ${triedInWords(tried)}`,
+    brief: ({ _tag, tried }) => `${_tag} ${tried.map(({ address }) => address).join(", ")}`,
+  },
   NotificationsIssued: {
     full: (event) =>
       words(
@@ -251,7 +269,9 @@ const texts: EventTexts = {
           ? event.withheld === true
             ? "once more, as much as may be sent there"
             : "the address has answered: what waited for that"
-          : `because of ${event.cause}`,
+          : event.cause === "credentials"
+            ? "once more, with credentials for the challenge"
+            : `because of ${event.cause}`,
         event.withheld === true ? withheldInWords : "",
       ),
     brief: (event) =>

@@ -89,6 +89,10 @@ export interface SipCounters {
   notifyUnreachable: number
   /** The connection of its watcher was closed: no failure. */
   notifyFlowLost: number
+  /** Larger than a datagram can be, while no stream could be opened: no failure. */
+  notifyTooLarge: number
+  /** Places that failed where the next hop leads to others, which were tried then. */
+  notifyFailedOver: number
   /** NOTIFYs that were not sent because their target was no longer proven. */
   notifyUnproven: number
   /** NOTIFYs with a document that had no response in time and could not be repeated: the next one goes without it. */
@@ -108,13 +112,16 @@ export interface SipCounters {
   /** How often no further dialog or address with an unproven target could be remembered. */
   unprovenTargetsFull: number
   bigRequestsOverTcp: number
+  /** Sent as datagrams after all: no connection, or nothing came back over it. */
   bigRequestsFellBack: number
   connectionsRefused: number
   /** Handshakes (TLS, WebSocket) of accepted connections that failed, took too long, or were one too many. */
   handshakesFailed: number
   handshakesTimedOut: number
   handshakesRefused: number
-  /** Requests for a WebSocket that were refused, by reason: `request`, `protocol`, `origin`. */
+  /** What was amiss with headers of load balancers and HTTP proxies, by kind: `bad`, `missing`, `unlisted`, `forwarded`, `ignored`. */
+  proxyFaults: Record<string, number>
+  /** Requests for a WebSocket that were refused, by reason: `request`, `protocol`, `origin`, `forwarded`. */
   upgradesRefused: Record<string, number>
   /** WebSockets closed because what arrived was no WebSocket frame, or too long. */
   webSocketFaults: number

@@ -188,7 +188,7 @@ describe.skipIf(cluster === null || !existsSync(join(postgresBinaries() ?? "", "
           return text.includes("phone-of-carol")
         }
         assert.deepEqual(
-          [await told("read"), await told("operate"), await told("admin")],
+          [await told("documents"), await told("operate"), await told("admin")],
           [false, true, true],
         )
       },

@@ -598,6 +598,29 @@ export const playScenario = (): Played => {
     }),
   )
   answered()
+  // places that were tried in vain, a challenge that is answered, and a document too large for a datagram
+  const several = "sip:sam@example.com" as Uri
+  ask(several, publish({ packageName: "presence", body: pidf("t1=open"), expires: 3600 }))
+  const sought = numberOf(several)
+  ask(several, subscribe({ ...wanders, dialog: dialogOf(71) }))
+  answered()
+  let renewed = 1
+  const ends = (outcome: DeliveryOutcome): void => {
+    ask(null, resubscribe(71, { ...wanders, cseq: ++renewed }))
+    const [sent] = flying.splice(0)
+    ask(several, { _tag: "ReportDelivery", no: sought, cseq: sent?.cseq ?? 0, outcome })
+    answered()
+  }
+  const [here, there] = ["tcp:192.0.2.30:5060", "udp:192.0.2.31:5060"]
+  const tried = [
+    { address: here, outcome: "unreachable" },
+    { address: there, outcome: "refused", status: 503 },
+    { address: there, outcome: "timed-out" },
+  ] as const
+  ends({ _tag: "Accepted", remoteTarget: null, tried: tried.slice(0, 1) })
+  ends({ _tag: "Refused", status: 503, retryAfter: 10, tried })
+  ends({ _tag: "Refused", status: 407, retryAfter: null, credentials: true })
+  ends({ _tag: "TooLarge" })
   // and somebody who is still there at the end
   const last = "sip:zoe@example.com" as Uri
   ask(last, { _tag: "ReplaceRules", packageName: "presence", rules: rules("23:00:00") })

@@ -213,6 +213,8 @@ describe("the end of a NOTIFY", () => {
   ): "none" | "one" | "dialog" => {
     // a connection that is gone says nothing about its watcher, who comes back by another (RFC 5626 §5.3)
     if (outcome._tag === "Accepted" || outcome._tag === "FlowLost") return "none"
+    // what a presentity publishes does not take its watchers away (RFC 3856 §9)
+    if (outcome._tag === "TooLarge") return "none"
     if (outcome._tag !== "Refused") return limits.endSubOnTimeout ? "one" : "none"
     const { status } = outcome
     if (limits.profile === "3265" && outcome.retryAfter !== null && status !== 481) return "none"
@@ -220,6 +222,8 @@ describe("the end of a NOTIFY", () => {
     if ([404, 410, 416, 482, 483, 484, 485, 604].includes(status)) return "dialog"
     if ([405, 480, 481, 489, 501].includes(status)) return "one"
     if (limits.profile === "6665") return "none"
+    // a further action is implied by which it can be retried (RFC 3265 §3.2.2)
+    if (status < 400 || [401, 407, 413, 415, 420, 421, 430, 491, 494, 513].includes(status)) return "none"
     return status === 502 ? "dialog" : "one"
   }
 

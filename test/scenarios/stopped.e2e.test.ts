@@ -6,6 +6,7 @@ import assert from "node:assert/strict"
 import { describe, it } from "vitest"
 import { attention } from "../../src/app/clock/attention.ts"
 import type { Subscribe } from "../../src/domain/presentity/commands.ts"
+import { notifyOf } from "../support/notify.ts"
 import { openScene } from "../support/scene.ts"
 import type { Transport } from "../support/sip-client.ts"
 import { requestText } from "../support/sip-messages.ts"
@@ -80,22 +81,9 @@ describe("a stopped process", () => {
       // several times what is read of a socket in one round of the event loop
       const count = 150
       server.sip.notify(
-        Array.from({ length: count }, (_, index) => ({
-          _tag: "Notify",
-          presentity: presentity!,
-          no: 1,
-          cseq: index + 1,
-          packageName: "presence",
-          eventId: null,
-          dialog,
-          state: "active",
-          expires: 600,
-          reason: null,
-          retryAfter: null,
-          body: null,
-          rates: null,
-          entityTag: null,
-        })),
+        Array.from({ length: count }, (_, index) =>
+          notifyOf({ dialog }, { presentity: presentity!, cseq: index + 1 }),
+        ),
       )
       const notifies = (): readonly string[] => [
         ...new Set(peer.messages.filter((one) => one.startsWith("NOTIFY"))),

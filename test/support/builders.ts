@@ -273,6 +273,7 @@ const outcomeNames: Partial<Record<Failure["_tag"], NotificationFailed["outcome"
   Refused: "refused",
   TimedOut: "timed-out",
   FlowLost: "flow-lost",
+  TooLarge: "too-large",
 }
 
 export const failure = (id: number, cseq: number, outcome: Failure): Event => ({
@@ -293,7 +294,7 @@ interface Told {
   readonly packageName?: string
   readonly except?: readonly number[]
   readonly suppressed?: readonly number[]
-  readonly cause?: "subscribe" | "change" | "rules" | "recovery"
+  readonly cause?: "subscribe" | "change" | "rules" | "recovery" | "credentials"
 }
 
 /** A NOTIFY to each of these subscriptions, showing that body. */

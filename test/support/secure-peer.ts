@@ -7,6 +7,7 @@ import { makeTlsIdentity, tlsDefault } from "../../src/adapters/sip/transports/t
 import type { TlsIdentity, TlsOptions as Options } from "../../src/adapters/sip/transports/tls-identity.ts"
 import type { Subscribe } from "../../src/domain/presentity/commands.ts"
 import type { Notify } from "../../src/domain/presentity/intents.ts"
+import { notifyOf } from "./notify.ts"
 import { watchSocket } from "./sip-peer.ts"
 import type { TcpPeer, TestServer } from "./sip-peer.ts"
 
@@ -55,20 +56,5 @@ export const tlsListener = async (options: TlsOptions): Promise<TlsListening> =>
 let cseq = 0
 
 /** A NOTIFY in the dialog of a SUBSCRIBE. */
-export const notifyIn = (server: TestServer, command: Subscribe, changes: Partial<Notify> = {}): Notify => ({
-  _tag: "Notify",
-  presentity: server.requests.at(-1)!.presentity!,
-  no: 1,
-  cseq: ++cseq,
-  packageName: "presence",
-  eventId: null,
-  dialog: command.dialog,
-  state: "active",
-  expires: 600,
-  reason: null,
-  retryAfter: null,
-  body: null,
-  rates: null,
-  entityTag: null,
-  ...changes,
-})
+export const notifyIn = (server: TestServer, command: Subscribe, changes: Partial<Notify> = {}): Notify =>
+  notifyOf(command, { presentity: server.requests.at(-1)!.presentity!, cseq: ++cseq, ...changes })

@@ -12,7 +12,10 @@ import type { Message } from "../../src/app/client/wire.ts"
 import type { Headers, Script } from "./sip-client.ts"
 
 /** A file of users that is removed after the test. */
-export const usersFile = ({ onTestFinished }: TestContext, ...lines: readonly string[]): string => {
+export const usersFile = (
+  { onTestFinished }: Pick<TestContext, "onTestFinished">,
+  ...lines: readonly string[]
+): string => {
   const folder = mkdtempSync(join(tmpdir(), "presently-users-"))
   onTestFinished(() => rmSync(folder, { recursive: true }))
   const file = join(folder, "users.txt")

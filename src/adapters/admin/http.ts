@@ -22,6 +22,8 @@ import { BindFailed } from "../../ports/sip-transport.ts"
 import { Api, Principal, Guard, SchemaErrors, RequiredScope } from "./api.ts"
 import { handlers } from "./handlers.ts"
 import { Invalid, NoToken, NotAllowed, NotFound, TooLong, Unavailable } from "./problems.ts"
+import { secureServer } from "./secure-server.ts"
+import type { AdminTls } from "./secure-server.ts"
 import { findToken, includes } from "./tokens.ts"
 import type { Scope, Token } from "./tokens.ts"
 
@@ -46,6 +48,8 @@ export interface AdminOptions {
   readonly port: number
   /** Null: whoever reaches the port may do everything. */
   readonly tokens: Tokens
+  /** Absent or null: it speaks HTTP without TLS. */
+  readonly tls?: AdminTls | null
 }
 
 /** Asked for each request, as a file of them may be read again. */
@@ -59,12 +63,14 @@ export type Tokens = readonly Token[] | null | (() => readonly Token[] | null)
  * @returns where it listens, with the real port
  */
 export const openAdmin = (
-  { host, port, tokens }: AdminOptions,
+  { host, port, tokens, tls = null }: AdminOptions,
   source: AdminSource,
 ): Effect.Effect<{ readonly host: string; readonly port: number }, BindFailed, EffectScope.Scope> =>
   Layer.build(
     HttpRouter.serve(routes(source, tokens), { disableLogger: true, disableListenLog: true }).pipe(
-      Layer.provideMerge(NodeHttpServer.layer(createServer, { host, port })),
+      Layer.provideMerge(
+        NodeHttpServer.layer(tls === null ? createServer : () => secureServer(tls), { host, port }),
+      ),
       Layer.provide(Layer.succeed(HttpIncomingMessage.MaxBodySize, bodyMax)),
     ),
   ).pipe(
@@ -73,7 +79,7 @@ export const openAdmin = (
       return { host, port: "port" in bound ? bound.port : port }
     }),
     Effect.catchTag("ServeError", ({ cause }) =>
-      Effect.fail(new BindFailed({ address: `http:${host}:${port}`, cause })),
+      Effect.fail(new BindFailed({ address: `${tls === null ? "http" : "https"}:${host}:${port}`, cause })),
     ),
   )
 
@@ -208,7 +214,7 @@ const isOwnHost = (request: HttpServerRequest.HttpServerRequest): boolean => {
 /** A browser says so when it asks for a page of somebody else. */
 const isNoPage = ({ headers }: HttpServerRequest.HttpServerRequest): boolean => {
   const { origin = null, host = "" } = headers as Readonly<Record<string, string | undefined>>
-  return origin === null || origin === `http://${host}`
+  return origin === null || origin === `http://${host}` || origin === `https://${host}`
 }
 
 const remoteOf = (request: HttpServerRequest.HttpServerRequest): string =>

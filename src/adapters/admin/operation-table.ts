@@ -17,6 +17,8 @@ export interface OperationEntry {
 }
 
 const read = (summary: string): OperationEntry => ({ scope: "read", summary })
+/** What persons publish, and what became of it: more than to look at how a server does. */
+const look = (summary: string): OperationEntry => ({ scope: "documents", summary })
 const operate = (summary: string): OperationEntry => ({ scope: "operate", summary })
 const admin = (summary: string): OperationEntry => ({ scope: "admin", summary })
 
@@ -26,7 +28,7 @@ const keptElsewhere =
 /** The three operations on a kind of documents. */
 const documents = <const Group extends string>(group: Group, what: string) =>
   ({
-    [`${group}.read`]: read(`${what} in force; the ETag is for If-Match`),
+    [`${group}.read`]: look(`${what} in force; the ETag is for If-Match`),
     [`${group}.replace`]: operate(
       `Puts ${what} in force, at once and for those who watch already; ${keptElsewhere}`,
     ),
@@ -39,7 +41,7 @@ export const operationTable = {
     commands: ["pres_phtable_list", "presence:phtable_list"],
     parameters: ["[event]"],
   },
-  "presentities.show": read("All there is of one presentity, before any rule"),
+  "presentities.show": look("All there is of one presentity, before any rule"),
   "presentities.watchers": read("Who watches, and who waits to be decided on"),
   "presentities.decide": operate("Approves or denies one watcher, whatever the rules say"),
   "presentities.undecide": operate("Takes a decision back: the rules count again"),
@@ -55,11 +57,11 @@ export const operationTable = {
     commands: ["pres_expose", "presence:expose"],
     parameters: ["event", "[filter]"],
   },
-  "history.history": read("Decisions on a presentity: the newest, oldest first"),
-  "history.at": read("A presentity as of any instant"),
-  "history.diff": read("What is different between two instants"),
-  "history.seen": read("Every NOTIFY that a watcher was sent, with its document and what became of it"),
-  "history.why": read("Why a watcher was told of the last change until then, or was not"),
+  "history.history": look("Decisions on a presentity: the newest, oldest first"),
+  "history.at": look("A presentity as of any instant"),
+  "history.diff": look("What is different between two instants"),
+  "history.seen": look("Every NOTIFY that a watcher was sent, with its document and what became of it"),
+  "history.why": look("Why a watcher was told of the last change until then, or was not"),
   ...documents("rules", "authorization rules"),
   "rules.test": read("How a watcher would be treated, by the document sent or by the one in force"),
   ...documents("hardState", "hard state (RFC 4827)"),
@@ -83,7 +85,7 @@ export const operationTable = {
     commands: ["pres_set_sharing_tag_active", "clusterer_shtag_set_active", "clusterer:shtag_set_active"],
     parameters: ["tag"],
   },
-  "events.stream": read("E_PRESENCE_PUBLISH and E_PRESENCE_EXPOSED as they happen, from any log position"),
+  "events.stream": look("E_PRESENCE_PUBLISH and E_PRESENCE_EXPOSED as they happen, from any log position"),
   "webhooks.list": read("Webhooks and how it stands with each"),
   "webhooks.add": admin("Sends events by HTTP, signed; the answer is the only one with the secret"),
   "webhooks.remove": admin("Sends no more, and forgets the dead letters"),

@@ -6,9 +6,9 @@
  */
 import { createHash, timingSafeEqual } from "node:crypto"
 
-export const scopes = ["read", "operate", "admin"] as const
+export const scopes = ["read", "documents", "operate", "admin"] as const
 
-/** `read` looks, `operate` acts on presentities and watchers, `admin` acts on the server. */
+/** `read` looks, `documents` also sees what persons publish and what was, `operate` acts on presentities and watchers, `admin` acts on the server. */
 export type Scope = (typeof scopes)[number]
 
 export interface Token {
@@ -44,7 +44,7 @@ export const parseTokens = (
     if (line.trim() === "" || line.startsWith("#")) continue
     const [name = "", scope = "", digest = ""] = line.split(":")
     if (!isTokenName(name) || !isScope(scope) || !/^[0-9a-f]{64}$/.test(digest)) {
-      const why = "expected NAME:read|operate|admin:SHA256, as `presently token` writes it"
+      const why = "expected NAME:read|documents|operate|admin:SHA256, as `presently token` writes it"
       faults.push({ line: index + 1, why })
     } else if (tokens.some((one) => one.name === name))
       faults.push({ line: index + 1, why: `${name} has a line already: leave one of the two out` })

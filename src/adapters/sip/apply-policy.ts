@@ -8,11 +8,13 @@ import type { Uri } from "../../domain/vocabulary.ts"
 import { reply } from "../../encoding/sip-replies.ts"
 import { parseAddress } from "./address-headers.ts"
 import type { ReceivedOn, DecodeResult, Accepted } from "./decode-result.ts"
+import { addressIn } from "./domain-aliases.ts"
+import type { Canonical } from "./domain-aliases.ts"
 import { copyText } from "./message-reader.ts"
 import type { RawMessage } from "./message-reader.ts"
 import type { PolicyDecision, PolicyRequest, SenderFrom } from "./policy.ts"
 import type { TransportName } from "./transports/names.ts"
-import { ownAddressOf, parseUri } from "./uri.ts"
+import { parseUri } from "./uri.ts"
 
 /** Who sent a request, as far as that is known. */
 interface Caller {
@@ -49,9 +51,9 @@ export const policyQuestion = (
 }
 
 /** The address of record of a From or To URI; a URI that cannot be parsed is returned as written. */
-export const whoIn = (uri: string): Uri => {
+export const whoIn = (uri: string, rules: { readonly canonical?: Canonical | null | undefined }): Uri => {
   const parsed = parseUri(uri)
-  return parsed === null ? (uri as Uri) : ownAddressOf(parsed)
+  return parsed === null ? (uri as Uri) : addressIn(rules, parsed)
 }
 
 /** The request as granted, or the response that refuses it. */

@@ -75,7 +75,9 @@ export interface ClientTransaction {
   bytes: Buffer | null
   resendMs: number
   resendAt: number
+  /** When it ends without a response; `startedAt` is when it began. */
   endsAt: number
+  readonly startedAt: number
   /** The transport could not send it. */
   readonly failed: () => void
   /**
@@ -89,7 +91,10 @@ export type ClientRequest = Pick<
   ClientTransaction,
   "branch" | "callId" | "cseq" | "channel" | "address" | "port" | "isReliable" | "ended"
 > &
-  Partial<Pick<ClientTransaction, "mayResend">>
+  Partial<Pick<ClientTransaction, "mayResend">> & {
+    /** How long to wait for the first response, if less than Timer F. */
+    readonly withinMs?: number | undefined
+  }
 
 export interface ClientTransactions {
   /** Sends the request and follows it until the transaction ends. */
@@ -229,7 +234,8 @@ const start = (memory: Memory, request: ClientRequest, bytes: Buffer): void => {
     bytes,
     resendMs,
     resendAt: now + resendMs,
-    endsAt: now + timers.transactionMs,
+    startedAt: now,
+    endsAt: now + Math.min(request.withinMs ?? timers.transactionMs, timers.transactionMs),
     failed: () => happen(memory, transaction, "failure", null),
   }
   memory.open.set(branch, transaction)
@@ -251,6 +257,8 @@ const answer = (memory: Memory, message: RawMessage): boolean => {
     message.callId !== transaction.callId
   )
     return false
+  // somebody is there, so that it is worth while to wait for as long as RFC 3261 says
+  if (message.status < 200) transaction.endsAt = transaction.startedAt + memory.timers.transactionMs
   happen(memory, transaction, message.status < 200 ? "provisional" : "final", message)
   return true
 }
@@ -281,7 +289,7 @@ const happen = (
 const resend = (memory: Memory, transaction: ClientTransaction): void => {
   const { timers } = memory
   const { mayResend, resendAt } = transaction
-  const lateAt = transaction.endsAt - timers.transactionMs + patience * timers.t1Ms
+  const lateAt = transaction.startedAt + patience * timers.t1Ms
   const may = !memory.maySend()
     ? "wait"
     : mayResend === null

@@ -13,6 +13,7 @@ import { policyQuestion, whoIn } from "./apply-policy.ts"
 import { refuse } from "./decode-result.ts"
 import type { Accepted, CheckedRequest, DecodeResult, ReceivedOn } from "./decode-result.ts"
 import { deviceIn } from "./device.ts"
+import { addressIn } from "./domain-aliases.ts"
 import { listValues, parseContentType, parseExpires, readEvent } from "./headers.ts"
 import type { ContentType } from "./headers.ts"
 import { identify, mayPublish, senderOf, userOf } from "./identity.ts"
@@ -21,7 +22,6 @@ import { contradicts, copyText, isToken } from "./message-reader.ts"
 import { recognitionOf, spelledFor } from "./phone-profiles.ts"
 import { factsOf } from "./request-facts.ts"
 import type { RequestRules } from "./request-rules.ts"
-import { ownAddressOf } from "./uri.ts"
 
 export const decodePublish = (
   request: CheckedRequest,
@@ -32,7 +32,7 @@ export const decodePublish = (
   const identity = identify(message, arrival, rules, from, false)
   if (identity._tag === "Refused") return identity.decoded
   if (uri.scheme !== "tel" && uri.user === null) return refuse(404)
-  const presentity = ownAddressOf(uri)
+  const presentity = addressIn(rules, uri)
   // RFC 3903 §6 step 1: publishing for someone else needs authorization
   if (!mayPublish(identity, presentity, rules))
     return refuse(403, identity._tag === "Asserted" ? "Peer Does Not Publish For This User" : null)
@@ -45,12 +45,12 @@ export const decodePublish = (
   if (ifMatch === null || !ifMatch.every((tag) => isToken(tag))) return refuse(400, "Malformed SIP-If-Match")
   const content = readBody(message, rules)
   const headers = event === null ? noHeaders : carriedIn(message, event.packageName, rules)
-  const about = factsOf(request, identity, presentity, rules.keptOfRequests)
   // a publication that goes on keeps the device that it began with
   const device =
     ifMatch.length > 0
       ? undefined
       : deviceIn(message, arrival, recognitionOf(profile, rules.deviceRecognition))
+  const about = factsOf(request, identity, presentity, rules)
   const submit: Accepted = {
     _tag: "Submit",
     presentity,
@@ -69,7 +69,7 @@ export const decodePublish = (
     },
   }
   if (rules.policy === null) return submit
-  const who = identity._tag === "Asserted" ? (identity.uri ?? anonymous) : whoIn(from.uri)
+  const who = identity._tag === "Asserted" ? (identity.uri ?? anonymous) : whoIn(from.uri, rules)
   return policyQuestion(submit, message, arrival, { to: presentity, from: who, user: userOf(identity) })
 }
 

@@ -11,6 +11,7 @@ import { decodePublish } from "./decode-publish.ts"
 import { refuse } from "./decode-result.ts"
 import type { ReceivedOn, Refused, DecodeResult, CheckedRequest } from "./decode-result.ts"
 import { decodeSubscribe } from "./decode-subscribe.ts"
+import { addressIn } from "./domain-aliases.ts"
 import { listValues } from "./headers.ts"
 import { identify, mayPublish, mayRegister } from "./identity.ts"
 import type { RawMessage } from "./message-reader.ts"
@@ -19,7 +20,7 @@ import type { RequestRules } from "./request-rules.ts"
 import { allow } from "./responses.ts"
 import { mergeKeyOf } from "./server-transactions.ts"
 import { unsolicitedSteps } from "./unsolicited.ts"
-import { ownAddressOf, parseUri } from "./uri.ts"
+import { parseUri } from "./uri.ts"
 
 /** Methods known but not served (RFC 3261 §8.2.1): 405. Any other gets 501. */
 const elsewhere = new Set(["INVITE", "BYE", "INFO", "MESSAGE", "PRACK", "REFER", "UPDATE"])
@@ -119,7 +120,7 @@ const decodeRegister = (request: CheckedRequest, arrival: ReceivedOn, rules: Req
   if (identity._tag === "Refused") return identity.decoded
   const uri = parseUri(to.uri)
   if (uri === null) return refuse(400, "Malformed To")
-  const address = ownAddressOf(uri)
+  const address = addressIn(rules, uri)
   if (uri.scheme !== "tel" && !rules.serves(uri.host)) return refuse(404)
   if (!mayRegister(identity, address)) return refuse(403)
   const reply = rules.register(message, address)

@@ -15,6 +15,7 @@ import { refuse } from "./decode-result.ts"
 import type { Accepted, CheckedRequest, DecodeResult, ReceivedOn, Refused } from "./decode-result.ts"
 import { readContact, readRouteSet } from "./decode-targets.ts"
 import type { Contact } from "./decode-targets.ts"
+import { addressIn } from "./domain-aliases.ts"
 import { nextHopOf } from "./format-notify.ts"
 import type { NextHop } from "./format-notify.ts"
 import { parseAccept, parseExpires, readEvent, splitParameters } from "./headers.ts"
@@ -31,7 +32,7 @@ import { factsOf } from "./request-facts.ts"
 import type { RequestRules } from "./request-rules.ts"
 import { headOctetsIn, headOctetsOf, isAt, isProven, roomOf } from "./room.ts"
 import { contactTowards, hopFault } from "./secure-dialog.ts"
-import { bracketed, ownAddressOf, parseUri } from "./uri.ts"
+import { bracketed, parseUri } from "./uri.ts"
 import type { SipUri, TelUri } from "./uri.ts"
 
 type Named = Exclude<Identity, { readonly _tag: "Refused" }>
@@ -61,11 +62,11 @@ export const decodeSubscribe = (
     request.to.tag === null ? begin(subscribing, arrival, rules) : renew(subscribing, arrival, rules)
   if (submit._tag !== "Submit") return submit
   const { identity, watcher } = subscribing
-  const about = factsOf(request, identity, watcher, rules.keptOfRequests)
+  const about = factsOf(request, identity, watcher, rules)
   const accepted: Accepted = about === undefined ? submit : { ...submit, about }
   if (rules.policy === null) return accepted
   return policyQuestion(accepted, request.message, arrival, {
-    to: whoIn(request.to.uri),
+    to: whoIn(request.to.uri, rules),
     from: watcher,
     user: userOf(identity),
   })
@@ -82,7 +83,7 @@ const readSubscribe = (
   if (identity._tag === "Refused") return identity.decoded
   const fromUri = parseUri(from.uri)
   if (fromUri === null) return refuse(400, "Malformed From")
-  const written = ownAddressOf(fromUri)
+  const written = addressIn(rules, fromUri)
   const watcher = watcherOf(identity, fromUri, written, rules)
   if (watcher === null) return refuse(403)
   if (to.tag === null && identity._tag === "Asserted" && identity.uri === null)
@@ -183,8 +184,10 @@ const renew = (subscribing: Subscribing, arrival: ReceivedOn, rules: RequestRule
   const { message, from, to, identity, contact, common, isPrivate } = subscribing
   const hop = contact === null ? null : nextHopOf(contact.uri, rules.transports)
   // behind a proxy the next hop is that of the route set, which the core knows
+  const isBehindProxy = message.headers.has("record-route") || (hop === null && message.vias.length > 1)
+  const isElsewhere = contact?.reach !== undefined && contact.reach !== "contact"
   const fault =
-    hop === null || message.headers.has("record-route")
+    contact === null || isBehindProxy || (hop === null && isElsewhere)
       ? null
       : hopFault(message, hop, arrival, rules.transports.presumed)
   if (fault !== null) return refuse(400, fault)
@@ -269,17 +272,17 @@ const presentityOf = (
   contact: string,
   rules: RequestRules,
 ): PresentityFound => {
-  const requestUri = ownAddressOf(uri)
+  const requestUri = addressIn(rules, uri)
   const ask = packageName === null ? undefined : rules.presentityOf(packageName)
   if (ask === undefined) return { _tag: "Found", presentity: requestUri }
   const toUri = parseUri(to.uri)
   const contactUri = parseUri(contact)
   return ask({
     requestUri,
-    to: toUri === null ? null : ownAddressOf(toUri),
-    from: ownAddressOf(fromUri),
+    to: toUri === null ? null : addressIn(rules, toUri),
+    from: addressIn(rules, fromUri),
     // it has been parsed before, so this cannot be null
-    contact: contactUri === null ? (contact as Uri) : ownAddressOf(contactUri),
+    contact: contactUri === null ? (contact as Uri) : addressIn(rules, contactUri),
     header: (name) => message.headers.get(name.toLowerCase()) ?? [],
   })
 }
@@ -319,7 +322,7 @@ const bodyOf = (
   if (!types.includes(body.contentType)) return { bodyFault: subscribeBodyFault(message, types) }
   // in a dialog the Request-URI is our Contact
   const named = to.tag === null ? uri : parseUri(to.uri)
-  const presentity = named === null ? null : ownAddressOf(named)
+  const presentity = named === null ? null : addressIn(rules, named)
   const isAllowed = presentity !== null && mayPublish(identity, presentity, rules)
   return { request: { body, mayChange: isAllowed ? presentity : null }, bodyFault: fault }
 }

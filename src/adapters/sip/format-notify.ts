@@ -13,6 +13,7 @@ import type { Body, DialogStart, Reach } from "../../domain/vocabulary.ts"
 import { parseAddress } from "./address-headers.ts"
 import { formatEvent, formatSubscriptionState } from "./headers.ts"
 import { flattened } from "./message-reader.ts"
+import type { OutboundProxyFor } from "./outbound-proxy.ts"
 import { aliasOf, withoutAlias } from "./received-address.ts"
 import type { Transport, Transports } from "./transports/transport.ts"
 import { transports as knownTransports } from "./transports/transports.ts"
@@ -55,6 +56,8 @@ export interface PreparedDialog {
   readonly start: string
   readonly middle: string
   readonly contact: string
+  /** The same without the Route of an outbound proxy, for the connection by which the watcher is reached; null: there is none. */
+  readonly overFlow: PreparedDialog | null
 }
 
 /**
@@ -118,12 +121,16 @@ export const hopHostOf = ({ host, parameters }: SipUri): string | null => {
 /** The constant parts of a dialog's NOTIFYs, built once for each dialog object. */
 export type PrepareDialog = (dialog: DialogStart) => PreparedDialog
 
-export const makePrepareDialog = (transports: Transports): PrepareDialog => {
+/** @param outbound through which proxy NOTIFYs go; null: through none */
+export const makePrepareDialog = (
+  transports: Transports,
+  outbound: OutboundProxyFor | null = null,
+): PrepareDialog => {
   const dialogs = new WeakMap<DialogStart, PreparedDialog>()
   return (dialog) => {
     const known = dialogs.get(dialog)
     if (known !== undefined) return known
-    const prepared = prepare(dialog, transports)
+    const prepared = prepare(dialog, transports, outbound)
     dialogs.set(dialog, prepared)
     return prepared
   }
@@ -132,22 +139,18 @@ export const makePrepareDialog = (transports: Transports): PrepareDialog => {
 /** For callers without a stack that need to know what the NOTIFYs of a dialog would look like. */
 export const prepareDialog: PrepareDialog = makePrepareDialog(knownTransports)
 
-const prepare = (dialog: DialogStart, transports: Transports): PreparedDialog => {
-  const { requestUri, routes, hopUri } = routeOf(targetOf(dialog), dialog.routeSet)
-  let middle = "Max-Forwards: 70\r\n"
-  for (const route of routes) middle += `Route: ${route}\r\n`
-  middle += `From: ${dialog.localUri};tag=${dialog.localTag}\r\n`
-  // RFC 3261 §12.1.1: a peer that sent no tag gets none back
-  middle +=
-    dialog.remoteTag === ""
-      ? `To: ${dialog.remoteUri}\r\n`
-      : `To: ${dialog.remoteUri};tag=${dialog.remoteTag}\r\n`
-  middle += `Call-ID: ${dialog.callId}\r\nCSeq: `
+const prepare = (
+  dialog: DialogStart,
+  transports: Transports,
+  outbound: OutboundProxyFor | null,
+): PreparedDialog => {
+  const { requestUri, routes: ownRoutes, hopUri } = routeOf(targetOf(dialog), dialog.routeSet)
   const arrivedOver = transports.ofFlow(dialog.flow)
-  const { hop, reach } = hopOfDialog(dialog, hopUri, arrivedOver, transports)
+  const { hop, reach, route } = hopOfDialog(dialog, hopUri, arrivedOver, { transports, outbound })
+  const routes = route === null ? ownRoutes : [route, ...ownRoutes]
   const isReliable = (reach === null ? null : (hop?.transport ?? arrivedOver))?.isReliable === true
   const colon = dialog.flow.lastIndexOf(":")
-  return {
+  const prepared: PreparedDialog = {
     requestUri,
     routes,
     hop,
@@ -159,9 +162,28 @@ const prepare = (dialog: DialogStart, transports: Transports): PreparedDialog =>
     isBound: isReliable || hop?.transport?.isDialed === false,
     hasFlow: arrivedOver?.isReliable === true && dialog.reach !== "contact",
     start: flattened(`NOTIFY ${requestUri} SIP/2.0\r\nVia: SIP/2.0/`),
-    middle: flattened(middle),
+    middle: middleOf(dialog, routes),
     contact: flattened(`Contact: <${dialog.localContact}>\r\n`),
+    overFlow: null,
   }
+  return route === null
+    ? prepared
+    : {
+        ...prepared,
+        overFlow: { ...prepared, routes: ownRoutes, middle: middleOf(dialog, ownRoutes) },
+      }
+}
+
+const middleOf = (dialog: DialogStart, routes: readonly string[]): string => {
+  let middle = "Max-Forwards: 70\r\n"
+  for (const route of routes) middle += `Route: ${route}\r\n`
+  middle += `From: ${dialog.localUri};tag=${dialog.localTag}\r\n`
+  // RFC 3261 §12.1.1: a peer that sent no tag gets none back
+  middle +=
+    dialog.remoteTag === ""
+      ? `To: ${dialog.remoteUri}\r\n`
+      : `To: ${dialog.remoteUri};tag=${dialog.remoteTag}\r\n`
+  return flattened(`${middle}Call-ID: ${dialog.callId}\r\nCSeq: `)
 }
 
 /** The remote target as its phone wrote it. */
@@ -173,20 +195,28 @@ const hopOfDialog = (
   dialog: DialogStart,
   hopUri: string,
   arrivedOver: Transport | null,
-  transports: Transports,
-): { readonly hop: NextHop | null; readonly reach: Exclude<Reach, "contact"> | null } => {
+  { transports, outbound }: { readonly transports: Transports; readonly outbound: OutboundProxyFor | null },
+): {
+  readonly hop: NextHop | null
+  readonly reach: Exclude<Reach, "contact"> | null
+  /** Of the outbound proxy, the first of all; null: none. */
+  readonly route: string | null
+} => {
   const { reach, routeSet, remoteTarget } = dialog
   if (isSourceReached(reach, routeSet)) {
     const target = reach === "alias" ? parseUri(remoteTarget) : null
     const alias = target === null || target.scheme === "tel" ? null : aliasOf(target, transports)
     const source = reach === "alias" ? null : sourceOf(dialog)
-    if (alias !== null) return { hop: alias, reach }
+    if (alias !== null) return { hop: alias, reach, route: null }
     if (source !== null && arrivedOver !== null)
-      return { hop: { ...source, isNumeric: true, transport: arrivedOver }, reach }
+      return { hop: { ...source, isNumeric: true, transport: arrivedOver }, reach, route: null }
   }
   const parsed = parseUri(hopUri)
   const hop = parsed === null || parsed.scheme === "tel" ? null : nextHopOf(parsed, transports)
-  return { hop, reach: null }
+  const proxy = outbound === null || hop === null ? null : outbound(hop.host, sourceOf(dialog)?.host ?? "")
+  if (proxy === null) return { hop, reach: null, route: null }
+  const isRoute = proxy.uri.parameters.has("lr")
+  return { hop: nextHopOf(proxy.uri, transports), reach: null, route: isRoute ? `<${proxy.text}>` : null }
 }
 
 const connectedTo = (
@@ -244,18 +274,19 @@ const formatCarried = (headers: Notify["headers"]): string => {
  * Formats one NOTIFY.
  *
  * @param sentBy host and port of the sending socket, as printed in Via; @param branch with what follows it there
+ * @param credentials header lines, each ending in CRLF; empty: none
  */
 export const formatNotify = (
   notify: Notify,
   prepared: PreparedDialog,
-  { viaName }: Pick<Transport, "viaName">,
+  { viaName, credentials = "" }: Pick<Transport, "viaName"> & { readonly credentials?: string },
   sentBy: string,
   branch: string,
 ): Buffer => {
   const body = encodeBody(notify.body)
   const head =
     `${prepared.start}${viaName} ${sentBy};branch=${branch};rport\r\n` +
-    `${prepared.middle}${notify.cseq} NOTIFY\r\n${prepared.contact}` +
+    `${prepared.middle}${notify.cseq} NOTIFY\r\n${prepared.contact}${credentials}` +
     `Event: ${formatEvent(notify.packageName, notify.eventId)}\r\n` +
     `Subscription-State: ${formatSubscriptionState(notify)}\r\n` +
     `${notify.entityTag === null ? "" : `SIP-ETag: ${notify.entityTag}\r\n`}` +

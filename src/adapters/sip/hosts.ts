@@ -32,6 +32,10 @@ const isHostName = (entry: string): boolean => /^(?:\*\.)?(?!-)[a-z0-9-]+(?:\.[a
 export const hostListFaults = (entries: readonly string[]): readonly string[] =>
   entries.filter((entry) => networkOf(entry) === null && (!isHostName(entry) || /^[\d.]+$/.test(entry)))
 
+/** Entries that are neither an address nor a network. */
+export const networkListFaults = (entries: readonly string[]): readonly string[] =>
+  entries.filter((entry) => networkOf(entry) === null)
+
 /**
  * Builds a test of whether a host is in the list.
  *

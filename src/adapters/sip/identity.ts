@@ -15,6 +15,8 @@ import { parseAddress, parseAddresses } from "./address-headers.ts"
 import type { Address } from "./address-headers.ts"
 import type { ReceivedOn, Refused } from "./decode-result.ts"
 import type { DigestCheck } from "./digest.ts"
+import { addressIn } from "./domain-aliases.ts"
+import type { Canonical } from "./domain-aliases.ts"
 import { hopHostOf } from "./format-notify.ts"
 import type { RawMessage } from "./message-reader.ts"
 import { contradicts, copyText, isToken } from "./message-reader.ts"
@@ -25,7 +27,7 @@ import { aliasOf } from "./received-address.ts"
 import { placeOfAnswer } from "./room.ts"
 import type { PeerCertificate } from "./transports/certificate-names.ts"
 import type { Transports } from "./transports/transport.ts"
-import { ownAddressOf, parseUri, writableUri } from "./uri.ts"
+import { parseUri, writableUri } from "./uri.ts"
 
 export type Identity =
   | {
@@ -68,6 +70,8 @@ export interface IdentityRules {
   readonly transports: Transports
   /** Where NOTIFYs go, by the source of the SUBSCRIBE; null: nothing is set. */
   readonly notifyTo: NotifyToOf | null
+  /** Names of domains that stand for another; absent or null: none do. */
+  readonly canonical?: Canonical | null | undefined
   /** Called for each such request; `peer` is the entry in the settings, or the address of a stranger. */
   readonly peerEvent: (what: PeerEvent, peer: string) => void
 }
@@ -95,7 +99,7 @@ export const identify = (
     rules.peerEvent("doubted", peer.text)
     if (rules.authenticate === null) return refuse(403, "Record-Route Or Contact Is Not The Peer's")
   }
-  const holder = holderOf(arrival.certificate, from)
+  const holder = holderOf(arrival.certificate, from, rules)
   if (holder !== null) return { _tag: "Known", user: holder, uri: holder }
   if (rules.authenticate === null) {
     if (rules.peers.size === 0 && rules.asksCertificates !== true) return unasked
@@ -105,7 +109,8 @@ export const identify = (
   }
   const check = rules.authenticate(message, placeOfAnswer(arrival))
   if (check._tag === "Verified") {
-    const { user, uri, wasGivenTo } = check
+    const { user, wasGivenTo } = check
+    const uri = rules.canonical?.(check.uri) ?? check.uri
     return { _tag: "Known", user, uri, ...(wasGivenTo === undefined ? {} : { wasGivenTo }) }
   }
   // RFC 3261 §8.2.7: a challenge is sent statelessly
@@ -122,12 +127,19 @@ export const identify = (
  *
  * @returns null if there is no certificate, or it names no user
  */
-const holderOf = (certificate: PeerCertificate | null | undefined, from: Address): Uri | null => {
-  const [first] = certificate?.users ?? []
+const holderOf = (
+  certificate: PeerCertificate | null | undefined,
+  from: Address,
+  rules: IdentityRules,
+): Uri | null => {
+  const { canonical = null } = rules
+  const named = certificate?.users ?? []
+  const users = canonical === null ? named : named.map(canonical)
+  const [first] = users
   if (first === undefined) return null
   const uri = parseUri(from.uri)
-  const address = uri === null ? null : ownAddressOf(uri)
-  return address !== null && certificate!.users.includes(address) ? address : first
+  const address = uri === null ? null : addressIn(rules, uri)
+  return address !== null && users.includes(address) ? address : first
 }
 
 /**
@@ -158,9 +170,9 @@ const leadsTo = (
 const namedBy = (peer: TrustedPeer, message: RawMessage, from: Address, rules: IdentityRules): Identity => {
   const uris =
     peer.identity === "pai"
-      ? assertedIn(message.headers.get("p-asserted-identity") ?? [], rules.limits)
+      ? assertedIn(message.headers.get("p-asserted-identity") ?? [], rules.limits, rules.canonical)
       : peer.identity === "from"
-        ? namedIn(from.uri)
+        ? namedIn(from.uri, rules)
         : []
   return {
     _tag: "Asserted",
@@ -171,10 +183,10 @@ const namedBy = (peer: TrustedPeer, message: RawMessage, from: Address, rules: I
   }
 }
 
-const namedIn = (text: string): readonly Uri[] | null => {
+const namedIn = (text: string, rules: IdentityRules): readonly Uri[] | null => {
   const uri = parseUri(text)
   if (uri === null) return null
-  const address = ownAddressOf(uri)
+  const address = addressIn(rules, uri)
   return isAnonymous(address) ? [] : [address]
 }
 
@@ -184,7 +196,11 @@ const namedIn = (text: string): readonly Uri[] | null => {
  *
  * @returns empty if no identity is asserted; null if it cannot be read @source RFC 3325 §9.1
  */
-export const assertedIn = (lines: readonly string[], limits: Limits): readonly Uri[] | null => {
+export const assertedIn = (
+  lines: readonly string[],
+  limits: Limits,
+  canonical: Canonical | null = null,
+): readonly Uri[] | null => {
   const uris: Uri[] = []
   let isNobody = false
   let tels = 0
@@ -195,7 +211,7 @@ export const assertedIn = (lines: readonly string[], limits: Limits): readonly U
     for (const { uri } of addresses) {
       const parsed = parseUri(uri)
       if (parsed === null || parsed.scheme === "pres") return null
-      const address = ownAddressOf(parsed)
+      const address = addressIn({ canonical }, parsed)
       if (isAnonymous(address)) isNobody = true
       else if (!uris.includes(address)) {
         uris.push(address)

@@ -6,19 +6,13 @@
  */
 import type { Notify } from "../../domain/presentity/intents.ts"
 import type { DialogStart } from "../../domain/vocabulary.ts"
+import type { Place } from "./allowances.ts"
+import { livingFirst } from "./dead-targets.ts"
 import type { NextHop, PreparedDialog } from "./format-notify.ts"
-import {
-  draftFor,
-  end,
-  endSoon,
-  listenerFor,
-  putOff,
-  retryAfterFull,
-  sendOn,
-  start,
-  unreachable,
-} from "./notify-delivery.ts"
+import { draftFor, listenerFor, sendOn, start } from "./notify-delivery.ts"
 import type { NotifierParts, Notifying, OutgoingNotify, Peer } from "./notify-delivery.ts"
+import { end, endSoon, failedThereSoon, putOff, retryAfterFull, unreachable } from "./notify-outcome.ts"
+import type { Way } from "./notify-outcome.ts"
 import { sendUnproven } from "./notify-unproven.ts"
 import type { Hop } from "./resolver.ts"
 import { placeOf } from "./room.ts"
@@ -32,6 +26,8 @@ export interface Notifier {
 }
 
 const streamRefusalsMax = 20_000
+/** Places of one name that a NOTIFY is sent to without proof: each is one that nobody may have asked for. */
+const unprovenPlacesMax = 3
 
 export const makeNotifier = (parts: NotifierParts): Notifier => {
   const notifying: Notifying = {
@@ -86,7 +82,8 @@ const sendToHop = (notifying: Notifying, notify: Notify, prepared: PreparedDialo
   if (hop.isNumeric) {
     const known = transport ?? transports.presumed
     const port = hop.port ?? known.defaultPort
-    return sendTo(notifying, notify, prepared, null, { transport: known, address: hop.host, port })
+    const outgoing: OutgoingNotify = { notify, prepared, named: null, allowed: null }
+    return sendTo(notifying, outgoing, { transport: known, address: hop.host, port })
   }
   notifying.resolver.resolve(hop.host, hop.port, transport).then(
     (hops) => sendToOneOf(notifying, notify, prepared, hop.host, hops),
@@ -111,18 +108,12 @@ const shareUsed = (notifying: Notifying, notify: Notify): void => {
   putOff(notifying, notify)
 }
 
-const sendTo = (
-  notifying: Notifying,
-  notify: Notify,
-  prepared: PreparedDialog,
-  named: string | null,
-  hop: Hop,
-): void => {
+const sendTo = (notifying: Notifying, outgoing: OutgoingNotify, hop: Hop): void => {
+  const { notify, named } = outgoing
   // the last NOTIFY of a subscription is not retried later; a fetch has been refused earlier instead
   const isLast = named !== null && notify.state === "terminated"
   if (notifying.client.isShareUsed(hop.address, hop.port) && !isLast) return shareUsed(notifying, notify)
-  if (notify.proof?._tag === "Unproven") return sendUnproven(notifying, notify, prepared, named, hop)
-  const outgoing: OutgoingNotify = { notify, prepared, named, allowed: null }
+  if (notify.proof?._tag === "Unproven") return sendUnproven(notifying, outgoing, hop)
   const sockets = notifying.socketsOf(hop.transport)
   if (sockets.kind === "streams") overConnection(notifying, outgoing, sockets, hop)
   else asDatagram(notifying, outgoing, sockets, hop)
@@ -139,16 +130,55 @@ const sendToOneOf = (
   const hops = found
     .map((hop): Hop => ({ ...hop, address: canonicalAddress(hop.address) }))
     .filter(({ address, port }) => port !== 0 && !isNobody(address) && !notifying.isOwnAddress(address, port))
-  const [first] = hops
-  if (first === undefined) return end(notifying, notify, unreachable(prepared))
+  if (hops.length === 0) return end(notifying, notify, unreachable(prepared))
   const { proof } = notify
-  const placeIs = ({ transport, address, port }: Hop): string => placeOf(transport, address, port)
-  if (notifying.isNotifyTarget(name)) return sendTo(notifying, notify, prepared, null, first)
-  if (proof?._tag !== "Addresses") return sendTo(notifying, notify, prepared, placeIs(first), first)
-  const known = hops.find((hop) => proof.addresses.includes(placeIs(hop)))
-  if (known === undefined) return end(notifying, notify, { _tag: "Unproven" })
-  const isNewest = proof.addresses.at(-1) === placeIs(known)
-  sendTo(notifying, notify, prepared, isNewest ? null : placeIs(known), known)
+  const isNamed = !notifying.isNotifyTarget(name)
+  const known =
+    isNamed && proof?._tag === "Addresses"
+      ? hops.filter((hop) => proof.addresses.includes(placeAt(hop)))
+      : hops
+  const isDead = (hop: Hop): boolean => notifying.dead.has(placeAt(hop))
+  const hasUnproven =
+    notify.state !== "terminated" && hops.some((hop) => !known.includes(hop) && !isDead(hop))
+  // where nobody has answered yet, what may be sent is bounded: another NOTIFY goes there
+  if (known.length === 0 || (hasUnproven && known.every(isDead)))
+    return end(notifying, notify, { _tag: "Unproven" })
+  const places = livingFirst(known, isDead)
+  const triedMax = proof?._tag === "Unproven" ? unprovenPlacesMax : places.length
+  alongWay(notifying, { notify, prepared, isNamed, hasUnproven, places: places.slice(0, triedMax) })
+}
+
+const placeAt = ({ transport, address, port }: Hop): Place => placeOf(transport, address, port)
+
+/** One NOTIFY, and the places that it may be sent to. */
+interface Journey {
+  readonly notify: Notify
+  readonly prepared: PreparedDialog
+  /** Whether it is to be remembered which of them has answered. */
+  readonly isNamed: boolean
+  readonly hasUnproven: boolean
+  readonly places: readonly Hop[]
+}
+
+const atBegin = { tried: [], isSent: false, kept: null } as const
+
+/** Tries one place after the other, with the same request in new transactions (RFC 3263 §4.3). */
+const alongWay = (
+  notifying: Notifying,
+  journey: Journey,
+  index = 0,
+  past: Pick<Way, "tried" | "isSent" | "kept"> = atBegin,
+): void => {
+  const { notify, prepared, isNamed, hasUnproven, places } = journey
+  const { proof } = notify
+  const hop = places[index]!
+  const place = placeAt(hop)
+  const isNewest = proof?._tag === "Addresses" && proof.addresses.at(-1) === place
+  const next: Way["next"] =
+    index + 1 < places.length ? (pastNow) => alongWay(notifying, journey, index + 1, pastNow) : null
+  const way: Way = { ...past, place, next, hasUnproven }
+  const named = isNamed && !isNewest ? place : null
+  sendTo(notifying, { notify, prepared, named, allowed: null, way }, hop)
 }
 
 const overConnection = (
@@ -162,7 +192,7 @@ const overConnection = (
     port,
     notifying.limits.connectMs,
     (connection) => {
-      if (connection === null) endSoon(notifying, outgoing.notify, unreachable(outgoing.prepared))
+      if (connection === null) failedThereSoon(notifying, outgoing, unreachable(outgoing.prepared))
       else sendOn(notifying, outgoing, connection)
     },
     name,
@@ -176,35 +206,46 @@ const asDatagram = (
 ): void => {
   const { client, counters, limits } = notifying
   const listener = listenerFor(listeners, outgoing, hop.address)
-  if (listener === null) return endSoon(notifying, outgoing.notify, { _tag: "Unreachable" })
+  if (listener === null) return failedThereSoon(notifying, outgoing, { _tag: "Unreachable" })
   const draft = draftFor(notifying, outgoing, listener, hop.address)
   const { length } = draft.bytes
+  if (length <= notifying.udpMtuBytes) return start(notifying, outgoing, draft, listener, hop)
   // behind a NAT nobody can connect to the port of a datagram
-  const isBig = length > notifying.udpMtuBytes && outgoing.prepared.reach === null
-  const larger = isBig ? streamsForBig(notifying, hop) : null
-  if (larger === null) return start(notifying, outgoing, draft, listener, hop)
+  const isBig = outgoing.prepared.reach === null
+  const isPossible = length <= datagramOctets(hop.address)
+  const larger = isBig ? streamsForBig(notifying, hop, isPossible) : null
+  const send = (): void => {
+    if (isPossible) return start(notifying, outgoing, draft, listener, hop)
+    notifying.onLimit("datagram_octets", hop.address)
+    failedThereSoon(notifying, outgoing, { _tag: "TooLarge" })
+  }
+  if (larger === null) return send()
   // RFC 3261 §18.1.1: too big for a datagram, so try a stream, and fall back to a datagram.
+  const fallBack = (): void => {
+    counters.bigRequestsFellBack++
+    refuseStream(notifying, hop)
+    send()
+  }
   const letGo = client.hold(hop.address, hop.port, length)
   larger.open(hop.address, hop.port, limits.bigRequestConnectMs, (connection) => {
     letGo()
-    if (connection !== null) {
-      counters.bigRequestsOverTcp++
-      return sendOn(notifying, outgoing, connection)
-    }
-    counters.bigRequestsFellBack++
-    refuseStream(notifying, hop)
-    start(notifying, outgoing, draft, listener, hop)
+    if (connection === null) return fallBack()
+    counters.bigRequestsOverTcp++
+    sendOn(notifying, { ...outgoing, asDatagram: fallBack }, connection)
   })
 }
 
+/** Octets of UDP payload in one IP packet; over IPv6 the header of IP does not count. */
+const datagramOctets = (address: string): number => (address.includes(":") ? 65_527 : 65_507)
+
 /**
  * The stream sockets for requests too big for the hop's transport; null if there are none, or the peer has
- * refused a connection.
+ * refused a connection and a datagram will do.
  */
-const streamsForBig = (notifying: Notifying, hop: Hop): StreamSockets | null => {
+const streamsForBig = (notifying: Notifying, hop: Hop, isPossible: boolean): StreamSockets | null => {
   const { bigRequestsOver } = hop.transport
   const transport = bigRequestsOver === null ? null : notifying.transports.named(bigRequestsOver)
-  if (transport === null || isStreamRefused(notifying, hop)) return null
+  if (transport === null || (isPossible && isStreamRefused(notifying, hop))) return null
   const sockets = notifying.socketsOf(transport)
   return sockets.kind === "streams" ? sockets : null
 }

@@ -3,14 +3,18 @@ import type { DeliveryOutcome } from "../../domain/presentity/commands.ts"
 import type { Notify } from "../../domain/presentity/intents.ts"
 import type { SipCounters, SipHandler } from "../../ports/sip-transport.ts"
 import { parseAddress } from "./address-headers.ts"
+import type { AdvertisedFor } from "./advertised.ts"
 import type { Allowances, Place } from "./allowances.ts"
 import type { ClientResult, ClientTransactions, Resending } from "./client-transactions.ts"
+import type { DeadTargets } from "./dead-targets.ts"
 import { formatNotify, nextHopOf, shownOctets } from "./format-notify.ts"
 import type { NextHop, PrepareDialog, PreparedDialog } from "./format-notify.ts"
 import { parseRetryAfter } from "./headers.ts"
 import type { KeepAlive } from "./keep-alive.ts"
 import { copyText } from "./message-reader.ts"
-import type { RawMessage } from "./message-reader.ts"
+import type { NotifyCredentials } from "./notify-credentials.ts"
+import { end, failedThere, isOfPlace, outcomes } from "./notify-outcome.ts"
+import type { Way } from "./notify-outcome.ts"
 import type { Limits, SipLimit } from "./options.ts"
 import type { Resolver } from "./resolver.ts"
 import type { Connection, Flow, Sockets, Transport, Transports } from "./transports/transport.ts"
@@ -29,13 +33,18 @@ export interface NotifierParts {
   readonly clock: () => number
   readonly mintTag: () => string
   readonly localHost: (bound: string, remote: string) => string
+  /** What to print instead of a local host and port; null: nothing is advertised. */
+  readonly advertisedFor: AdvertisedFor | null
   readonly delivered: SipHandler["delivered"]
   readonly isOwnAddress: (host: string, port: number) => boolean
   readonly allowances: Allowances
   /** Whether the operator allows NOTIFYs to a host that has not answered any. */
   readonly isNotifyTarget: (host: string) => boolean
-  readonly onLimit: (limit: SipLimit) => void
+  readonly onLimit: (limit: SipLimit, address?: string) => void
   readonly keepAlive: KeepAlive
+  readonly dead: DeadTargets
+  /** Null: no account is given for any realm. */
+  readonly credentials: NotifyCredentials | null
 }
 
 /** State shared by all NOTIFYs of a stack. */
@@ -59,6 +68,10 @@ export interface OutgoingNotify {
   readonly named: string | null
   /** For an unproven target, the allowance that its packets are taken from; null if it is proven. */
   readonly allowed: { readonly dialog: string; readonly place: Place; readonly isDirect: boolean } | null
+  /** Where the name of the next hop leads to, of which one place is tried now; absent: the next hop is no name. */
+  readonly way?: Way
+  /** Sends it as a datagram after all, when the stream that it was too large for a datagram for has failed. */
+  readonly asDatagram?: () => void
 }
 
 /** An address and port that bytes are sent to. */
@@ -67,59 +80,17 @@ export interface Peer {
   readonly port: number
 }
 
-/** Seconds until a NOTIFY that met a limit is tried again. */
-export const retryAfterFull = 5
 /** How many octets longer the next NOTIFY may be with the same content: its CSeq may have one more digit. */
 const growth = 1
 
-/** The outcome of each transaction that ended without a final response. */
-const outcomes: Readonly<Record<Exclude<ClientResult, RawMessage>, DeliveryOutcome>> = {
-  timedOut: { _tag: "TimedOut" },
-  failed: { _tag: "Unreachable" },
-  // it carried a document and could not be resent: send the next one without
-  unrepeated: { _tag: "Unproven", room: 0 },
-}
-
-/** The counter of each outcome. */
-const countedAs = {
-  Accepted: "notifyAccepted",
-  Refused: "notifyRefused",
-  TimedOut: "notifyTimedOut",
-  Unreachable: "notifyUnreachable",
-  FlowLost: "notifyFlowLost",
-  Unproven: "notifyUnproven",
-} as const satisfies Record<DeliveryOutcome["_tag"], keyof SipCounters>
-
-/** Reports the outcome of a NOTIFY; called once for each. */
-export const end = (
-  { counters, delivered }: NotifierParts,
-  notify: Notify,
-  outcome: DeliveryOutcome,
-): void => {
-  if (outcome === outcomes.unrepeated) counters.notifyUnrepeated++
-  else counters[countedAs[outcome._tag]]++
-  delivered(notify.presentity, notify.no, notify.cseq, outcome)
-}
-
-/** Like `end`, but never within the call that handed over the NOTIFY. */
-export const endSoon = (parts: NotifierParts, notify: Notify, outcome: DeliveryOutcome): void =>
-  queueMicrotask(() => end(parts, notify, outcome))
-
-/** Ends it as deferred, as if the watcher had answered 503 with Retry-After. */
-export const putOff = (parts: NotifierParts, notify: Notify, seconds = retryAfterFull): void =>
-  endSoon(parts, notify, { _tag: "Refused", status: 503, retryAfter: seconds })
-
-/**
- * What it means that nothing could be sent: where the watcher last spoke over a connection, that connection is gone,
- * and the watcher comes back by another one.
- */
-export const unreachable = ({ hasFlow }: PreparedDialog): DeliveryOutcome =>
-  hasFlow ? { _tag: "FlowLost" } : { _tag: "Unreachable" }
-
 const outcomeOf = (parts: NotifierParts, result: ClientResult, outgoing: OutgoingNotify): DeliveryOutcome => {
   if (typeof result === "string") return outcomes[result]
-  // a challenge is a refusal like any other: we have no credentials to offer
   if (result.status >= 300) {
+    const { dialog, cseq } = outgoing.notify
+    const isChallenge = result.status === 401 || result.status === 407
+    // without an account for its realm a challenge is a refusal like any other
+    if (isChallenge && parts.credentials?.challenged(dialog, cseq, result) === true)
+      return { _tag: "Refused", status: result.status, retryAfter: null, credentials: true }
     const retryAfter = parseRetryAfter(result.headers.first("retry-after"))
     return { _tag: "Refused", status: result.status, retryAfter }
   }
@@ -186,17 +157,20 @@ export interface Draft {
  */
 export const draftFor = (
   notifying: Notifying,
-  { notify, prepared }: OutgoingNotify,
+  { notify, prepared: usual, isOnFlow }: OutgoingNotify,
   { transport, host, port, offersAlias }: Flow,
   address: string | null,
 ): Draft => {
+  const prepared = isOnFlow === true ? (usual.overFlow ?? usual) : usual
   const branch = mintBranch(notifying)
   const parameters = offersAlias === true ? `${branch};alias` : branch
+  const credentials = notifying.credentials?.linesFor(notify.dialog, notify.cseq, prepared.requestUri) ?? ""
+  const via = credentials === "" ? transport : { viaName: transport.viaName, credentials }
   const printed = address === null ? host : notifying.localHost(host, address)
-  return {
-    branch,
-    bytes: formatNotify(notify, prepared, transport, sentByOf(notifying, printed, port), parameters),
-  }
+  const shown = notifying.advertisedFor?.(transport.name, printed, port, printed) ?? null
+  const sentBy =
+    shown === null ? sentByOf(notifying, printed, port) : sentByOf(notifying, shown.host, shown.port)
+  return { branch, bytes: formatNotify(notify, prepared, via, sentBy, parameters) }
 }
 
 /** Usually the same as for the NOTIFY before. */
@@ -248,6 +222,14 @@ const keepAlive = (
     notifying.keepAlive.begin(flow, address, port, notify.expires * 1_000)
 }
 
+/** Less patience is needed where there is something else to try; undefined: Timer F. */
+const withinOf = ({ limits }: Notifying, { way, asDatagram }: OutgoingNotify): number | undefined =>
+  (way === undefined || way.next === null) && asDatagram === undefined ? undefined : limits.failoverMs
+
+/** Ends it at a place that has answered, after those that have not. */
+const endOn = (notifying: Notifying, { tried }: Way, notify: Notify, outcome: DeliveryOutcome): void =>
+  end(notifying, notify, tried.length === 0 ? outcome : { ...outcome, tried })
+
 /** Starts the transaction. */
 export const start = (
   notifying: Notifying,
@@ -272,6 +254,7 @@ export const start = (
       address,
       port,
       isReliable: flow.transport.isReliable,
+      withinMs: withinOf(notifying, outgoing),
       mayResend:
         allowed === null ? null : (octets, isLate) => resending(notifying, notify, allowed, octets, isLate),
       ended: (result) => {
@@ -283,9 +266,18 @@ export const start = (
         )
           return notifying.afterConnection(outgoing)
         if (prepared.reach !== null) keepAlive(notifying, outgoing, result, flow, peer)
+        if (outgoing.asDatagram !== undefined && (result === "failed" || result === "timedOut"))
+          return outgoing.asDatagram()
         if (allowed !== null && typeof result === "object")
           allowances.answered(allowed.dialog, allowed.place, result.status < 300)
-        end(notifying, notify, outcomeOf(notifying, result, outgoing))
+        const outcome = outcomeOf(notifying, result, outgoing)
+        // a challenge comes from where the NOTIFY went, and asks for more than that
+        if (allowed !== null && typeof result === "object" && "credentials" in outcome)
+          allowances.received(allowed.dialog, result.octets, true)
+        if (outgoing.way === undefined) return end(notifying, notify, outcome)
+        if (isOfPlace(result)) return failedThere(notifying, outgoing, outcome)
+        notifying.dead.remove(outgoing.way.place)
+        endOn(notifying, outgoing.way, notify, outcome)
       },
     },
     bytes,
@@ -311,7 +303,7 @@ export const listenerFor = (
   const isIpv6 = address.includes(":")
   let fallback: Flow | null = null
   for (const listener of listeners) {
-    if (listener.host.includes(":") !== isIpv6) continue
+    if (listener.host.includes(":") !== isIpv6 && (isIpv6 || listener.isDual !== true)) continue
     if (arrivedOver === listener.transport && listener.port === port && listener.host === arrivedHost)
       return listener
     if (fallback === null || (listener.port === port && fallback.port !== port)) fallback = listener

@@ -1,9 +1,8 @@
 /** NOTIFYs to unproven targets: sent as far as the allowances permit, otherwise kept until the target has answered. */
-import type { Notify } from "../../domain/presentity/intents.ts"
 import { allowanceKey } from "./allowances.ts"
-import type { PreparedDialog } from "./format-notify.ts"
-import { draftFor, endSoon, listenerFor, peerOf, putOff, start, unreachable } from "./notify-delivery.ts"
+import { draftFor, listenerFor, peerOf, start } from "./notify-delivery.ts"
 import type { Notifying, OutgoingNotify } from "./notify-delivery.ts"
+import { failedThereSoon, putOff, unreachable } from "./notify-outcome.ts"
 import type { Hop } from "./resolver.ts"
 import { placeOf } from "./room.ts"
 import type { Connection, DatagramSockets, StreamSockets } from "./transports/transport.ts"
@@ -12,17 +11,12 @@ interface Cautious extends OutgoingNotify {
   readonly allowed: NonNullable<OutgoingNotify["allowed"]>
 }
 
-export const sendUnproven = (
-  notifying: Notifying,
-  notify: Notify,
-  prepared: PreparedDialog,
-  named: string | null,
-  hop: Hop,
-): void => {
+export const sendUnproven = (notifying: Notifying, given: OutgoingNotify, hop: Hop): void => {
+  const { notify, prepared } = given
   const dialog = allowanceKey(notify.dialog.callId, notify.dialog.localTag)
   const place = placeOf(hop.transport, hop.address, hop.port)
   const isDirect = prepared.routes.length === 0 && notify.dialog.routeSet.length === 0
-  const outgoing: Cautious = { notify, prepared, named, allowed: { dialog, place, isDirect } }
+  const outgoing: Cautious = { ...given, allowed: { dialog, place, isDirect } }
   const sockets = notifying.socketsOf(hop.transport)
   const tryNow = (): boolean =>
     sockets.kind === "streams"
@@ -31,12 +25,14 @@ export const sendUnproven = (
   if (!tryNow()) waitFor(notifying, outgoing, tryNow)
 }
 
-const waitFor = (notifying: Notifying, { notify, allowed }: Cautious, tryNow: () => boolean): void =>
+const waitFor = (notifying: Notifying, outgoing: Cautious, tryNow: () => boolean): void => {
+  const { notify, allowed } = outgoing
   notifying.allowances.wait(allowed.dialog, allowed.place, {
     tryNow,
-    timedOut: () => endSoon(notifying, notify, { _tag: "TimedOut" }),
+    timedOut: () => failedThereSoon(notifying, outgoing, { _tag: "TimedOut" }),
     putOff: (seconds) => putOff(notifying, notify, seconds),
   })
+}
 
 /** Takes the allowance for a packet of this size; false if there is none. */
 const take = ({ allowances }: Notifying, { allowed }: Cautious, octets: number): boolean =>
@@ -51,7 +47,7 @@ const asDatagram = (
 ): boolean => {
   const listener = listenerFor(listeners, outgoing, hop.address)
   if (listener === null) {
-    endSoon(notifying, outgoing.notify, { _tag: "Unreachable" })
+    failedThereSoon(notifying, outgoing, { _tag: "Unreachable" })
     return true
   }
   const draft = draftFor(notifying, outgoing, listener, hop.address)
@@ -78,7 +74,7 @@ const overConnection = (
     return true
   }
   const opened = (connection: Connection | null): void => {
-    if (connection === null) return endSoon(notifying, outgoing.notify, unreachable(outgoing.prepared))
+    if (connection === null) return failedThereSoon(notifying, outgoing, unreachable(outgoing.prepared))
     if (!begin(connection))
       waitFor(notifying, outgoing, () => overConnection(notifying, outgoing, streams, hop))
   }

@@ -1,20 +1,24 @@
 /** Options of the SIP stack with their defaults, and its counters. Every limit has its unit in its name. */
 import type { Packages } from "../../domain/packages/event-package.ts"
 import type { SipCounters } from "../../ports/sip-transport.ts"
+import type { Advertised } from "./advertised.ts"
 import type { DeviceRecognition } from "./device.ts"
+import type { DomainAlias } from "./domain-aliases.ts"
+import type { AccountOf } from "./notify-credentials.ts"
 import type { TrustedPeer } from "./peers.ts"
 import type { Policy } from "./policy.ts"
 import type { RegistrationPackage } from "./registrations.ts"
 import type { KeptOfRequests } from "./request-facts.ts"
 import type { Resolver } from "./resolver.ts"
 import type { TransportName } from "./transports/names.ts"
+import type { ProxyFault } from "./transports/proxies.ts"
 import type { TlsIdentity } from "./transports/tls-identity.ts"
 import type { Transport } from "./transports/transport.ts"
 import type { WebSocketOptions } from "./transports/web-socket.ts"
 
 export interface ListenAddress {
   readonly transport: TransportName
-  /** A numeric address, or `localhost`; `::` is IPv6 only. */
+  /** A numeric address, or `localhost`; `::` is all of IPv4 as well, unless an address of IPv4 is listed with the same port. */
   readonly host: string
   /** 0 lets the system choose. */
   readonly port: number
@@ -101,6 +105,10 @@ export interface Limits {
   readonly bigRequestConnectMs: number
   /** How long a failed attempt of that kind is remembered. */
   readonly streamRefusedMs: number
+  /** How long a place may be silent before another one is tried, if there is one; Timer F at most. */
+  readonly failoverMs: number
+  /** How long a place that failed is tried after all others; 0: it is not remembered. */
+  readonly deadTargetMs: number
   readonly bindingsMax: number
   readonly bindingsPerAddressMax: number
 }
@@ -119,6 +127,8 @@ export type SipLimit =
   | "connection_idle"
   | "message_timeout"
   | "connection_octets_max"
+  /** What a datagram can hold, which is no setting. */
+  | "datagram_octets"
 
 /** RFC 3261 §17.1.1.1 and table 4; tests use shorter ones. */
 export interface Timers {
@@ -162,12 +172,14 @@ export interface SipOptions {
   readonly listen: readonly ListenAddress[]
   /** Hosts served; empty: every host. Own addresses, `localhost` and `127.0.0.1` are always served. */
   readonly domains?: readonly string[]
+  /** Other names of domains; they are served too. */
+  readonly domainAliases?: readonly DomainAlias[]
   /** Our Contact URI (`server_address`); null: derived from the receiving socket. */
   readonly contactUri?: string | null
   /** User part of a derived Contact; empty: none. */
   readonly contactUser?: string
-  /** Host in Via and Contact for a wildcard socket; null: ask the system. */
-  readonly advertisedHost?: string | null
+  /** Hosts and ports in Via and Contact instead of our own. */
+  readonly advertise?: readonly Advertised[]
   /** The registry of event packages. Without it, parameters never distinguish a package from its type. */
   readonly packages?: Pick<Packages, "allowEvents" | "accept"> &
     Partial<Pick<Packages, "names" | "find" | "carriedHeaders" | "argumentHeaders">>
@@ -189,6 +201,10 @@ export interface SipOptions {
   readonly notifyTargets?: readonly string[]
   /** Where NOTIFYs go, entries `auto`, `contact`, `source`, or `NETWORK=` one of them (`reach.ts`). Default: auto. */
   readonly notifyTo?: readonly string[]
+  /** Through which proxy NOTIFYs go (`outbound-proxy.ts`). */
+  readonly outboundProxy?: readonly string[]
+  /** Accounts with which NOTIFYs answer challenges, by realm; absent: they do not. */
+  readonly accountOf?: AccountOf
   /** Whether the Sender header of a PUBLISH is believed. */
   readonly trustSenderHeader?: boolean
   /** What the log keeps of who sent a request; absent: account, asserted identity and From. */
@@ -207,6 +223,12 @@ export interface SipOptions {
   readonly onDefect?: (defect: unknown) => void
   /** Called once for each limit that is reached. @param address of the peer that reached it, if it is one */
   readonly onLimit?: (limit: SipLimit, address?: string) => void
+  /** Load balancers whose connections begin with a header of the PROXY protocol: addresses and networks. */
+  readonly proxyProtocolFrom?: readonly string[]
+  /** HTTP proxies whose `X-Forwarded-For` names the client of a WebSocket: addresses and networks. */
+  readonly forwardedForFrom?: readonly string[]
+  /** Called for the first fault of each kind in what a load balancer or HTTP proxy says. */
+  readonly onProxyFault?: (fault: ProxyFault, address: string, why: string) => void
   /** Certificates, for listeners over TLS and for connections that we open; absent: none. */
   readonly tls?: TlsIdentity
   readonly webSocket?: WebSocketOptions
@@ -253,6 +275,8 @@ export const limitsDefault: Limits = {
   keepAliveMs: 25_000,
   bigRequestConnectMs: 500,
   streamRefusedMs: 600_000,
+  failoverMs: 8_000,
+  deadTargetMs: 60_000,
   bindingsMax: 20_000,
   bindingsPerAddressMax: 10,
 }
@@ -280,6 +304,8 @@ export const countersZero = (): SipCounters => ({
   notifyTimedOut: 0,
   notifyUnreachable: 0,
   notifyFlowLost: 0,
+  notifyTooLarge: 0,
+  notifyFailedOver: 0,
   notifyUnproven: 0,
   notifyUnrepeated: 0,
   notifyTooManyOctets: 0,
@@ -295,6 +321,7 @@ export const countersZero = (): SipCounters => ({
   handshakesFailed: 0,
   handshakesTimedOut: 0,
   handshakesRefused: 0,
+  proxyFaults: {},
   upgradesRefused: {},
   webSocketFaults: 0,
   pingsUnanswered: 0,

@@ -18,7 +18,7 @@ export interface OwnAddresses {
 
 /** @param listeners those currently open; may change */
 export const makeOwnAddresses = (
-  options: Pick<SipOptions, "domains" | "contactUri" | "advertisedHost">,
+  options: Pick<SipOptions, "domains" | "domainAliases" | "contactUri" | "advertise">,
   local: LocalHosts,
   listeners: readonly Listener[],
 ): OwnAddresses => {
@@ -26,10 +26,12 @@ export const makeOwnAddresses = (
   const hosts = new Set<string>(["localhost", "127.0.0.1", "[::1]"])
   const contact = options.contactUri ? parseUri(options.contactUri) : null
   if (contact !== null && contact.scheme !== "tel") hosts.add(bracketed(plainHost(contact.host)))
-  if (options.advertisedHost) hosts.add(bracketed(plainHost(options.advertisedHost)))
+  for (const { alias } of options.domainAliases ?? []) hosts.add(alias)
+  const advertised = options.advertise ?? []
+  for (const { host } of advertised) hosts.add(bracketed(host))
   const isOwn = (plain: string): boolean =>
     hosts.has(bracketed(plain)) ||
-    listeners.some((listener) => isWildcard(listener.host) && local.isAt(listener.host, plain))
+    listeners.some((listener) => isWildcard(listener.host) && local.isAt(listener, plain))
   return {
     serves: (host) => {
       if (domains.size === 0 || domains.has(host) || hosts.has(host)) return true
@@ -42,7 +44,11 @@ export const makeOwnAddresses = (
     },
     isOwnAddress: (host, port) => {
       const plain = plainHost(host)
-      return listeners.some((listener) => listener.port === port && local.isAt(listener.host, plain))
+      return listeners.some(
+        (listener) =>
+          (listener.port === port && local.isAt(listener, plain)) ||
+          advertised.some((entry) => entry.host === plain && (entry.port ?? listener.port) === port),
+      )
     },
     add: (host) => {
       if (!isWildcard(host)) hosts.add(bracketed(host))

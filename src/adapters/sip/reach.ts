@@ -71,6 +71,8 @@ export const reachOf = (
   if (message.vias.length !== 1) return undefined
   if (uri.parameters.has("ob") || hasRegId) return "ob"
   if (isSameHost || isFromPeer || (hop !== null && rules.isNotifyTarget(hop.host))) return undefined
+  // the operator has said how it is reached
+  if (hop !== null && (rules.outbound?.(hop.host, sourceAddress) ?? null) !== null) return undefined
   return unreachable(uri, hop, message, arrival)
 }
 

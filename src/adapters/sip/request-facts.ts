@@ -7,9 +7,11 @@ import { hash } from "node:crypto"
 import type { About, Requester } from "../../domain/presentity/about.ts"
 import type { Uri } from "../../domain/vocabulary.ts"
 import type { CheckedRequest } from "./decode-result.ts"
+import { addressIn } from "./domain-aliases.ts"
+import type { Canonical } from "./domain-aliases.ts"
 import type { Identity } from "./identity.ts"
 import { copyText } from "./message-reader.ts"
-import { ownAddressOf, parseUri } from "./uri.ts"
+import { parseUri } from "./uri.ts"
 
 /** `none`: nothing; `identity`: account, asserted identity and From; `full`: the User-Agent too. */
 export type KeptOfRequests = "none" | "identity" | "full"
@@ -18,6 +20,11 @@ export type KeptOfRequests = "none" | "identity" | "full"
 const digestCharacters = 12
 /** A longer User-Agent is not kept: somebody wants to fill the log. */
 const userAgentMax = 256
+
+export interface FactsRules {
+  readonly keptOfRequests: KeptOfRequests
+  readonly canonical?: Canonical | null | undefined
+}
 
 const isEmpty = ({ account, identity, from, userAgent }: Requester): boolean =>
   account === undefined && identity === undefined && from === undefined && userAgent === undefined
@@ -30,7 +37,7 @@ export const factsOf = (
   { message, from }: CheckedRequest,
   identity: Exclude<Identity, { readonly _tag: "Refused" }>,
   person: Uri,
-  kept: KeptOfRequests,
+  { keptOfRequests: kept, canonical }: FactsRules,
 ): About | undefined => {
   if (kept === "none") return undefined
   const request = hash("sha256", `${message.callId}\n${from.tag ?? ""}\n${message.cseq}`, "base64url")
@@ -44,7 +51,7 @@ export const factsOf = (
   // the usual From needs no second look
   if (from.uri !== person) {
     const uri = parseUri(from.uri)
-    const address = uri === null ? from.uri : ownAddressOf(uri)
+    const address = uri === null ? from.uri : addressIn({ canonical }, uri)
     if (address !== person && address !== by.identity) by.from = copyText(address)
   }
   if (kept === "full") {

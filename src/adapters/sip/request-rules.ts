@@ -7,6 +7,7 @@ import type { PrepareDialog } from "./format-notify.ts"
 import type { ParameterizedName } from "./headers.ts"
 import type { IdentityRules } from "./identity.ts"
 import type { RawMessage } from "./message-reader.ts"
+import type { OutboundProxyFor } from "./outbound-proxy.ts"
 import type { ProfileOf } from "./phone-profiles.ts"
 import type { Policy } from "./policy.ts"
 import type { RegistrationStep } from "./registrations.ts"
@@ -56,6 +57,8 @@ export interface RequestRules extends IdentityRules {
   readonly keptOfRequests: KeptOfRequests
   /** Whether the operator allows NOTIFYs to a host that has not answered any. */
   readonly isNotifyTarget: (host: string) => boolean
+  /** Through which proxy NOTIFYs go; null or absent: through none. */
+  readonly outbound?: OutboundProxyFor | null
   readonly udpMtuBytes: number
   readonly mintTag: () => string
   /** The operator's policy for single requests; null: none. */

@@ -169,11 +169,12 @@ const resolveHost = async (
     services.length > 0
       ? services
       : tried.map((candidate): Service => ({ transport: candidate, srv: candidate.srvPrefix + host }))
+  // those of the next service follow, for when all of the first have failed (RFC 3263 §4.3)
+  const hops: Hop[] = []
   for (const candidate of candidates) {
-    const hops = await atServices(directory, candidate)
-    if (hops.length > 0) return hops
+    if (hops.length < hopsMax) hops.push(...(await atServices(directory, candidate)))
   }
-  return atAddresses(names, host, presumed.defaultPort, presumed)
+  return hops.length > 0 ? hops : atAddresses(names, host, presumed.defaultPort, presumed)
 }
 
 /** @source RFC 3263 §4.1 */

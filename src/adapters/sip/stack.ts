@@ -10,12 +10,15 @@ import type { Scope } from "effect"
 import { canonicalUri, sameUri } from "../../domain/uris.ts"
 import { SipTransport } from "../../ports/sip-transport.ts"
 import type { BindFailed, SipHandler } from "../../ports/sip-transport.ts"
+import { makeAdvertisedFor } from "./advertised.ts"
 import { makeAllowances } from "./allowances.ts"
 import { makeArrivals } from "./arrivals.ts"
 import { makeClientTransactions, wheelTickMs } from "./client-transactions.ts"
 import type { ClientTransactions } from "./client-transactions.ts"
+import { makeDeadTargets } from "./dead-targets.ts"
 import { needsBy, readsAgents } from "./device.ts"
 import { makeDigest } from "./digest.ts"
+import { makeCanonical } from "./domain-aliases.ts"
 import { makePrepareDialog } from "./format-notify.ts"
 import { parameterizedNames } from "./headers.ts"
 import { hostList } from "./hosts.ts"
@@ -25,9 +28,11 @@ import { makeKeepAlive } from "./keep-alive.ts"
 import type { Names } from "./message-reader.ts"
 import { makeNotifier } from "./notifier.ts"
 import type { Notifier } from "./notifier.ts"
+import { makeNotifyCredentials } from "./notify-credentials.ts"
 import { readNotifyTo } from "./notify-to.ts"
 import { countersZero, inattention, limitsDefault, timersDefault } from "./options.ts"
 import type { Attention, ListenAddress, SipLimit, SipOptions } from "./options.ts"
+import { readOutbound } from "./outbound-proxy.ts"
 import { makeOwnAddresses } from "./own-addresses.ts"
 import { makePeerLog } from "./peer-log.ts"
 import { makePeers } from "./peers.ts"
@@ -38,6 +43,7 @@ import type { RequestRules } from "./request-rules.ts"
 import { makeResolver, systemNames } from "./resolver.ts"
 import { makeServerTransactions } from "./server-transactions.ts"
 import { makeLocalHosts } from "./transports/local-address.ts"
+import { countingProxyFaults } from "./transports/proxies.ts"
 import { transportSet } from "./transports/transport.ts"
 import type { Listener, Sockets, Transport, Transports } from "./transports/transport.ts"
 import { servedTransports } from "./transports/transports.ts"
@@ -94,23 +100,28 @@ const basisOf = (options: SipOptions) => {
       ? servedTransports(options.listen.map(({ transport }) => transport))
       : transportSet(options.transports)
   const limits = { ...limitsDefault, ...options.limits }
-  const local = makeLocalHosts(options.advertisedHost ?? null, clock)
+  const local = makeLocalHosts(clock)
   const sockets = new Map<Transport, Sockets>()
   /** The open ones, in the order in which they were opened. */
   const listeners: Listener[] = []
+  const counters = countersZero()
+  const outbound = readOutbound(options.outboundProxy ?? [])
   return {
     limits,
     timers: { ...timersDefault, ...options.timers },
     attention,
     clock,
     random,
-    counters: countersZero(),
+    counters,
+    onProxyFault: countingProxyFaults(counters, options.onProxyFault),
     mintTag: makeTagMint(random),
     transports,
-    prepareDialog: makePrepareDialog(transports),
+    prepareDialog: makePrepareDialog(transports, outbound),
+    outbound,
     registrar: options.registrar === "reject" ? null : makeRegistrar(limits, registrarExpires, clock),
     registrations: makeRegistrations(options.publishRegistrations ?? [], clock, registrarExpires * 1_000),
     local,
+    advertisedFor: makeAdvertisedFor(options.advertise ?? []),
     sockets,
     listeners,
     own: makeOwnAddresses(options, local, listeners),
@@ -119,6 +130,10 @@ const basisOf = (options: SipOptions) => {
     onLimit: onceEach(options.onLimit),
     tls: options.tls,
     webSocket: options.webSocket,
+    proxies: {
+      sendsHeader: hostList(options.proxyProtocolFrom ?? []),
+      forwards: hostList(options.forwardedForFrom ?? []),
+    },
     udpMtuBytes: options.udpMtuBytes ?? 1_300,
     onDefect:
       options.onDefect ??
@@ -130,7 +145,8 @@ type Basis = ReturnType<typeof basisOf>
 
 /** Headers kept besides those that the message reader keeps anyway. */
 const carriedNames = (options: SipOptions): Names => {
-  const { packages, policy, keptOfRequests, deviceRecognition, idleDialog, phoneProfiles } = options
+  const { packages, policy, keptOfRequests, deviceRecognition, idleDialog, phoneProfiles, accountOf } =
+    options
   if (policy?.headers === null) return everyName
   const names = [
     ...[...(packages?.carriedHeaders?.values() ?? [])].flat(),
@@ -145,6 +161,7 @@ const carriedNames = (options: SipOptions): Names => {
     readsAgents(idleDialog ?? [])
   )
     names.push("user-agent")
+  if (accountOf !== undefined) names.push("www-authenticate", "proxy-authenticate")
   return new Set([...names.map((name) => name.toLowerCase()), ...(policy?.headers ?? [])])
 }
 
@@ -158,6 +175,7 @@ const rulesOf = (options: SipOptions, basis: Basis): RequestRules => {
     limits,
     transports: basis.transports,
     prepareDialog: basis.prepareDialog,
+    outbound: basis.outbound,
     serves: own.serves,
     isOwnAddress: own.isOwnAddress,
     isOwnHost: own.isOwnHost,
@@ -187,6 +205,7 @@ const rulesOf = (options: SipOptions, basis: Basis): RequestRules => {
         : (request) => eventPackage.presentityOf!(request)
     },
     trustSenderHeader: options.trustSenderHeader ?? false,
+    canonical: makeCanonical(options.domainAliases ?? []),
     peers: makePeers(options.trustedPeers ?? []),
     asksCertificates: options.tls !== undefined && options.tls.options().clients !== "off",
     peerEvent: makePeerLog(basis.counters, options.onPeer ?? (() => {})),
@@ -242,6 +261,7 @@ export const make = (options: SipOptions): Sip => {
   const server = makeServerTransactions(limits, timers, counters, clock)
   const client = makeClientTransactions(timers, counters, clock, limits.unansweredOctetsMax, maySend)
   const allowances = makeAllowances(limits, timers, counters, clock, basis.onLimit)
+  const dead = makeDeadTargets(limits.deadTargetMs, clock)
   const keepAlive = makeKeepAlive(limits, counters, clock)
   const notifier = makeNotifier({
     ...basis,
@@ -253,6 +273,9 @@ export const make = (options: SipOptions): Sip => {
     delivered: (presentity, id, cseq, outcome) => handler?.delivered(presentity, id, cseq, outcome),
     isOwnAddress: basis.own.isOwnAddress,
     keepAlive,
+    dead,
+    credentials:
+      options.accountOf === undefined ? null : makeNotifyCredentials(options.accountOf, basis.mintTag),
   })
   const receive = makeInbound({
     ...basis,
@@ -260,7 +283,7 @@ export const make = (options: SipOptions): Sip => {
     server,
     rules: rulesOf(options, basis),
     overload: () => handler?.overload?.() ?? null,
-    makeArrival: makeArrivals(options, basis.local, basis.listeners),
+    makeArrival: makeArrivals(options, basis, basis.listeners),
     allowances,
     isFullFor: notifier.isFullFor,
     submit: (request) => handler?.submit(request),
@@ -292,7 +315,7 @@ export const make = (options: SipOptions): Sip => {
           basis.listeners.length = 0
         }),
       )
-      for (const address of inOrder(options.listen, transports)) yield* open(basis, address)
+      for (const address of inOrder(options.listen, transports)) yield* open(basis, address, options.listen)
     }),
   }
 }
@@ -325,7 +348,7 @@ const resolverOf = ({ transports, clock, attention }: Basis) =>
 
 /** The sockets of each transport; nothing is opened yet. */
 const makeSockets = (basis: Basis, carried: Names, client: ClientTransactions, receive: Receive): void => {
-  const { limits, counters, clock, attention, onLimit, tls, webSocket } = basis
+  const { limits, counters, clock, attention, onLimit, tls, webSocket, proxies, onProxyFault } = basis
   const events = {
     heard: attention.heard,
     message: receive,
@@ -343,6 +366,8 @@ const makeSockets = (basis: Basis, carried: Names, client: ClientTransactions, r
         carried,
         events,
         onLimit,
+        proxies,
+        onProxyFault,
         ...(tls === undefined ? {} : { tls }),
         ...(webSocket === undefined ? {} : { webSocket }),
       }),
@@ -368,13 +393,19 @@ const ticking = (attention: Attention, tick: () => void): Effect.Effect<unknown,
 const inOrder = (listen: readonly ListenAddress[], { all }: Transports): readonly ListenAddress[] =>
   all.flatMap(({ name }) => listen.filter(({ transport }) => transport === name))
 
+/** Whether an address of IPv4 has the port of `::` to itself. */
+const isBesides = (other: ListenAddress, { transport, port }: ListenAddress): boolean =>
+  other.transport === transport && other.port === port && !other.host.includes(":")
+
 const open = Effect.fnUntraced(function* (
   { transports, sockets, own, listeners }: Basis,
   address: ListenAddress,
+  all: readonly ListenAddress[],
 ): Effect.fn.Return<void, BindFailed, Scope.Scope> {
   const written = address.host.replaceAll("[", "").replaceAll("]", "")
   const host = written === "localhost" ? "127.0.0.1" : canonicalAddress(written)
   const transport = transports.named(address.transport)!
+  const isDual = host === "::" && !all.some((other) => isBesides(other, address))
   const { listen } = sockets.get(transport)!
   const beside =
     address.port === 0 && transport.besidePortOf !== null
@@ -383,8 +414,8 @@ const open = Effect.fnUntraced(function* (
         )
       : undefined
   const listener = yield* beside === undefined
-    ? listen({ host, port: address.port })
-    : listen({ host, port: beside.port }).pipe(Effect.catch(() => listen({ host, port: 0 })))
+    ? listen({ host, isDual, port: address.port })
+    : listen({ host, isDual, port: beside.port }).pipe(Effect.catch(() => listen({ host, isDual, port: 0 })))
   listeners.push(listener)
   own.add(host)
 })

@@ -1,15 +1,12 @@
 /**
  * Requests to a running server over its management port.
  */
-import { once } from "node:events"
-import { request } from "node:http"
-import type { IncomingMessage } from "node:http"
-import { text as textOf } from "node:stream/consumers"
 import { Data, Effect, Option } from "effect"
 import { Flag } from "effect/cli"
 import { UsageInvalid } from "../client/failures.ts"
-import { parseHostPort, withoutScheme } from "../config/host-port.ts"
+import { parseHostPort, withoutScheme, withoutSecureScheme } from "../config/host-port.ts"
 import { exitCodes } from "../exit-codes.ts"
+import { noAnswerInWords, requestAdmin } from "./admin-request.ts"
 import { isPlace, noteHere, placeFlags, placeText, serverAt } from "./server-place.ts"
 import type { ServerPlace } from "./server-place.ts"
 
@@ -32,7 +29,7 @@ export const adminFlags = {
     Flag.withMetavar("HOST:PORT"),
     Flag.withDefault(process.env["PRESENTLY_ADMIN"] ?? ""),
     Flag.withDescription(
-      `the server's management port; default: that of presently dev in this folder, else ${defaultAdmin}; PRESENTLY_ADMIN in the environment does as well`,
+      `the server's management port, https://HOST:PORT where it speaks HTTPS; default: that of presently dev in this folder, else ${defaultAdmin}; PRESENTLY_ADMIN in the environment does as well`,
     ),
   ),
   token: Flag.String("token").pipe(
@@ -40,6 +37,20 @@ export const adminFlags = {
     Flag.optional,
     Flag.withDescription(
       "for a server with --admin-tokens-file; PRESENTLY_TOKEN in the environment does as well",
+    ),
+  ),
+  ca: Flag.String("ca").pipe(
+    Flag.withMetavar("FILE"),
+    Flag.optional,
+    Flag.withDescription(
+      "for https: PEM file of the authority, or the certificate, that the server proves itself with; default: authorities of Node.js; PRESENTLY_CA in the environment does as well",
+    ),
+  ),
+  certificate: Flag.String("certificate").pipe(
+    Flag.withMetavar("FILE"),
+    Flag.optional,
+    Flag.withDescription(
+      "for https: PEM file with a certificate and its key, for a server with admin_client_certificates; PRESENTLY_CERTIFICATE in the environment does as well",
     ),
   ),
 }
@@ -53,7 +64,13 @@ export interface AdminInput extends Partial<ServerPlace> {
   readonly token: Option.Option<string>
   /** With the flags of a store the command writes to that of a stopped server, without them it asks a running one. */
   readonly mayBeStopped?: true
+  readonly ca?: Option.Option<string>
+  readonly certificate?: Option.Option<string>
 }
+
+/** What a flag gives, or else the environment. */
+const givenBy = (flag: Option.Option<string> | undefined, variable: string): string | undefined =>
+  Option.getOrUndefined(flag ?? Option.none()) ?? process.env[variable]
 
 /** The management port of `presently dev` in this folder; null: none runs here, or it has none. */
 export const adminHere = Effect.map(noteHere, (note) => note?.admin ?? null)
@@ -93,32 +110,29 @@ export const askAdmin = Effect.fnUntraced(function* (
   path: string,
   body: string | null,
 ) {
+  const { token, ca, certificate } = input
   const admin = yield* portOf(input)
-  const address = parseHostPort(withoutScheme(admin))
-  if (address === null) {
-    const why = /^https:/i.test(admin)
-      ? "the management port speaks no TLS: name HOST:PORT of whatever forwards to it"
-      : "expected HOST:PORT, for example 127.0.0.1:5080"
-    return yield* new UsageInvalid({ why: `--admin ${JSON.stringify(admin)}: ${why}` })
+  const isSecure = /^https:/i.test(admin)
+  const parsed = parseHostPort(isSecure ? withoutSecureScheme(admin) : withoutScheme(admin))
+  if (parsed === null) {
+    return yield* new UsageInvalid({
+      why: `--admin ${JSON.stringify(admin)}: expected HOST:PORT or https://HOST:PORT, for example 127.0.0.1:5080`,
+    })
   }
-  const bearer = Option.getOrUndefined(input.token) ?? process.env["PRESENTLY_TOKEN"]
+  const address = { ...parsed, isSecure }
+  const asked = {
+    method,
+    path,
+    body,
+    bearer: givenBy(token, "PRESENTLY_TOKEN"),
+    ca: givenBy(ca, "PRESENTLY_CA"),
+    certificate: givenBy(certificate, "PRESENTLY_CERTIFICATE"),
+  }
   const response = yield* Effect.tryPromise({
-    try: async () => {
-      // some responses take minutes, and fetch would time out
-      const asked = request({
-        ...address,
-        method,
-        path,
-        agent: false,
-        ...(bearer === undefined ? {} : { headers: { authorization: `Bearer ${bearer}` } }),
-      })
-      asked.end(body ?? undefined)
-      const [answer] = (await once(asked, "response")) as [IncomingMessage]
-      return { status: answer.statusCode ?? 0, text: await textOf(answer) }
-    },
-    catch: () =>
+    try: () => requestAdmin(address, asked),
+    catch: (cause) =>
       new ServerSaidNo({
-        why: `nobody answers at ${admin}: start a server there, or ${whereElse(input)}`,
+        why: noAnswerInWords(cause, admin, address, whereElse(input)),
         exitCode: exitCodes.unavailable,
       }),
   })

@@ -14,7 +14,9 @@ export const token = Command.make(
     name: Argument.String("NAME").pipe(Argument.withDescription("whose token, for the log: for example ops")),
     scope: Flag.Literals("scope", scopes).pipe(
       Flag.withDefault("read"),
-      Flag.withDescription("read looks, operate acts on presentities and watchers, admin acts on the server"),
+      Flag.withDescription(
+        "read looks, documents also sees documents, events and history, operate acts on presentities and watchers, admin acts on the server",
+      ),
     ),
   },
   Effect.fn(function* ({ name, scope }) {

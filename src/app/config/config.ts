@@ -5,9 +5,12 @@
  */
 import { isIP } from "node:net"
 import { Data } from "effect"
+import { advertiseFaults } from "../../adapters/sip/advertised.ts"
 import { idleDialogFaults } from "../../adapters/sip/device.ts"
-import { hostListFaults } from "../../adapters/sip/hosts.ts"
+import { aliasFaults } from "../../adapters/sip/domain-aliases.ts"
+import { hostListFaults, networkListFaults } from "../../adapters/sip/hosts.ts"
 import { notifyToFaults } from "../../adapters/sip/notify-to.ts"
+import { outboundFaults } from "../../adapters/sip/outbound-proxy.ts"
 import { profileFaults, profileForm } from "../../adapters/sip/phone-profiles.ts"
 import { isTransportName, presumedName, transportNames } from "../../adapters/sip/transports/names.ts"
 import type { TransportName } from "../../adapters/sip/transports/names.ts"
@@ -15,7 +18,7 @@ import type { Extensions } from "../extensions/extensions.ts"
 import { checkValue } from "./check-value.ts"
 import { gather } from "./gather.ts"
 import type { Given } from "./gather.ts"
-import { parseHostPort, withoutScheme } from "./host-port.ts"
+import { parseHostPort, withoutScheme, withoutSecureScheme } from "./host-port.ts"
 import { chooseLog } from "./log-choice.ts"
 import { masked } from "./masked-url.ts"
 import type { RequestPolicy } from "./request-policy-hook.ts"
@@ -67,7 +70,8 @@ export interface Address {
 
 export interface Config extends Omit<Settings, "listen" | "admin"> {
   readonly listen: readonly Address[]
-  readonly admin: { readonly host: string; readonly port: number } | null
+  /** `isSecure`: over HTTPS. */
+  readonly admin: { readonly host: string; readonly port: number; readonly isSecure: boolean } | null
   /** Where each value comes from, for `config print` and for messages. */
   readonly sources: Readonly<Record<SettingName, string>>
   /** One line for each given value that has no effect. */
@@ -84,7 +88,7 @@ export const readConfig = (given: Given): Config => {
     const parsed = parseAddress(address)
     if (parsed === null) {
       faults.push(
-        `listen = ${address} (${sources["listen"]}): expected ${transportNames.map((name) => `${name}:HOST:PORT`).join(" or ")}, HOST an IP address, ` +
+        `listen = ${address} (${sources["listen"]}): expected TRANSPORT:HOST:PORT with ${transportNames.join(", ")} as the transport and an IP address, ` +
           "for example udp:127.0.0.1:5060",
       )
     }
@@ -145,9 +149,10 @@ const readAdmin = (
   faults: string[],
 ): Config["admin"] => {
   if (admin === null || admin === "off") return null
-  const address = parseHostPort(admin)
+  const isSecure = /^https:\/\//i.test(admin)
+  const address = parseHostPort(isSecure ? withoutSecureScheme(admin) : admin)
   if (address === null) faults.push(`admin = ${admin} (${sources["admin"]}): ${expectedAddress(admin)}`)
-  return address
+  return address === null ? null : { ...address, isSecure }
 }
 
 /** Accepts `db_url` for `database_url` when only that is given. */
@@ -207,6 +212,32 @@ const findDisagreements = (
         "for example 10.0.0.0/8=contact",
     )
   }
+  for (const name of ["proxy_protocol_from", "forwarded_for_from"] as const)
+    for (const entry of networkListFaults(values[name] as readonly string[])) {
+      faults.push(
+        `${name} = ${entry} (${sources[name]}): expected an address or a network, for example 192.0.2.7 or 10.0.0.0/24`,
+      )
+    }
+  for (const entry of advertiseFaults(
+    values["advertise"] as readonly string[],
+    values["listen"] as readonly string[],
+  )) {
+    faults.push(
+      `advertise = ${entry} (${sources["advertise"]}): expected HOST[:PORT], or an entry of listen, = and HOST[:PORT], ` +
+        "for example 203.0.113.7 or udp:0.0.0.0:5060=203.0.113.7:15060",
+    )
+  }
+  for (const { entry, why } of aliasFaults(
+    values["domain_aliases"] as readonly string[],
+    values["domain"] as readonly string[],
+  ))
+    faults.push(`domain_aliases = ${entry} (${sources["domain_aliases"]}): ${why}`)
+  const listened = (values["listen"] as readonly string[]).map((address) => address.split(":")[0]!)
+  for (const entry of outboundFaults(values["outbound_proxy"] as readonly string[], listened))
+    faults.push(
+      `outbound_proxy = ${entry} (${sources["outbound_proxy"]}): expected a sip URI over UDP, TCP, or TLS where tls: is listened on, ` +
+        "DESTINATION=URI or from:NETWORK=URI, or direct in its place, for example 10.8.0.0/16=sip:10.8.0.1;lr",
+    )
   const minMax = [
     ["min_expires_publish", "max_expires_publish"],
     ["min_expires_subscribe", "max_expires_subscribe"],
@@ -243,7 +274,7 @@ const expectedAddress = (text: string): string => {
   const bare = withoutScheme(text)
   return bare !== text && parseHostPort(bare) !== null
     ? `without a scheme: write ${bare}`
-    : "expected HOST:PORT or off, for example 127.0.0.1:5080"
+    : "expected HOST:PORT, https://HOST:PORT or off, for example 127.0.0.1:5080"
 }
 
 /** A value for a message: shortened, and without its password. */

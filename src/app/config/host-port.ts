@@ -8,6 +8,16 @@ export const isLoopback = (host: string): boolean => host === "::1" || /^127\.\d
 /** `http://127.0.0.1:5080/`, as copied from a browser. */
 export const withoutScheme = (text: string): string => text.replace(/^http:\/\/([^/]+)\/*$/i, "$1")
 
+/** The same of a port that speaks HTTPS. */
+export const withoutSecureScheme = (text: string): string => text.replace(/^https:\/\/([^/]+)\/*$/i, "$1")
+
+/** `https://192.0.2.7:5443` for one that speaks HTTPS, else `192.0.2.7:5080` */
+export const adminText = (admin: {
+  readonly host: string
+  readonly port: number
+  readonly isSecure: boolean
+}): string => `${admin.isSecure ? "https://" : ""}${hostPort(admin.host, admin.port)}`
+
 /** A host as it is written before a port, and in a URI: IPv6 addresses get brackets. */
 export const inBrackets = (host: string): string => (host.includes(":") ? `[${host}]` : host)
 

@@ -9,7 +9,7 @@ import { adviceOn } from "./advice.ts"
 import { ConfigInvalid } from "./config.ts"
 import type { Config } from "./config.ts"
 import { extensionsConflicts, withExtensions } from "./extensions.ts"
-import { isLoopback } from "./host-port.ts"
+import { adminText, isLoopback } from "./host-port.ts"
 import { packagesOf } from "./packages.ts"
 import { policyFaults, policyOf } from "./request-policy.ts"
 import { termsOf } from "./retention-terms.ts"
@@ -18,7 +18,7 @@ import { sealKeyOf } from "./signing-key.ts"
 import { certificateAdvice, originFaults, readTls } from "./tls-settings.ts"
 import { readTokens } from "./tokens.ts"
 import { peerDomainFaults } from "./trusted-peers.ts"
-import { readUsers } from "./users.ts"
+import { accountsByRealm, readUsers } from "./users.ts"
 import { watchFaults } from "./watch-policies.ts"
 
 /**
@@ -68,6 +68,10 @@ export const resolveConfig = Effect.fnUntraced(function* (given: Config, onFault
   if (policy._tag === "Failure") faults.push(...policy.failure.faults)
   const users = config.users_file === null ? null : yield* Effect.result(readUsers(config.users_file))
   if (users?._tag === "Failure") faults.push(...users.failure.faults)
+  const { notify_credentials_file: accountsFile } = config
+  const accounts =
+    accountsFile === null ? null : yield* Effect.result(readUsers(accountsFile, "notify_credentials_file"))
+  if (accounts?._tag === "Failure") faults.push(...accounts.failure.faults)
   if (config.admin !== null && config.admin_tokens_file !== null) {
     const tokens = yield* Effect.result(readTokens(config.admin_tokens_file))
     if (tokens._tag === "Failure") faults.push(...tokens.failure.faults)
@@ -81,6 +85,8 @@ export const resolveConfig = Effect.fnUntraced(function* (given: Config, onFault
     packages,
     policy: policy.success,
     users: users?._tag === "Success" ? users.success : null,
+    /** With which NOTIFYs that are challenged are answered for, by realm; null: with none. */
+    accountOf: accounts?._tag === "Success" ? accountsByRealm(accounts.success) : null,
     /** Certificates and keys. */
     tls,
     /** Settings in force that cannot be what was meant. */
@@ -186,7 +192,7 @@ const adminFaults = ({ admin, admin_tokens_file, insecure_no_auth, sources }: Co
   admin === null || isLoopback(admin.host) || admin_tokens_file !== null || insecure_no_auth
     ? []
     : [
-        `admin = ${admin.host}:${admin.port} (${sources.admin}): the management port without tokens is for loopback ` +
+        `admin = ${adminText(admin)} (${sources.admin}): the management port without tokens is for loopback ` +
           "addresses only: give --admin-tokens-file FILE (see `presently token`)",
       ]
 

@@ -3,7 +3,7 @@
  */
 import { stringify } from "yaml"
 import type { Config } from "./config.ts"
-import { hostPort } from "./host-port.ts"
+import { adminText, hostPort } from "./host-port.ts"
 import { masked } from "./masked-url.ts"
 import type { Setting } from "./setting-kinds.ts"
 import { settingGroups, settings } from "./settings.ts"
@@ -30,7 +30,7 @@ const valueOf = (config: Config, name: SettingName): unknown => {
   if (name === "listen") {
     return config.listen.map(({ transport, host, port }) => `${transport}:${hostPort(host, port)}`)
   }
-  if (name === "admin") return config.admin === null ? "off" : hostPort(config.admin.host, config.admin.port)
+  if (name === "admin") return config.admin === null ? "off" : adminText(config.admin)
   return config[name]
 }
 

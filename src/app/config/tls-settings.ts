@@ -9,6 +9,7 @@ import type { CertificateView } from "../../ports/certificate-view.ts"
 import type { Advice } from "./advice.ts"
 import type { Config } from "./config.ts"
 import { fileWords } from "./file-words.ts"
+import { adminText, hostPort } from "./host-port.ts"
 
 /** A certificate with its key, and where they came from. */
 export interface NamedCredential extends Credential {
@@ -18,6 +19,8 @@ export interface NamedCredential extends Credential {
 
 export interface ReadTls {
   readonly options: TlsOptions
+  /** Those of the management port. */
+  readonly adminOptions: TlsOptions
   readonly credentials: readonly NamedCredential[]
   readonly faults: readonly string[]
 }
@@ -41,6 +44,7 @@ export const readTls = (config: Config): ReadTls => {
       `listen = ${secureAddress.transport}:… (${sources.listen}): TLS needs a certificate: ` +
         "give tls_certificate = FILE;key=KEYFILE (PEM)",
     )
+  faults.push(...adminTlsFaults(config))
   const authorities = tls_ca === null ? null : readAuthorities(tls_ca)
   if (authorities !== null && "fault" in authorities)
     faults.push(`tls_ca = ${tls_ca} (${sources.tls_ca}): ${authorities.fault}`)
@@ -62,16 +66,54 @@ export const readTls = (config: Config): ReadTls => {
     verifiesServers: tls_verify,
     minVersion: tls_min_version === "1.3" ? "TLSv1.3" : "TLSv1.2",
   }
-  return { options, credentials, faults }
+  const adminOptions: TlsOptions = {
+    ...options,
+    clients: config.admin_client_certificates as TlsOptions["clients"],
+  }
+  return { options, adminOptions, credentials, faults }
+}
+
+/** What a management port over HTTPS lacks. */
+const adminTlsFaults = ({
+  admin,
+  admin_client_certificates,
+  tls_ca,
+  tls_certificate,
+  sources,
+}: Config): readonly string[] => {
+  const faults: string[] = []
+  const isSecure = admin?.isSecure === true
+  if (isSecure && tls_certificate.length === 0)
+    faults.push(
+      `admin = ${adminText(admin)} (${sources.admin}): HTTPS needs a certificate: ` +
+        "give tls_certificate = FILE;key=KEYFILE (PEM)",
+    )
+  if (admin_client_certificates === "off") return faults
+  const at = `admin_client_certificates = ${admin_client_certificates} (${sources.admin_client_certificates})`
+  if (admin !== null && !isSecure)
+    faults.push(
+      `${at}: nobody is asked for a certificate over HTTP: give admin = https://${hostPort(admin.host, admin.port)}`,
+    )
+  if (tls_ca === null)
+    faults.push(
+      `${at}: whose certificates are good has to be said: give tls_ca = FILE with the authority of your clients`,
+    )
+  return faults
+}
+
+/** The certificate and its key, which may be one file; empty: the entry is malformed. */
+export const certificateFiles = (entry: string): readonly [certificate: string, key: string] | [] => {
+  const [file = "", ...parameters] = entry.split(";").map((part) => part.trim())
+  const [parameter] = parameters
+  if (file === "" || parameters.length > 1) return []
+  if (parameter !== undefined && !/^key=./.test(parameter)) return []
+  return [file, parameter === undefined ? file : parameter.slice("key=".length).trim()]
 }
 
 /** @returns a text if it cannot be used: why */
 const readCredential = (entry: string): NamedCredential | string => {
-  const [file = "", ...parameters] = entry.split(";").map((part) => part.trim())
-  const [parameter] = parameters
-  if (file === "" || parameters.length > 1) return entrySyntax
-  if (parameter !== undefined && !/^key=./.test(parameter)) return entrySyntax
-  const keyFile = parameter === undefined ? file : parameter.slice("key=".length).trim()
+  const [file, keyFile] = certificateFiles(entry)
+  if (file === undefined || keyFile === undefined) return entrySyntax
   const certificate = readText(file)
   if ("fault" in certificate) return certificate.fault
   const key = keyFile === file ? certificate : readText(keyFile)

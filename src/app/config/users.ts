@@ -32,19 +32,30 @@ export interface Account {
   readonly address: Uri | null
 }
 
-export const readUsers = (file: string): Effect.Effect<Users, ConfigInvalid> =>
+/** The account of each realm, for NOTIFYs that are challenged: the first line that names it. */
+export const accountsByRealm = ({ accounts, lookup }: Users) => {
+  const byRealm = new Map<string, { readonly user: string; readonly secret: Secret }>()
+  for (const { user, realm } of accounts) {
+    const secret = lookup(user, realm)
+    if (secret !== null && !byRealm.has(realm)) byRealm.set(realm, { user, secret })
+  }
+  return (realm: string) => byRealm.get(realm) ?? null
+}
+
+/** @param setting the one that names the file */
+export const readUsers = (file: string, setting = "users_file"): Effect.Effect<Users, ConfigInvalid> =>
   Effect.try({
-    try: () => parseUsers(readFileSync(file, "utf8"), file),
+    try: () => parseUsers(readFileSync(file, "utf8"), file, setting),
     catch: (cause) =>
       cause instanceof ConfigInvalid
         ? cause
         : new ConfigInvalid({
-            faults: [`users_file = ${file}: ${fileWords(cause)}`],
+            faults: [`${setting} = ${file}: ${fileWords(cause)}`],
           }),
   })
 
 /** @throws ConfigInvalid that names each line that cannot be read */
-export const parseUsers = (text: string, file: string): Users => {
+export const parseUsers = (text: string, file: string, setting = "users_file"): Users => {
   const known = new Map<string, Partial<Record<DigestAlgorithm, string>>>()
   const addresses = new Map<string, Uri>()
   const lines = new Map<string, number>()
@@ -53,7 +64,7 @@ export const parseUsers = (text: string, file: string): Users => {
   const faults: string[] = []
   text.split(/\r?\n/).forEach((line, index) => {
     if (line.trim() === "" || line.startsWith("#")) return
-    const at = `users_file ${file}:${index + 1}`
+    const at = `${setting} ${file}:${index + 1}`
     // a URI contains colons itself
     const [user, realm, ha1, ...rest] = line.trim().split(":")
     const algorithm = ha1 === undefined ? undefined : algorithmOf(ha1)

@@ -11,6 +11,7 @@ import { certificates } from "./certificates.ts"
 import { bad, ok, warn } from "./check.ts"
 import type { Check } from "./check.ts"
 import { dataFolder, limits, keyFiles, secretFiles, sockets } from "./machine.ts"
+import { readyAnswer } from "./ready-answer.ts"
 import { placeCheck, policyChecks } from "./running.ts"
 import type { Known } from "./running.ts"
 import { rulesFolder } from "./sources.ts"
@@ -110,10 +111,10 @@ const serverCheck = async ({ admin }: Config): Promise<{ check: Check; isRunning
     const check = warn("server", "no management port, so none can be asked", "give --admin 127.0.0.1:5080")
     return { check, isRunning: false }
   }
-  const url = `http://${hostPort(admin.host, admin.port)}/ready`
+  const url = `${admin.isSecure ? "https" : "http"}://${hostPort(admin.host, admin.port)}/ready`
   try {
-    const answer = await fetch(url, { signal: AbortSignal.timeout(answerMillis) })
-    const [said = "", ...rest] = (await answer.text()).trim().split("\n")
+    const answer = await readyAnswer(url, answerMillis)
+    const [said = "", ...rest] = answer.text.trim().split("\n")
     if (answer.status === 200 && said === "ready") {
       const degraded = rest.join("; ")
       const check =
@@ -135,7 +136,18 @@ const serverCheck = async ({ admin }: Config): Promise<{ check: Check; isRunning
       : bad("server", `${url} answers ${answer.status}, and is no presently`, "give another --admin")
     return { check, isRunning: isOurs }
   } catch (cause) {
-    const isRefused = (cause as { cause?: { code?: string } }).cause?.code === "ECONNREFUSED"
+    const { code = "" } = cause as { readonly code?: string }
+    if (admin.isSecure && /CERTIFICATE_REQUIRED|HANDSHAKE_FAILURE/.test(code)) {
+      return {
+        check: warn(
+          "server",
+          `${url} asks for a certificate of its client, and doctor shows none`,
+          "ask it with curl --cert FILE, and a certificate of an authority in tls_ca",
+        ),
+        isRunning: true,
+      }
+    }
+    const isRefused = code === "ECONNREFUSED"
     return {
       check: isRefused
         ? ok("server", `none answers at ${url}`)

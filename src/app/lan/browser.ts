@@ -34,7 +34,10 @@ export const browserListen = ({ listen }: Config): readonly string[] => {
  * @param config as it would be without
  */
 export const certificateDefaults = Effect.fnUntraced(function* (config: Config) {
-  const secured = config.listen.filter(({ transport }) => secureNames.includes(transport))
+  const secured: readonly { readonly host: string }[] = [
+    ...config.listen.filter(({ transport }) => secureNames.includes(transport)),
+    ...(config.admin?.isSecure === true ? [config.admin] : []),
+  ]
   if (secured.length === 0 || config.tls_certificate.length > 0) return {} satisfies Given["defaults"]
   const hosts = secured.flatMap(({ host }) =>
     isWildcard(host) ? localAddresses().map(({ address }) => address) : [host],

@@ -6,6 +6,7 @@ import { isIP } from "node:net"
 import { networkInterfaces } from "node:os"
 import { allowedHosts } from "../../adapters/webhooks/allowed.ts"
 import { bindFault } from "../bind-fault.ts"
+import { inBrackets } from "../config/host-port.ts"
 
 export interface LocalAddress {
   readonly address: string
@@ -28,6 +29,22 @@ export const localAddresses = (interfaces = networkInterfaces()): readonly Local
       .filter(({ internal, address }) => !internal && !isLinkLocal6(address))
       .map(({ address }) => ({ address, link })),
   )
+
+/** The addresses at which this machine is reached by what it listens on, as they stand in URIs. */
+export const ownAddresses = (
+  listen: readonly { readonly host: string }[],
+  interfaces = networkInterfaces(),
+): readonly string[] => {
+  const all = Object.values(interfaces).flatMap((entries = []) =>
+    entries.map(({ address }) => address).filter((address) => !isLinkLocal6(address)),
+  )
+  const hosts = listen.flatMap(({ host }) => {
+    if (host === "0.0.0.0") return all.filter((address) => isIP(address) === 4)
+    if (host === "::") return all
+    return isIP(host) === 0 ? [] : [host]
+  })
+  return [...new Set(hosts)].map(inBrackets)
+}
 
 const isLinkLocal6 = (address: string): boolean => /^fe[89ab][0-9a-f]:/i.test(address)
 

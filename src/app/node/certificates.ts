@@ -9,6 +9,8 @@ import type { ReadTls } from "../config/tls-settings.ts"
 
 export interface Certificates {
   readonly identity: TlsIdentity
+  /** Of the management port. */
+  readonly admin: TlsIdentity
   readonly views: () => readonly CertificateView[]
   /** For later handshakes; open connections stay. @returns what is different, in words */
   readonly replace: (next: ReadTls) => readonly string[]
@@ -16,11 +18,13 @@ export interface Certificates {
 
 export const makeCertificates = (started: ReadTls): Certificates => {
   const identity = makeTlsIdentity(started.options)
+  const admin = makeTlsIdentity(started.adminOptions)
   let views = certificateViews(started.credentials)
   return {
     identity,
+    admin,
     views: () => views,
-    replace: ({ options, credentials }) => {
+    replace: ({ options, adminOptions, credentials }) => {
       const before = identity.options()
       // whether clients are asked for a certificate is settled when a socket opens
       const next = { ...options, clients: before.clients }
@@ -35,6 +39,7 @@ export const makeCertificates = (started: ReadTls): Certificates => {
       ]
       if (changes.length === 0) return []
       identity.replace(next)
+      admin.replace({ ...adminOptions, clients: admin.options().clients })
       views = certificateViews(credentials)
       return changes
     },

@@ -21,6 +21,8 @@ import type { LogLevels } from "../telemetry/log-levels.ts"
 import { makeCertificates } from "./certificates.ts"
 import type { Certificates } from "./certificates.ts"
 import type { Reloaded } from "./reloaded.ts"
+import { stateOfFiles, watchedFiles } from "./watched-files.ts"
+import type { FileStates } from "./watched-files.ts"
 
 export interface ReloadCounters {
   ok: number
@@ -33,6 +35,7 @@ export interface Reloader {
   /** Serialized. The result is logged as well. */
   readonly reload: Effect.Effect<Reloaded, ConfigInvalid>
   readonly counters: Readonly<ReloadCounters>
+  readonly files: FileStates
   /** The users in force; null: nobody is authenticated, until a restart. */
   readonly users: Users | null
   readonly certificates: Certificates
@@ -66,10 +69,14 @@ export const makeReloader = Effect.fnUntraced(function* (parts: ReloadParts) {
     lastOk: yield* secondsNow,
   }
   const alone = yield* Semaphore.make(1)
+  let files = watchedFiles(started)
+  let filesRead = stateOfFiles(files)
 
   /** Reads everything, and collects all faults before anything is changed. */
   const read = Effect.gen(function* () {
     const config = yield* reread
+    files = watchedFiles(config)
+    filesRead = stateOfFiles(files)
     const prepared = yield* Effect.result(resolveConfig(config, () => {}))
     const faults = prepared._tag === "Failure" ? [...prepared.failure.faults] : []
     faults.push(...folderFaults(config))
@@ -133,23 +140,24 @@ export const makeReloader = Effect.fnUntraced(function* (parts: ReloadParts) {
   const reloader: Reloader = {
     reload: alone.withPermits(1)(once),
     counters,
-    users:
-      users === null
-        ? null
-        : {
-            lookup: (user, realm) => users?.lookup(user, realm) ?? null,
-            addressOf: (user, realm) => users?.addressOf(user, realm) ?? null,
-            get size() {
-              return users?.size ?? 0
-            },
-            get accounts() {
-              return users?.accounts ?? []
-            },
-          },
+    files: { read: () => filesRead, now: () => stateOfFiles(files) },
+    users: users === null ? null : presentUsers(() => users),
     tokens: () => tokens,
     certificates,
   }
   return reloader
+})
+
+/** The users that are in force whenever it is asked. */
+const presentUsers = (users: () => Users | null): Users => ({
+  lookup: (user, realm) => users()?.lookup(user, realm) ?? null,
+  addressOf: (user, realm) => users()?.addressOf(user, realm) ?? null,
+  get size() {
+    return users()?.size ?? 0
+  },
+  get accounts() {
+    return users()?.accounts ?? []
+  },
 })
 
 const report = Effect.fnUntraced(function* ({ changes, restart }: Reloaded) {

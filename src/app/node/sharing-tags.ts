@@ -3,7 +3,7 @@
  * is updated before a change is answered.
  */
 import { Effect } from "effect"
-import type { SharingTagRole } from "../../domain/presentity/events.ts"
+import type { SharingTagRole } from "../../domain/presentity/sharing-tag-events.ts"
 import { sharingTagsStream } from "../../domain/presentity/sharing-tags.ts"
 import type { State } from "../../domain/presentity/state.ts"
 import { get, size, values } from "../../domain/table.ts"

@@ -202,6 +202,11 @@ const secureFamilies = (wire: Readonly<SipCounters>): readonly Family[] => [
     { labels: { reason: "limit" }, value: wire.handshakesRefused },
   ]),
   counter(
+    "presently_sip_proxy_faults",
+    "Connections refused for their PROXY header or X-Forwarded-For, and requests whose X-Forwarded-For was ignored.",
+    Object.entries(wire.proxyFaults).map(([reason, value]) => ({ labels: { reason }, value })),
+  ),
+  counter(
     "presently_sip_websockets_refused",
     "Requests for a WebSocket that were refused.",
     Object.entries(wire.upgradesRefused).map(([reason, value]) => ({ labels: { reason }, value })),
@@ -240,7 +245,17 @@ const notifyFamilies = (wire: Readonly<SipCounters>): readonly Family[] => [
     { labels: { outcome: "unproven" }, value: wire.notifyUnproven },
     { labels: { outcome: "unrepeated" }, value: wire.notifyUnrepeated },
     { labels: { outcome: "flow_lost" }, value: wire.notifyFlowLost },
+    { labels: { outcome: "too_large" }, value: wire.notifyTooLarge },
   ]),
+  counter("presently_notify_large", "NOTIFYs too large for a datagram by udp_mtu, by how they were sent.", [
+    { labels: { over: "stream" }, value: wire.bigRequestsOverTcp },
+    { labels: { over: "datagram" }, value: wire.bigRequestsFellBack },
+  ]),
+  counter(
+    "presently_notify_failed_over",
+    "Places that did not take a NOTIFY, after which another one of the same name was tried.",
+    wire.notifyFailedOver,
+  ),
   counter(
     "presently_notify_targets_kept",
     "Contacts in answers to NOTIFYs that would have moved the target to where nobody had answered.",

@@ -5,6 +5,7 @@ import { resolve } from "node:path"
 import { Clock, Context, Effect, Layer, Tracer } from "effect"
 import type { Scope } from "effect"
 import { openAdmin } from "../../adapters/admin/http.ts"
+import { makeCanonical, readAliases } from "../../adapters/sip/domain-aliases.ts"
 import { EventStore } from "../../ports/event-store.ts"
 import { Refused } from "../../ports/operation-refused.ts"
 import type { Operations } from "../../ports/operations.ts"
@@ -20,6 +21,7 @@ import { doubtOf, standbyText, writerView } from "../node/writer-status.ts"
 import { addressOf } from "../open-store.ts"
 import { makeHistoryQueries } from "../operations/history-queries.ts"
 import { makeOperations } from "../operations/operations.ts"
+import { withAliases } from "../operations/with-aliases.ts"
 import { version } from "../version.ts"
 import { Documents } from "./documents.ts"
 import { FeedService, ProjectorService, SharingTagsService } from "./followers.ts"
@@ -81,7 +83,7 @@ const operations = Effect.gen(function* () {
   const clock = yield* Clock.Clock
   const now = (): number => clock.currentTimeMillisUnsafe()
   const reader = makeHistoryReader(yield* EventStore, circumstances, now)
-  return makeOperations({
+  const made = makeOperations({
     pump,
     history: makeHistoryQueries(reader, circumstances, now, pump.engine.delivery),
     packages,
@@ -102,6 +104,7 @@ const operations = Effect.gen(function* () {
     now,
     status: yield* statusOf,
   })
+  return withAliases(made, makeCanonical(readAliases(config.domain_aliases, config.domain)))
 })
 
 export const layerOperations = Layer.effect(OperationsService, operations)
@@ -109,7 +112,7 @@ export const layerOperations = Layer.effect(OperationsService, operations)
 /** The address of the management port; null: there is none. */
 export class AdminPort extends Context.Service<
   AdminPort,
-  { readonly address: { readonly host: string; readonly port: number } | null }
+  { readonly address: { readonly host: string; readonly port: number; readonly isSecure: boolean } | null }
 >()("presently/AdminPort") {}
 
 const adminSource = Effect.gen(function* () {
@@ -138,9 +141,13 @@ export const layerAdmin = Layer.effect(
     const { config } = yield* ServerSettings
     if (config.admin === null) return { address: null }
     const { tracing } = yield* RequestTracing
-    const { tokens } = yield* Reload
+    const { tokens, certificates } = yield* Reload
     const source = yield* adminSource
-    const options = { ...config.admin, tokens }
+    const { isSecure } = config.admin
+    const tls = isSecure
+      ? { identity: certificates.admin, handshakeMillis: config.handshake_timeout * 1_000 }
+      : null
+    const options = { ...config.admin, tokens, tls }
     const opened = (port: number) => {
       // the parent span comes from the caller's request, not from whoever started this server
       const opening = Effect.updateContext(
@@ -153,6 +160,6 @@ export const layerAdmin = Layer.effect(
       config.sources.admin !== "default"
         ? yield* opened(options.port)
         : yield* opened(options.port).pipe(Effect.catch(() => opened(0)))
-    return { address }
+    return { address: { ...address, isSecure } }
   }),
 )

@@ -6,6 +6,7 @@ import type { ConfigInvalid } from "../config/config.ts"
 import { readTokens } from "../config/tokens.ts"
 import { makeReloader } from "../node/reload.ts"
 import type { Reloader } from "../node/reload.ts"
+import { watchFiles } from "../node/watched-files.ts"
 import { DocumentSources } from "./pump.ts"
 import { ServerSettings } from "./settings.ts"
 
@@ -20,6 +21,19 @@ export const layerReload: Layer.Layer<Reload, ConfigInvalid, ServerSettings | Do
       config.admin === null || config.admin_tokens_file === null
         ? null
         : yield* readTokens(config.admin_tokens_file)
-    return yield* makeReloader({ config: given, users, tls, tokens, levels, reread, poll: sources.poll })
+    const reloader = yield* makeReloader({
+      config: given,
+      users,
+      tls,
+      tokens,
+      levels,
+      reread,
+      poll: sources.poll,
+    })
+    const { files, reload } = reloader
+    if (config.reload_check_interval > 0)
+      // a refusal is in the log, with its reasons
+      yield* Effect.forkScoped(watchFiles(files, config.reload_check_interval, Effect.ignore(reload)))
+    return reloader
   }),
 )

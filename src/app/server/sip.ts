@@ -3,11 +3,14 @@
  */
 import { randomBytes } from "node:crypto"
 import { Effect, Layer } from "effect"
+import { readAdvertise } from "../../adapters/sip/advertised.ts"
 import type { DeviceRecognition } from "../../adapters/sip/device.ts"
+import { readAliases } from "../../adapters/sip/domain-aliases.ts"
 import type { SipLimit, SipOptions } from "../../adapters/sip/options.ts"
 import { readPeers } from "../../adapters/sip/peers.ts"
 import type { KeptOfRequests } from "../../adapters/sip/request-facts.ts"
 import { layerSip } from "../../adapters/sip/stack.ts"
+import type { ProxyFault } from "../../adapters/sip/transports/proxies.ts"
 import type { SipTransport } from "../../ports/sip-transport.ts"
 import { attention } from "../clock/attention.ts"
 import type { Config } from "../config/config.ts"
@@ -20,20 +23,25 @@ import { ServerSettings, defectLine } from "./settings.ts"
 /** The stack with the options of a server. */
 export const layerServerSip: Layer.Layer<SipTransport, never, ServerSettings | Reload> = Layer.unwrap(
   Effect.gen(function* () {
-    const { config, packages, policy, say } = yield* ServerSettings
+    const { config, packages, policy, accountOf, say } = yield* ServerSettings
     const { users, certificates } = yield* Reload
     return layerSip({
       ...addressingOf(config),
       packages,
       auth: authOf(config, users),
+      ...(accountOf === null ? {} : { accountOf }),
       tls: certificates.identity,
       webSocket: { isOriginAllowed: originAllowed(config, !isAuthenticated(config)) },
       policy,
       attention,
       onDefect: (defect) => say(defectLine("SIP", "a message", defect)),
       onPeer: (line) => say(Effect.logWarning(line)),
+      onProxyFault: (fault, address, why) => say(Effect.logWarning(proxyFaultInWords(fault, address, why))),
       onLimit: (limit, address) => {
-        const value = config[limit === "unanswered_octets_share" ? "unanswered_octets_max" : limit]
+        const value =
+          limit === "datagram_octets"
+            ? 0
+            : config[limit === "unanswered_octets_share" ? "unanswered_octets_max" : limit]
         say(Effect.logWarning(limitInWords(limit, value, address)))
       },
     })
@@ -42,6 +50,8 @@ export const layerServerSip: Layer.Layer<SipTransport, never, ServerSettings | R
 
 const addressingOf = (config: Config) => ({
   listen: config.listen,
+  domainAliases: readAliases(config.domain_aliases, config.domain),
+  advertise: readAdvertise(config.advertise),
   domains: config.domain,
   contactUri: config.server_address,
   contactUser: config.contact_user ?? "",
@@ -61,6 +71,9 @@ const addressingOf = (config: Config) => ({
   allowAnyContact: !config.contact_must_be_source,
   notifyTargets: config.notify_targets,
   notifyTo: config.notify_to,
+  outboundProxy: config.outbound_proxy,
+  proxyProtocolFrom: config.proxy_protocol_from,
+  forwardedForFrom: config.forwarded_for_from,
   limits: {
     contactBytesMax: config.contact_max,
     unansweredOctetsMax: config.unanswered_octets_max,
@@ -77,6 +90,8 @@ const addressingOf = (config: Config) => ({
     headCompleteMs: config.message_timeout * 1_000,
     connectMs: config.connect_timeout * 1_000,
     keepAliveMs: config.keep_alive * 1_000,
+    failoverMs: config.failover_timeout * 1_000,
+    deadTargetMs: config.failed_target_timeout * 1_000,
   },
 })
 
@@ -90,6 +105,23 @@ const authOf = (config: Config, users: Users | null): NonNullable<SipOptions["au
         nonceKey: randomBytes(32),
         algorithms: digestAlgorithms(config),
       }
+
+/** Logged once for each kind; from then on the counters tell. */
+const proxyFaultInWords = (fault: ProxyFault, address: string, why: string): string => {
+  const because = why === "" ? "" : ` (${why})`
+  switch (fault) {
+    case "bad":
+      return `proxy_protocol_from: a connection of ${address} was closed, whose PROXY header cannot be used${because}; others are closed without being named`
+    case "missing":
+      return `proxy_protocol_from: a connection of ${address} was closed, which does not begin with a PROXY header: have the load balancer send it, or leave it out; others are closed without being named`
+    case "unlisted":
+      return `a connection of ${address} was closed, which begins with a PROXY header: if that is your load balancer, list it in proxy_protocol_from; others are closed without being named`
+    case "forwarded":
+      return `forwarded_for_from: a WebSocket of ${address} was refused (400), whose X-Forwarded-For does not name a client${because}: have the HTTP proxy write it; others are refused without being named`
+    case "ignored":
+      return `X-Forwarded-For in a request of ${address} is ignored: if that is your HTTP proxy, list it in forwarded_for_from; until then its phones seem to be at its address`
+  }
+}
 
 /** Logged once; from then on the counters tell. */
 const limitInWords = (limit: SipLimit, value: number, address = ""): string => {
@@ -114,6 +146,8 @@ const limitInWords = (limit: SipLimit, value: number, address = ""): string => {
       return `connection_idle = ${value}: a connection of ${address} was closed, on which nothing was received for so many seconds and no subscription depends; others are closed without being named`
     case "connection_octets_max":
       return `connection_octets_max = ${value}: a connection of ${address} was closed, which does not read what is sent to it`
+    case "datagram_octets":
+      return `a NOTIFY to ${address} is larger than a datagram can be, and no connection to there could be opened: it was not sent, and its subscription goes on; others are not named (presently_notify_outcomes_total{outcome="too_large"})`
     case "message_timeout":
       return `message_timeout = ${value}: a connection of ${address} was closed, on which a message began and was not completed in so many seconds`
   }

@@ -109,7 +109,10 @@ const start = Effect.fnUntraced(function* (
   const { address } = Context.get(services, AdminPort)
   const server: Server = {
     addresses: Context.get(services, SipTransport).addresses,
-    admin: address === null ? null : `http://${hostPort(address.host, address.port)}`,
+    admin:
+      address === null
+        ? null
+        : `${address.isSecure ? "https" : "http"}://${hostPort(address.host, address.port)}`,
     store: storage.name,
     watching: policiesInWords(settings.circumstances.limits.watching, settings.packages),
     status: pump.status,

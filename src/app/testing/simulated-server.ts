@@ -68,13 +68,17 @@ const transmit = (run: Run, notify: Notify): void => {
   if (isLost(run, 0.01)) return post(run, 0, () => report({ _tag: "Unreachable" }))
   if (notify.dialog.flow.startsWith("tcp:") && isLost(run, 0.02))
     return post(run, 0, () => report({ _tag: "FlowLost" }))
+  if (isLost(run, 0.002)) return post(run, 0, () => report({ _tag: "TooLarge" }))
   if (isLost(run, 0.04)) return post(run, 32_000, () => report({ _tag: "TimedOut" }))
   post(run, delayOf(run), () => {
     const outcome = peers.take(notify)
     if (isLost(run, 0.02)) post(run, 32_000, () => report({ _tag: "TimedOut" }))
-    else post(run, delayOf(run), () => report(outcome))
+    else post(run, delayOf(run), () => report(isLost(run, 0.01) ? { ...outcome, tried: elsewhere } : outcome))
   })
 }
+
+/** A place of the next hop that was tried before another one took the NOTIFY. */
+const elsewhere = [{ address: "udp:192.0.2.250:5060", outcome: "timed-out" }] as const
 
 /** Tells the process that sent a NOTIFY how it ended, if that still runs. */
 const reporting = (run: Run, notify: Notify): ((outcome: DeliveryOutcome) => void) => {

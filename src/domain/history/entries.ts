@@ -105,6 +105,7 @@ const causesOf = (event: Event, before: State): readonly number[] => {
       return createdIn(before, event.packageName, event.supersedes)
     case "PublicationRemoved":
       return createdIn(before, event.packageName, event.entityTag)
+    case "TargetsFailed":
     case "NotificationFailed": {
       const subscription = get(before.subscriptions, event.no)
       return subscription === undefined || subscription.toldIn === 0 ? [] : [subscription.toldIn]

@@ -13,6 +13,7 @@ import type {
   SubscriptionTerminated,
 } from "../presentity/events.ts"
 import type { Notify, TerminationReason } from "../presentity/intents.ts"
+import type { TargetsFailed, TriedTarget } from "../presentity/target-events.ts"
 import { get } from "../table.ts"
 import type { Millis, PackageName, Position, SubscriptionNo, Uri, WatchWord } from "../vocabulary.ts"
 import type { DecisionStep } from "./moments.ts"
@@ -46,6 +47,8 @@ export interface Sent {
   /** When the 2xx arrived; null: none is on record. */
   readonly answeredAt: Millis | null
   readonly failed: { readonly place: Place; readonly how: NotificationFailed } | null
+  /** The places of its next hop that failed before another one was tried. Absent: none did. */
+  readonly tried?: readonly TriedTarget[]
   /** The decision that repeated it, because it was unknown whether it had arrived. */
   readonly repeated: Place | null
 }
@@ -160,6 +163,7 @@ export const makeLedger = (
       const { decision, notifications } = moment
       for (const event of decision.events) {
         if (event._tag === "SubscriptionCreated") lifeOf(event.no, moment)
+        else if (event._tag === "TargetsFailed") passOver(lifeOf(event.no, moment), event)
         else if (event._tag === "NotificationFailed") fail(lifeOf(event.no, moment), event, moment)
         else if (event._tag === "NotificationsAccepted") answer(event, moment)
         else if (event._tag === "SubscriptionTerminated") {
@@ -214,6 +218,11 @@ const beginningOf = (id: SubscriptionNo, moment: DecisionStep): Open | null => {
         ended: null,
         sent: [],
       }
+}
+
+const passOver = (life: Open | null, { cseq, tried }: TargetsFailed): void => {
+  const sent = life?.sent.findLast(({ notify }) => notify.cseq === cseq)
+  if (sent !== undefined) sent.tried = tried
 }
 
 const fail = (life: Open | null, failure: NotificationFailed, moment: DecisionStep): void => {

@@ -230,11 +230,18 @@ const adoptions = (before: State, events: readonly Event[]): readonly Command[] 
 
 const reports = (before: State, events: readonly Event[], at: Millis): readonly ReportDelivery[] => {
   const failed = events.find((event) => event._tag === "NotificationFailed")
-  if (failed?._tag === "NotificationFailed") return failures(failed, events, at)
+  if (failed?._tag === "NotificationFailed")
+    return failures(failed, events, at).map((report) => withTried(report, events))
   const moved = events.find((event) => event._tag === "RemoteTargetChanged")
   const remoteTarget = moved?._tag === "RemoteTargetChanged" ? moved.remoteTarget : null
   const proven = events.find((event) => event._tag === "TargetProven")
   const address = proven?._tag === "TargetProven" ? { address: proven.address } : {}
+  const passed = events.find((event) => event._tag === "TargetsFailed")
+  if (passed !== undefined) {
+    const { no: id, cseq } = passed
+    const outcome = { _tag: "Accepted", remoteTarget, ...address } as const
+    return [withTried({ _tag: "ReportDelivery", no: id, cseq, outcome }, events)]
+  }
   const about = moved ?? proven
   const dialog = about !== undefined && "dialog" in about ? about.dialog : null
   const numbers = events.flatMap((event): readonly SubscriptionNo[] =>
@@ -260,6 +267,12 @@ const reports = (before: State, events: readonly Event[], at: Millis): readonly 
   })
 }
 
+/** The report with the places that were tried in vain, as the events have them. */
+const withTried = (report: ReportDelivery, events: readonly Event[]): ReportDelivery => {
+  const passed = events.find((event) => event._tag === "TargetsFailed")
+  return passed === undefined ? report : { ...report, outcome: { ...report.outcome, tried: passed.tried } }
+}
+
 const failures = (
   failed: NotificationFailed,
   events: readonly Event[],
@@ -272,6 +285,12 @@ const failures = (
   if (outcome === "timed-out") return [{ ...report, outcome: { _tag: "TimedOut" } }]
   if (outcome === "unreachable") return [{ ...report, outcome: { _tag: "Unreachable" } }]
   if (outcome === "flow-lost") return [{ ...report, outcome: { _tag: "FlowLost" } }]
+  if (outcome === "too-large") return [{ ...report, outcome: { _tag: "TooLarge" } }]
+  const isAnswered = events.some(
+    (event) => event._tag === "NotificationsIssued" && event.cause === "credentials",
+  )
+  if (isAnswered)
+    return [{ ...report, outcome: { _tag: "Refused", status, retryAfter: null, credentials: true } }]
   // the deferral shows the value of Retry-After
   const until = events.find((event) => event._tag === "NotificationsDeferred" && event.undelivered)
   const wait =

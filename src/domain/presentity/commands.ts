@@ -21,8 +21,9 @@ import type {
   Uri,
 } from "../vocabulary.ts"
 import type { AdoptPublication, AdoptSubscription, AdoptWatcher } from "./adopt-commands.ts"
-import type { SharingTagRole } from "./events.ts"
+import type { DeliveryOutcome } from "./delivery-outcome.ts"
 import type { Farewell } from "./farewell.ts"
+import type { SharingTagRole } from "./sharing-tag-events.ts"
 
 export type Command =
   | Publish
@@ -253,6 +254,8 @@ export interface ReportDelivery {
   readonly outcome: DeliveryOutcome
 }
 
+export type { DeliveryOutcome } from "./delivery-outcome.ts"
+
 /**
  * NOTIFYs that were answered 2xx, with the instants of the responses, to be recorded because no other decision has done
  * so.
@@ -301,34 +304,6 @@ export interface FollowClock {
   /** The last reading of the clock before it was set back, as far as known. */
   readonly from: Millis
 }
-
-export type DeliveryOutcome =
-  /** A 2xx; `remoteTarget` is the URI in its Contact, if it has one (RFC 3261 §12.2.1.2). */
-  | {
-      readonly _tag: "Accepted"
-      readonly remoteTarget: string | null
-      /**
-       * The address to which the name of the next hop resolved: `udp:192.0.2.20:5060`. Absent: the next hop is not a
-       * name, or the address is already known.
-       */
-      readonly address?: string
-    }
-  /**
-   * Not sent, because its target is unproven. With `room`: it was sent there with its document, had no response for
-   * 16·T1, and cannot be sent again, while a NOTIFY without the document can.
-   */
-  | { readonly _tag: "Unproven"; readonly room?: 0 }
-  /** A final response other than 2xx; `retryAfter` in seconds. */
-  | { readonly _tag: "Refused"; readonly status: number; readonly retryAfter: Seconds | null }
-  /** No final response in 64·T1. */
-  | { readonly _tag: "TimedOut" }
-  /** It could not be sent at all. */
-  | { readonly _tag: "Unreachable" }
-  /**
-   * The connection by which the watcher last spoke is gone, and there is no other way to it: it is notified when it is
-   * heard of again.
-   */
-  | { readonly _tag: "FlowLost" }
 
 export type Reply =
   /** 200 to PUBLISH: SIP-ETag and Expires (RFC 3903 §6 step 6). */

@@ -183,6 +183,7 @@ const byEvent: {
   RemoteTargetChanged: nothing,
   TargetDoubted: nothing,
   TargetProven: nothing,
+  TargetsFailed: nothing,
   NotificationsIssued: (event, after) => ofToldIn(after, event),
   NotificationsDeferred: (event, after) => ofSubscriptionsIn(after, event.to),
   NotificationFailed: nothing,

@@ -3,8 +3,8 @@
  *
  * This is the storage contract: plain JSON, in the past tense, with only what was decided and nothing that can be
  * computed from it. Renaming or removing anything is a migration (`encoding/event-codec.ts`); adding is not.
- * The facts about publications, retention and the targets of NOTIFYs stand in files of their own (`publication-events.ts`,
- * `retention-events.ts`, `target-events.ts`).
+ * The facts about publications, retention, sharing tags and the targets of NOTIFYs stand in files of their own
+ * (`publication-events.ts`, `retention-events.ts`, `sharing-tag-events.ts`, `target-events.ts`).
  */
 import type {
   Body,
@@ -27,7 +27,15 @@ import type {
   PublicationRemoved,
 } from "./publication-events.ts"
 import type { DocumentsDropped, LogDropped, PersonErased } from "./retention-events.ts"
-import type { ArrivalChange, RemoteTargetChanged, TargetDoubted, TargetProven } from "./target-events.ts"
+import type { SharingTagSet, SharingTagSwitched } from "./sharing-tag-events.ts"
+import type {
+  ArrivalChange,
+  FailedAs,
+  RemoteTargetChanged,
+  TargetDoubted,
+  TargetProven,
+  TargetsFailed,
+} from "./target-events.ts"
 
 /** A fact about a presentity, kept in the log for ever. */
 export type Event =
@@ -53,6 +61,7 @@ export type Event =
   | RemoteTargetChanged
   | TargetDoubted
   | TargetProven
+  | TargetsFailed
   | NotificationsIssued
   | NotificationsDeferred
   | NotificationFailed
@@ -242,25 +251,6 @@ export interface WatcherDecided {
   readonly handling: SubHandling | null
 }
 
-/** The state of a sharing tag on this server from now on. Only in the stream of tags. */
-export interface SharingTagSet {
-  readonly _tag: "SharingTagSet"
-  readonly tag: string
-  readonly role: SharingTagRole
-  /** Rises with every switch of the tag. */
-  readonly epoch: number
-}
-
-/** The subscriptions with this tag are put on standby, or are served again. */
-export interface SharingTagSwitched {
-  readonly _tag: "SharingTagSwitched"
-  readonly tag: string
-  readonly role: SharingTagRole
-  readonly epoch: number
-}
-
-export type SharingTagRole = "active" | "backup"
-
 /** NOTIFYs were issued; each of these subscriptions takes the next CSeq of its dialog. */
 export interface NotificationsIssued {
   readonly _tag: "NotificationsIssued"
@@ -278,7 +268,7 @@ export interface NotificationsIssued {
    * wants all watchers notified again; `rate`: the watcher's minimum rate (RFC 6446 §6); `recovery`: repeats what a
    * crash may have lost.
    */
-  readonly cause: "subscribe" | "change" | "rules" | "refresh" | "rate" | "recovery" | "proof"
+  readonly cause: "subscribe" | "change" | "rules" | "refresh" | "rate" | "recovery" | "proof" | "credentials"
   /** The watcher already has this document, and the NOTIFY only confirms it (RFC 5839 §6.2). Absent: no. */
   readonly bodiless?: true
   /**
@@ -309,9 +299,10 @@ export interface NotificationFailed {
   /**
    * `unproven`: it was not sent, because its target is unproven. `unrepeated`: it was sent to an unproven target with
    * its document, had no response for 16·T1, and was too large to be sent again. `flow-lost`: the connection by which
-   * the watcher last spoke is gone, which does not count against its subscription.
+   * the watcher last spoke is gone, which does not count against its subscription. `too-large`: it does not fit into a
+   * datagram and its target takes no connection, which does not count against it either.
    */
-  readonly outcome: "refused" | "timed-out" | "unreachable" | "unproven" | "unrepeated" | "flow-lost"
+  readonly outcome: FailedAs
   /** The status of the final response. Absent: there was none. */
   readonly status?: number
 }

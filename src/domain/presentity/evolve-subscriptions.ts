@@ -5,7 +5,6 @@ import { privacyOf } from "../privacy.ts"
 import { get, remove, set, setAll, size, values } from "../table.ts"
 import type { Millis, PackageName, SubscriptionNo } from "../vocabulary.ts"
 import type {
-  SharingTagSwitched,
   SubscriptionCreated,
   SubscriptionRefreshed,
   SubscriptionStatusChanged,
@@ -14,6 +13,7 @@ import type {
   WatcherRemembered,
 } from "./events.ts"
 import { repaced } from "./pace.ts"
+import type { SharingTagSwitched } from "./sharing-tag-events.ts"
 import { isKnown, isTemplate, templateOf } from "./state.ts"
 import type { Dialog, State, Subscription, TerminatedWatcher } from "./state.ts"
 import { proofAtStart, spent, withDialog, withTarget, withoutDialog } from "./targets.ts"

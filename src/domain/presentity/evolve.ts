@@ -35,6 +35,7 @@ import {
   terminateSubscription,
 } from "./evolve-subscriptions.ts"
 import { nothingDropped, withDocumentsDropped, withLogDropped, withPersonErased } from "./retention.ts"
+import type { SharingTagSet } from "./sharing-tag-events.ts"
 import { isEmpty, isKnown, verdictKey } from "./state.ts"
 import type { Dialog, State } from "./state.ts"
 import type { RemoteTargetChanged } from "./target-events.ts"
@@ -128,14 +129,7 @@ export const evolve = (state: State, event: Event, at: Millis): State => {
     case "WatcherDecided":
       return decideWatcher(state, event)
     case "SharingTagSet":
-      return {
-        ...state,
-        sharingTags: set(state.sharingTags, event.tag, {
-          tag: event.tag,
-          role: event.role,
-          epoch: event.epoch,
-        }),
-      }
+      return setSharingTag(state, event)
     case "SharingTagSwitched":
       return switchSharingTag(state, event)
     case "RemoteTargetChanged":
@@ -150,6 +144,8 @@ export const evolve = (state: State, event: Event, at: Millis): State => {
       return deferNotifications(state, event, at)
     case "NotificationFailed":
       return withSilence(withUnsent(state, event), event)
+    case "TargetsFailed":
+      return state
     case "NotificationsAccepted":
       return withAnswers(state, event)
     case "FarewellRepeated":
@@ -166,6 +162,11 @@ export const evolve = (state: State, event: Event, at: Millis): State => {
       return unreachable(event)
   }
 }
+
+const setSharingTag = (state: State, { tag, role, epoch }: SharingTagSet): State => ({
+  ...state,
+  sharingTags: set(state.sharingTags, tag, { tag, role, epoch }),
+})
 
 const replaceHardState = (state: State, { packageName, body }: HardStateReplaced): State => {
   const { hardState } = state

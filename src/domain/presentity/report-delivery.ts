@@ -25,6 +25,16 @@ import { nothing } from "./view.ts"
  */
 export const reportDelivery = (state: State, command: ReportDelivery, context: Context): Outcome => {
   const { no: id, cseq, outcome } = command
+  const { tried } = outcome
+  // addresses of a watcher that is gone could not be encrypted with that person's key, and would outlive its erasure
+  const isKnown = tried !== undefined && tried.length > 0 && get(state.subscriptions, id) !== undefined
+  if (!isKnown) return decideOutcome(state, command, context)
+  const failed: Event = { _tag: "TargetsFailed", no: id, cseq, tried }
+  return done([failed, ...decideOutcome(state, command, context).events])
+}
+
+const decideOutcome = (state: State, command: ReportDelivery, context: Context): Outcome => {
+  const { no: id, cseq, outcome } = command
   const subscription = get(state.subscriptions, id)
   if (outcome._tag === "Unproven") {
     const outcomeName = outcome.room === undefined ? "unproven" : "unrepeated"
@@ -77,6 +87,7 @@ const failures = {
   TimedOut: { outcome: "timed-out" },
   Unreachable: { outcome: "unreachable" },
   FlowLost: { outcome: "flow-lost" },
+  TooLarge: { outcome: "too-large" },
 } as const
 
 type Failure = Exclude<ReportDelivery["outcome"], { readonly _tag: "Accepted" | "Unproven" }>
@@ -122,10 +133,11 @@ const anew = (
   subscription: Subscription,
   eventPackage: EventPackage,
   context: Context,
+  cause: "proof" | "credentials" = "proof",
 ): readonly Event[] => {
   if (!isServedHere(subscription) || context.inFlight(subscription.no))
     return [undelivered(subscription, null)]
-  const notify = notifyOne(subscription, viewFor(state, subscription, eventPackage), "proof")
+  const notify = notifyOne(subscription, viewFor(state, subscription, eventPackage), cause)
   return [subscription.dormant ? bodiless(notify) : notify]
 }
 
@@ -143,6 +155,10 @@ const consequences = (
   if (elsewhere !== null) {
     const eventPackage = context.packages.find(subscription.packageName)
     return [elsewhere, ...(eventPackage === null ? [] : anew(state, subscription, eventPackage, context))]
+  }
+  if (outcome._tag === "Refused" && outcome.credentials === true) {
+    const eventPackage = context.packages.find(subscription.packageName)
+    return eventPackage === null ? [] : anew(state, subscription, eventPackage, context, "credentials")
   }
   switch (consequence(outcome, context.limits)) {
     case "ends-dialog":
@@ -242,6 +258,8 @@ const isSilence = (outcome: ReportDelivery["outcome"]): boolean =>
 const consequence = (outcome: Failure, limits: Limits): "keeps" | "ends-subscription" | "ends-dialog" => {
   // a page that is loaded anew, a server that was restarted: the watcher comes back, or its time runs out
   if (outcome._tag === "FlowLost") return "keeps"
+  // RFC 3856 §9: what a presentity publishes does not take its watchers away
+  if (outcome._tag === "TooLarge") return "keeps"
   if (outcome._tag !== "Refused") return limits.endSubOnTimeout ? "ends-subscription" : "keeps"
   const { status, retryAfter } = outcome
   // RFC 3265 §3.2.2: a response with Retry-After is no failure; but after 481 there is no subscription to return to
@@ -250,11 +268,23 @@ const consequence = (outcome: Failure, limits: Limits): "keeps" | "ends-subscrip
   // RFC 5057 §5.1: these codes mean that the dialog or its target is gone
   if (dialogFatal.has(status)) return "ends-dialog"
   if (usageFatal.has(status)) return "ends-subscription"
-  if (limits.profile === "6665") return "keeps"
+  if (limits.profile === "6665" || isRetriable(status)) return "keeps"
   return status === 502 ? "ends-dialog" : "ends-subscription"
 }
 
 const dialogFatal: ReadonlySet<number> = new Set([404, 410, 416, 482, 483, 484, 485, 604])
+
+/**
+ * RFC 3265 §3.2.2: a response that implies a further action by which the request can be retried is no failure of the
+ * subscription, whether or not we take that action: another target (3xx), credentials (401, 407), what the phone can
+ * take (413, 415, 420, 421, 494, 513), another connection (430, RFC 5626), another moment (491).
+ *
+ * @source RFC 3261 §8.1.3.4, §8.1.3.5, §21.4.15, §21.5.7; RFC 3329 §2.3.1; RFC 5057 §5.1 and §5.2, by which each
+ * concerns the transaction only
+ */
+const isRetriable = (status: number): boolean => status < 400 || retriable.has(status)
+
+const retriable: ReadonlySet<number> = new Set([401, 407, 413, 415, 420, 421, 430, 491, 494, 513])
 const usageFatal: ReadonlySet<number> = new Set([405, 480, 481, 489, 501])
 
 const ended = (subscription: Subscription): Event => ({

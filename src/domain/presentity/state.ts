@@ -24,8 +24,9 @@ import type {
   Uri,
   WatchWord,
 } from "../vocabulary.ts"
-import type { NotificationsIssued, SharingTagRole, Status } from "./events.ts"
+import type { NotificationsIssued, Status } from "./events.ts"
 import type { Retained } from "./retention.ts"
+import type { SharingTagRole } from "./sharing-tag-events.ts"
 
 export interface State {
   readonly presentity: Uri

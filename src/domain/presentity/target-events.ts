@@ -2,7 +2,7 @@
  * The facts about where the NOTIFYs of a dialog are sent, and what is known of that target (`targets.ts`). They are part
  * of the storage contract in `events.ts`.
  */
-import type { DialogNo, Reach } from "../vocabulary.ts"
+import type { DialogNo, Reach, SubscriptionNo } from "../vocabulary.ts"
 
 /** What differs in where the newest SUBSCRIBE of a dialog arrived (`Arrival`); a field is absent if it is as before. */
 export interface ArrivalChange {
@@ -42,4 +42,36 @@ export interface TargetProven {
   readonly _tag: "TargetProven"
   readonly dialog: DialogNo
   readonly address: string
+}
+
+/** How a NOTIFY failed (`NotificationFailed`). */
+export type FailedAs =
+  | "refused"
+  | "timed-out"
+  | "unreachable"
+  | "unproven"
+  | "unrepeated"
+  | "flow-lost"
+  | "too-large"
+
+/** A place to which a NOTIFY was sent, or was to be sent, and which did not take it. */
+export interface TriedTarget {
+  /** `tcp:192.0.2.20:5060` */
+  readonly address: string
+  readonly outcome: "refused" | "timed-out" | "unreachable"
+  /** The status of the final response. Absent: there was none. */
+  readonly status?: number
+}
+
+/**
+ * The next hop of a NOTIFY leads to several places, and these failed before another one was tried, in this order. How
+ * the NOTIFY ended is said as for any other: by `NotificationFailed` in the same decision, or as answered.
+ *
+ * @source RFC 3263 §4.3
+ */
+export interface TargetsFailed {
+  readonly _tag: "TargetsFailed"
+  readonly no: SubscriptionNo
+  readonly cseq: number
+  readonly tried: readonly TriedTarget[]
 }

@@ -147,6 +147,7 @@ export const touched = (event: Event, before: State, after: State): readonly Row
     case "NotificationsAccepted":
     case "TargetDoubted":
     case "TargetProven":
+    case "TargetsFailed":
       return []
   }
 }

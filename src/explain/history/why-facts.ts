@@ -7,7 +7,7 @@ import type { Case, Explanation } from "../../domain/history/why.ts"
 import { isSourceReached } from "../../domain/presentity/targets.ts"
 import type { DialogStart } from "../../domain/vocabulary.ts"
 import { bodyInWords } from "../document-summary.ts"
-import { formatEvent, reachInWords, short, words } from "../event-text.ts"
+import { formatEvent, reachInWords, short, triedInWords, words } from "../event-text.ts"
 import { deliveryInWords, endingInWords } from "./format-finding.ts"
 import { requesterInWords } from "./requester.ts"
 import type { WhyContext } from "./why-policy.ts"
@@ -47,6 +47,7 @@ export const factsOf = (
     facts.push(`told      ${sentInWords(sent, context)}`)
     const target = targetInWords(sent.notify.dialog)
     if (target !== "") facts.push(`target    ${target}`)
+    if (sent.tried !== undefined) facts.push(`tried     ${triedInWords(sent.tried)}`)
   }
   const ending =
     finding._tag === "Ended" ? finding.ending : sequel?._tag === "Ended" ? sequel.ending : life.ended

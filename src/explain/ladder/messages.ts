@@ -156,6 +156,7 @@ const outcomes = {
   unproven: "was not sent, its address being unproven",
   unrepeated: "had no answer, and could not be repeated",
   "flow-lost": "was not delivered, its connection being closed",
+  "too-large": "was too large for a datagram",
 } as const
 
 /** The request behind a decision with its response, or a note about what the server did by itself. */

@@ -8,7 +8,8 @@ import { transports } from "../../../src/adapters/sip/transports/transports.ts"
 import { udp } from "../../../src/adapters/sip/transports/udp.ts"
 import { parseUri } from "../../../src/adapters/sip/uri.ts"
 import type { Notify } from "../../../src/domain/presentity/intents.ts"
-import type { DialogStart, Uri } from "../../../src/domain/vocabulary.ts"
+import type { DialogStart } from "../../../src/domain/vocabulary.ts"
+import { notifyOf } from "../../support/notify.ts"
 
 const dialog: DialogStart = {
   callId: "c1",
@@ -24,23 +25,11 @@ const dialog: DialogStart = {
   source: "192.0.2.20:5062",
 }
 
-const notify = (changes: Partial<Notify> = {}): Notify => ({
-  _tag: "Notify",
-  presentity: "sip:alice@example.com" as Uri,
-  no: 1,
-  cseq: 4,
-  packageName: "presence",
-  eventId: null,
-  dialog,
-  state: "active",
-  expires: 600,
-  reason: null,
-  retryAfter: null,
-  body: { contentType: "application/pidf+xml", text: "<presence>é</presence>" },
-  rates: null,
-  entityTag: null,
-  ...changes,
-})
+const notify = (changes: Partial<Notify> = {}): Notify =>
+  notifyOf(
+    { dialog },
+    { cseq: 4, body: { contentType: "application/pidf+xml", text: "<presence>é</presence>" }, ...changes },
+  )
 
 const textOf = (one: Notify): string =>
   formatNotify(one, prepareDialog(one.dialog), udp, "192.0.2.10:5060", "z9hG4bKx").toString("utf8")

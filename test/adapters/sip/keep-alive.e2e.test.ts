@@ -5,6 +5,7 @@
 import { afterEach, assert, beforeEach, describe, it } from "@effect/vitest"
 import { answerKeepAlive, mayKeepAlive } from "../../../src/adapters/sip/transports/datagram-keep-alive.ts"
 import type { Subscribe } from "../../../src/domain/presentity/commands.ts"
+import { notifyOf } from "../../support/notify.ts"
 import { requestText } from "../../support/sip-messages.ts"
 import { answerTo, eventually, startServer, tcpPeer, udpPeer } from "../../support/sip-peer.ts"
 import type { TestServer } from "../../support/sip-peer.ts"
@@ -21,23 +22,7 @@ const restart = async (options: Parameters<typeof startServer>[0]): Promise<void
   server = await startServer(options)
 }
 
-const notifyIn = ({ dialog }: Subscribe, cseq = 1) =>
-  ({
-    _tag: "Notify",
-    presentity: "sip:alice@example.com",
-    no: 1,
-    cseq,
-    packageName: "presence",
-    eventId: null,
-    dialog,
-    state: "active",
-    expires: 600,
-    reason: null,
-    retryAfter: null,
-    body: null,
-    rates: null,
-    entityTag: null,
-  }) as Parameters<TestServer["sip"]["notify"]>[0][number]
+const notifyIn = (command: Subscribe, cseq = 1) => notifyOf(command, { cseq })
 
 describe("a connection", () => {
   let branches = 0

@@ -3,7 +3,7 @@
  */
 import { afterEach, assert, beforeEach, describe, it } from "vitest"
 import type { Subscribe } from "../../../src/domain/presentity/commands.ts"
-import type { Notify } from "../../../src/domain/presentity/intents.ts"
+import { notifyOf } from "../../support/notify.ts"
 import { headerValue, headerValues, requestText, statusOf } from "../../support/sip-messages.ts"
 import { answerTo, eventually, startServer, tcpListener, tcpPeer, udpPeer } from "../../support/sip-peer.ts"
 import type { TestServer, UdpPeer } from "../../support/sip-peer.ts"
@@ -22,22 +22,8 @@ afterEach(async () => {
   await server.close()
 })
 
-const notifyIn = ({ dialog }: Subscribe): Notify => ({
-  _tag: "Notify",
-  presentity: server.requests.at(-1)!.presentity!,
-  no: 1,
-  cseq: ++cseq,
-  packageName: "presence",
-  eventId: null,
-  dialog,
-  state: "active",
-  expires: 600,
-  reason: null,
-  retryAfter: null,
-  body: null,
-  rates: null,
-  entityTag: null,
-})
+const notifyIn = (command: Subscribe) =>
+  notifyOf(command, { presentity: server.requests.at(-1)!.presentity!, cseq: ++cseq })
 
 const subscribe = async (contact = `<sip:bob@127.0.0.1:${peer.port}>`): Promise<Subscribe> => {
   peer.send(requestText({ method: "SUBSCRIBE", headers: { Contact: contact } }))

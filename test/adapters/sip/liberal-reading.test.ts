@@ -510,7 +510,7 @@ describe("hosts", () => {
     const options = { domains: ["Example.com.", "bücher.example", "2001:DB8::1", "192.0.2.7"] }
     const { serves, isOwnHost, add } = makeOwnAddresses(
       options,
-      makeLocalHosts(null, () => 0),
+      makeLocalHosts(() => 0),
       [],
     )
     add("2001:db8::9")

@@ -8,6 +8,7 @@
 import { assert, describe, it } from "vitest"
 import { allowanceKey, makeAllowances } from "../../../src/adapters/sip/allowances.ts"
 import { makeClientTransactions } from "../../../src/adapters/sip/client-transactions.ts"
+import { makeDeadTargets } from "../../../src/adapters/sip/dead-targets.ts"
 import { prepareDialog } from "../../../src/adapters/sip/format-notify.ts"
 import { makeKeepAlive } from "../../../src/adapters/sip/keep-alive.ts"
 import { makeNotifier } from "../../../src/adapters/sip/notifier.ts"
@@ -109,6 +110,7 @@ const minuteOf = (seed: number, { loss, patience, document, lamps = 10 }: Phone)
     resolver: { resolve: async () => [] },
     clock,
     mintTag: mint,
+    advertisedFor: null,
     localHost: (bound) => bound,
     delivered: (presentity, no, cseq, outcome) =>
       // never inside the call that handed the NOTIFY over
@@ -118,6 +120,8 @@ const minuteOf = (seed: number, { loss, patience, document, lamps = 10 }: Phone)
     isNotifyTarget: () => false,
     onLimit: () => {},
     keepAlive: makeKeepAlive(limitsDefault, counters, clock),
+    credentials: null,
+    dead: makeDeadTargets(limitsDefault.deadTargetMs, clock),
   })
 
   // ── the core, whose store is always there ──

@@ -50,6 +50,35 @@ describe("resolver", () => {
   })
 
   it(
+    "services, records and addresses are all there, in the order in which they are to be tried",
+    { tags: ["3263-4.3-a"] },
+    async () => {
+      const { service } = names({
+        srv: async (name) =>
+          name.startsWith("_sip._udp.")
+            ? [
+                { name: "b.h", port: 2, priority: 2, weight: 0 },
+                { name: "a.h", port: 1, priority: 1, weight: 0 },
+                // one that does not exist keeps nobody from the others
+                { name: "gone.h", port: 3, priority: 1, weight: 0 },
+              ]
+            : name.startsWith("_sip._tcp.")
+              ? [{ name: "b.h", port: 4, priority: 1, weight: 0 }]
+              : none(),
+        addresses: async (host) =>
+          host === "a.h" ? ["192.0.2.1", "2001:db8::1"] : host === "b.h" ? ["192.0.2.2"] : none(),
+      })
+      const found = await makeResolver({ names: service, random: () => 0 }).resolve("h", null, null)
+      assert.deepStrictEqual(found, [
+        { transport: udp, address: "192.0.2.1", port: 1 },
+        { transport: udp, address: "2001:db8::1", port: 1 },
+        { transport: udp, address: "192.0.2.2", port: 2 },
+        { transport: tcp, address: "192.0.2.2", port: 4 },
+      ])
+    },
+  )
+
+  it(
     "a named transport asks for its service; without any the address and the default port are left",
     { tags: ["3263-4.1-a"] },
     async () => {

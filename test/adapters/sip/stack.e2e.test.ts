@@ -5,6 +5,7 @@ import { udp } from "../../../src/adapters/sip/transports/udp.ts"
 import type { Answer, Subscribe } from "../../../src/domain/presentity/commands.ts"
 import type { Notify } from "../../../src/domain/presentity/intents.ts"
 import type { Request } from "../../../src/ports/sip-transport.ts"
+import { notifyOf } from "../../support/notify.ts"
 import { headerValue, headerValues, requestText, statusOf } from "../../support/sip-messages.ts"
 import {
   acceptRequest,
@@ -34,23 +35,8 @@ const subscribe = async (contact = `<sip:bob@127.0.0.1:${peer.port}>`, headers =
 
 let cseq = 0
 
-const notifyIn = (command: Subscribe, changes: Partial<Notify> = {}): Notify => ({
-  _tag: "Notify",
-  presentity: server.requests.at(-1)!.presentity!,
-  no: 1,
-  cseq: ++cseq,
-  packageName: "presence",
-  eventId: null,
-  dialog: command.dialog,
-  state: "active",
-  expires: 600,
-  reason: null,
-  retryAfter: null,
-  body: null,
-  rates: null,
-  entityTag: null,
-  ...changes,
-})
+const notifyIn = (command: Subscribe, changes: Partial<Notify> = {}): Notify =>
+  notifyOf(command, { presentity: server.requests.at(-1)!.presentity!, cseq: ++cseq, ...changes })
 
 const bigBody = { contentType: "application/pidf+xml", text: "x".repeat(2_000) }
 

@@ -67,7 +67,7 @@ describe.concurrent(
   { ...patient, tags: ["F8", "OPS-config"] },
   () => {
     const listen = (value: string): string =>
-      `listen = ${value} (flag --listen): expected udp:HOST:PORT or tcp:HOST:PORT, HOST an IP address, ` +
+      `listen = ${value} (flag --listen): expected TRANSPORT:HOST:PORT with udp, tcp, tls, ws, wss as the transport and an IP address, ` +
       "for example udp:127.0.0.1:5060"
     const unsafe = (source: string, command: string): string =>
       `listen = 0.0.0.0 (${source}): ${command} without authentication is for loopback addresses only: give ` +
@@ -83,7 +83,9 @@ describe.concurrent(
       [["--listen", "udp:127.0.0.1:99999"], [listen("udp:127.0.0.1:99999")]],
       [
         ["--admin", "nonsense"],
-        ["admin = nonsense (flag --admin): expected HOST:PORT or off, for example 127.0.0.1:5080"],
+        [
+          "admin = nonsense (flag --admin): expected HOST:PORT, https://HOST:PORT or off, for example 127.0.0.1:5080",
+        ],
       ],
       [["--set", "max_expires_publish=0"], [`max_expires_publish = 0 (flag --set): ${range}`]],
       [

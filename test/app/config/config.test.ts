@@ -56,6 +56,42 @@ const wrong: readonly (readonly [text: string, ...faults: string[]])[] = [
   ["\n\nmax_expires_publish: soon", `max_expires_publish = soon (@4): ${year}`],
   ["max_expires_subscribe: 1.5", `max_expires_subscribe = 1.5 (@2): ${year}`],
   ["max_expires_subscribe: [60]", `max_expires_subscribe = [60] (@2): ${year}`],
+  [
+    "proxy_protocol_from: [10.0.0.0/33, lb.example.com, 192.0.2.7]\nforwarded_for_from: 10.0.0",
+    "proxy_protocol_from = 10.0.0.0/33 (@2): expected an address or a network, for example 192.0.2.7 or 10.0.0.0/24",
+    "proxy_protocol_from = lb.example.com (@2): expected an address or a network, for example 192.0.2.7 or 10.0.0.0/24",
+    "forwarded_for_from = 10.0.0 (@3): expected an address or a network, for example 192.0.2.7 or 10.0.0.0/24",
+  ],
+  [
+    "admin: https://0.0.0.0:5443\nadmin_tokens_file: /nowhere/tokens\nadmin_client_certificates: required",
+    "admin = https://0.0.0.0:5443 (@2): HTTPS needs a certificate: give tls_certificate = FILE;key=KEYFILE (PEM)",
+    "admin_client_certificates = required (@4): whose certificates are good has to be said: give tls_ca = FILE with the authority of your clients",
+    "admin_tokens_file = /nowhere/tokens: there is no such file: name one that is there, or make it",
+  ],
+  [
+    "admin_client_certificates: required\nadmin: 127.0.0.1:5080",
+    "admin_client_certificates = required (@2): nobody is asked for a certificate over HTTP: give admin = https://127.0.0.1:5080",
+    "admin_client_certificates = required (@2): whose certificates are good has to be said: give tls_ca = FILE with the authority of your clients",
+  ],
+  [
+    "admin: 192.0.2.7:5080\nadmin_tokens_file: /nowhere/tokens",
+    "admin = 192.0.2.7:5080 (@2): serve takes tokens over plain HTTP on loopback addresses only: give admin = https://192.0.2.7:5080 with tls_certificate, or admin_insecure_http = 1 if nobody on the way may be listening",
+    "admin_tokens_file = /nowhere/tokens: there is no such file: name one that is there, or make it",
+  ],
+  [
+    "admin: 192.0.2.7:5080\nadmin_tokens_file: /nowhere/tokens\nadmin_insecure_http: 1",
+    "admin_tokens_file = /nowhere/tokens: there is no such file: name one that is there, or make it",
+  ],
+  [
+    "listen: ['udp:[::]:5060']\nadvertise: ['0.0.0.0', 'tcp:[::]:5060=pbx.example.com']",
+    "advertise = 0.0.0.0 (@3): expected HOST[:PORT], or an entry of listen, = and HOST[:PORT], for example 203.0.113.7 or udp:0.0.0.0:5060=203.0.113.7:15060",
+    "advertise = tcp:[::]:5060=pbx.example.com (@3): expected HOST[:PORT], or an entry of listen, = and HOST[:PORT], for example 203.0.113.7 or udp:0.0.0.0:5060=203.0.113.7:15060",
+  ],
+  [
+    "outbound_proxy: ['10.0.0.0/8=sips:192.0.2.1', from:192.0.2.0/24=direct]\ndomain_aliases: 10.0.0.5",
+    "domain_aliases = 10.0.0.5 (@3): expected ALIAS=DOMAIN, or ALIAS of the first domain, for example 10.0.0.5=example.com",
+    "outbound_proxy = 10.0.0.0/8=sips:192.0.2.1 (@2): expected a sip URI over UDP, TCP, or TLS where tls: is listened on, DESTINATION=URI or from:NETWORK=URI, or direct in its place, for example 10.8.0.0/16=sip:10.8.0.1;lr",
+  ],
   ["listn: x", "listn (@2): there is no such setting; did you mean listen?"],
   ["colour: red", "colour (@2): there is no such setting"],
   [
@@ -74,9 +110,12 @@ const wrong: readonly (readonly [text: string, ...faults: string[]])[] = [
   ],
   [
     "listen: [udp:here:5060]",
-    "listen = udp:here:5060 (@2): expected udp:HOST:PORT or tcp:HOST:PORT or tls:HOST:PORT or ws:HOST:PORT or wss:HOST:PORT, HOST an IP address, for example udp:127.0.0.1:5060",
+    "listen = udp:here:5060 (@2): expected TRANSPORT:HOST:PORT with udp, tcp, tls, ws, wss as the transport and an IP address, for example udp:127.0.0.1:5060",
   ],
-  ["admin: here", "admin = here (@2): expected HOST:PORT or off, for example 127.0.0.1:5080"],
+  [
+    "admin: here",
+    "admin = here (@2): expected HOST:PORT, https://HOST:PORT or off, for example 127.0.0.1:5080",
+  ],
   [
     "listen: [udp:0.0.0.0:5060]",
     "listen = 0.0.0.0 (@2): serve without authentication is for loopback addresses only: give --users-file FILE, or trusted_peers, or --insecure-no-auth if everyone who can reach it may see and publish everything",

@@ -5,7 +5,13 @@ import assert from "node:assert/strict"
 import { createSocket } from "node:dgram"
 import { createServer } from "node:net"
 import { describe, it } from "vitest"
-import { chooseAddress, freePort, isPublic, localAddresses } from "../../../src/app/lan/network.ts"
+import {
+  chooseAddress,
+  freePort,
+  isPublic,
+  localAddresses,
+  ownAddresses,
+} from "../../../src/app/lan/network.ts"
 
 const eth0 = { address: "192.168.1.20", link: "eth0" }
 const wlan0 = { address: "10.0.0.7", link: "wlan0" }
@@ -141,5 +147,24 @@ describe("the port of dev --lan", { tags: ["F4"] }, () => {
     }
     assert.equal(await freePort(place), null)
     await assert.rejects(freePort("198.51.100.77"), /EADDRNOTAVAIL/)
+  })
+})
+
+describe("the addresses of this machine in URIs", { tags: ["OPS-domain"] }, () => {
+  const interfaces = {
+    lo: [{ address: "127.0.0.1" }, { address: "::1" }],
+    eth0: [{ address: "192.0.2.7" }, { address: "2001:db8::7" }, { address: "fe80::1" }],
+  } as never
+  const at = (...hosts: readonly string[]): readonly string[] =>
+    ownAddresses(
+      hosts.map((host) => ({ host })),
+      interfaces,
+    )
+
+  it("are those that are listened on, all of a family where that is, and none of a link alone", () => {
+    assert.deepEqual(at("127.0.0.1", "127.0.0.1", "2001:db8::9"), ["127.0.0.1", "[2001:db8::9]"])
+    assert.deepEqual(at("0.0.0.0"), ["127.0.0.1", "192.0.2.7"])
+    assert.deepEqual(at("::"), ["127.0.0.1", "[::1]", "192.0.2.7", "[2001:db8::7]"])
+    assert.deepEqual(at(), [])
   })
 })

@@ -35,6 +35,7 @@ describe("certificates while a server runs", { tags: ["OPS-reload"] }, () => {
     }
     await put("first.example")
     const server = await Server.start({
+      reload_check_interval: 0,
       listen: ["tls:127.0.0.1:0", "wss:127.0.0.1:0"],
       admin: "127.0.0.1:0",
       tls_certificate: [file],

@@ -10,6 +10,7 @@ import { tokenLine } from "../../../src/adapters/admin/tokens.ts"
 import { userLine } from "../../../src/app/config/users.ts"
 import { Server } from "../../../src/app/index.ts"
 import { asking } from "../../support/admin.ts"
+import { holds } from "../../support/condition.ts"
 import { ruleFor, ruleset } from "../../support/rules-builders.ts"
 import { openPhone, script } from "../../support/sip-client.ts"
 import { subscribeAs, usersFile } from "../../support/users.ts"
@@ -25,7 +26,7 @@ const portOf = (addresses: readonly string[], transport: string): number =>
   Number(/:(\d+)$/.exec(addresses.find((one) => one.startsWith(transport)) ?? "")?.[1])
 
 const withServer = async (context: TestContext, settings: object) => {
-  const server = await Server.start({ ...domain, ...settings })
+  const server = await Server.start({ ...domain, reload_check_interval: 0, ...settings })
   context.onTestFinished(() => server.close())
   const phone = await openPhone(
     { portOf: (transport: string) => portOf(server.addresses, transport) } as never,
@@ -58,6 +59,37 @@ describe("files that are read again", { tags: ["OPS-reload"] }, () => {
       )
       assert.deepEqual([await subscribe("bob"), await subscribe("carol")], [401, 401])
       assert.equal((await subscribeAs(call, { user: "bob", password: "secret-bob" }, asked)).raw.status, 401)
+    },
+  )
+
+  it(
+    "a file that changes is read again without being told; one that cannot be used changes nothing",
+    { tags: ["OPS-reload"] },
+    async (context) => {
+      const file = usersFile(context, line("alice"), line("bob"))
+      const { server, subscribe } = await withServer(context, {
+        users_file: file,
+        admin: "127.0.0.1:0",
+        reload_check_interval: 1,
+      })
+      const ask = asking(server.admin)
+      const count = async (outcome: string): Promise<number> =>
+        Number(
+          new RegExp(`^presently_reloads_total\\{outcome="${outcome}"\\} (\\d+)$`, "m").exec(
+            (await ask("GET", "/metrics")).text,
+          )?.[1],
+        )
+      // in place of the file, as editors and tools of secrets do it
+      write(`${file}.new`, line("alice"), line("bob", "another"))
+      renameSync(`${file}.new`, file)
+      await holds("it is read", async () => (await count("ok")) === 1)
+      assert.deepEqual([await subscribe("bob"), await subscribe("bob", "another")], [401, 202])
+      write(file, line("alice"), "nonsense")
+      await holds("it is refused", async () => (await count("failed")) === 1)
+      assert.equal(await subscribe("bob", "another"), 202)
+      write(file, line("alice"))
+      await holds("it is read", async () => (await count("ok")) === 2)
+      assert.deepEqual([await subscribe("bob", "another"), await count("failed")], [401, 1])
     },
   )
 
@@ -175,6 +207,7 @@ describe.concurrent(
           log: "json",
           domain: ["example.com"],
           users_file: file,
+          reload_check_interval: 0,
           ...more,
         })
       const config = fileOf(context, "presently.json", settings({}))
@@ -234,7 +267,14 @@ describe.concurrent(
       { tags: ["OPS-sighup"] },
       async (context) => {
         const file = usersFile(context, line("alice"))
-        const { server, admin } = await startMemory(["--users-file", file, "--domain", "example.com"])
+        const { server, admin } = await startMemory([
+          "--users-file",
+          file,
+          "--domain",
+          "example.com",
+          "--set",
+          "reload_check_interval=0",
+        ])
         write(file, line("alice"), line("bob"))
         assert.deepEqual(await run(["reload", "--admin", admin]), {
           code: 0,

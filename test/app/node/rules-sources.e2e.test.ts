@@ -286,8 +286,11 @@ describe("rules put elsewhere than where they come from", () => {
           /^presently: there is no event package dialogg; /,
         )
       const secure = await runHere(["rules", "get", "alice@example.com", "--admin", `https://${admin}`])
-      assert.match(secure.stderr, /--admin "https:.*": the management port speaks no TLS/)
-      assert.equal(secure.code, 64)
+      assert.match(
+        secure.stderr,
+        /^presently: https:.* does not speak HTTPS.*: without HTTPS, write HOST:PORT alone\n$/,
+      )
+      assert.equal(secure.code, 69)
       // the file that is named is the one that is read
       mkdirSync(join(folder, "dialog"))
       writeFileSync(join(folder, "dialog/alice@example.com.xml"), allowing("sip:bob@example.com"))

@@ -106,7 +106,7 @@ describe("who may do what", () => {
     "a scope includes the smaller ones, and a larger one is asked for by name",
     { tags: ["OPS-tokens", "T30"] },
     async (context) => {
-      const { as } = await withTokens(context)
+      const { as, server } = await withTokens(context)
       const rules = ruleset(ruleFor("sip:bob@example.com", "allow"))
       const asked: readonly (readonly [needs: string, method: string, path: string, body?: unknown])[] = [
         ["read", "GET", "/v1/presentities"],
@@ -117,6 +117,15 @@ describe("who may do what", () => {
         ["read", "GET", "/status"],
         ["read", "POST", `/v1/presentities/${alice}/rules/test?watcher=${bob}`, rules],
         ["operate", "PUT", `/v1/presentities/${alice}/rules`, rules],
+        ["operate", "PUT", `/v1/presentities/${alice}/hard-state`, phoneOpen],
+        ["documents", "GET", `/v1/presentities/${alice}`],
+        ["documents", "GET", `/v1/presentities/${alice}/rules`],
+        ["documents", "GET", `/v1/presentities/${alice}/hard-state`],
+        ["documents", "GET", `/v1/presentities/${alice}/history`],
+        ["documents", "GET", `/v1/presentities/${alice}/at?time=now`],
+        ["documents", "GET", `/v1/presentities/${alice}/diff?from=1m&to=now`],
+        ["documents", "GET", `/v1/presentities/${alice}/seen?watcher=${bob}`],
+        ["documents", "GET", `/v1/presentities/${alice}/why?watcher=${bob}`],
         ["operate", "POST", "/v1/publications", { presentity: "sip:alice@example.com", body: phoneOpen }],
         ["operate", "POST", `/v1/presentities/${alice}/refresh`, {}],
         ["operate", "POST", `/v1/presentities/${alice}/terminate`, {}],
@@ -126,6 +135,16 @@ describe("who may do what", () => {
         ["admin", "POST", "/v1/reload"],
         ["admin", "PUT", "/v1/sharing-tags/vip", { state: "active" }],
       ]
+      const stream = async (scope: string): Promise<number> => {
+        const ended = new AbortController()
+        const { status } = await fetch(`${server.admin}/v1/events`, {
+          headers: { authorization: `Bearer secret-of-${scope}` },
+          signal: ended.signal,
+        })
+        ended.abort()
+        return status
+      }
+      assert.deepEqual([await stream("read"), await stream("documents")], [403, 200])
       for (const [needs, method, path, body] of asked) {
         for (const scope of scopes) {
           const answer = await as(scope)(method, path, body)
@@ -222,10 +241,13 @@ describe("who may do what", () => {
       const digest = "0".repeat(64)
       for (const [text, why] of [
         ["", " = FILE: there is no token in it; make one with `presently token NAME`"],
-        ["ops:operate", " FILE:1: expected NAME:read|operate|admin:SHA256, as `presently token` writes it"],
+        [
+          "ops:operate",
+          " FILE:1: expected NAME:read|documents|operate|admin:SHA256, as `presently token` writes it",
+        ],
         [
           `ops:root:${digest}\n`,
-          " FILE:1: expected NAME:read|operate|admin:SHA256, as `presently token` writes it",
+          " FILE:1: expected NAME:read|documents|operate|admin:SHA256, as `presently token` writes it",
         ],
         [`a:read:${digest}\n\na:read:${digest}`, " FILE:3: a has a line already: leave one of the two out"],
       ] as const) {

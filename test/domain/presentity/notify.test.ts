@@ -253,6 +253,9 @@ describe("the end of a NOTIFY", () => {
     if (all.includes(status)) return [2, 3]
     if (one.includes(status) || status === 408) return [2]
     if (profile === "6665") return []
+    // RFC 3265 §3.2.2: a further action is implied by which it can be retried (RFC 3261 §8.1.3.4, §8.1.3.5)
+    const retriable = [401, 407, 413, 415, 420, 421, 430, 491, 494, 513]
+    if (status < 400 || retriable.includes(status)) return []
     return status === 502 ? [2, 3] : [2]
   }
 
@@ -273,6 +276,57 @@ describe("the end of a NOTIFY", () => {
         outcome.gives(failure(2, 1, refused(status)), ...(gone.length === 0 ? [kept] : gone.map(dropped)))
       }
       deepStrictEqual(found, expected)
+    },
+  )
+
+  it.each(["3265", "6665"] as const)(
+    "too large for a datagram: the subscription lives, and is told with the next change, in profile %s",
+    { tags: ["L37"] },
+    (profile) => {
+      const tooLarge: Failure = { _tag: "TooLarge" }
+      world
+        .and({ limits: { profile, notifyIntervalMillis: 0 } })
+        .when(delivery(2, 1, tooLarge), at("10:00:01"))
+        .gives(failure(2, 1, tooLarge), kept)
+        .and()
+        .when(change("tag-1"), at("10:00:02"))
+        .sends("2/3 active;expires=3598 busy", "3/4 active;expires=3598 busy", "4/2 active;expires=3598 busy")
+    },
+  )
+
+  const passed = [
+    { address: "tcp:192.0.2.20:5060", outcome: "unreachable" },
+    { address: "tcp:192.0.2.21:5060", outcome: "refused", status: 503 },
+  ] as const
+
+  it(
+    "places that failed before another one took it are on record, and nothing else follows from them",
+    { tags: ["3263-4.3-a"] },
+    () => {
+      const tried = { _tag: "TargetsFailed", no: 2, cseq: 1, tried: passed } as const
+      world.when(delivery(2, 1, { ...accepted(), tried: passed }), at("10:00:01")).gives(tried)
+      world.when(delivery(2, 1, { ...accepted(), tried: [] }), at("10:00:01")).gives()
+      world
+        .when(delivery(2, 1, { ...refused(503, 20), tried: passed }), at("10:00:01"))
+        .gives(tried, failure(2, 1, refused(503, 20)), deferred([2], at("10:00:21"), true))
+      // an address of somebody who is gone is not kept: nobody's erasure would find it
+      world.when(delivery(9, 1, { ...accepted(), tried: passed }), at("10:00:01")).gives()
+    },
+  )
+
+  it(
+    "a challenge that can be answered is answered at once, with the next CSeq and what is true then",
+    { tags: ["3261-22.2-a"] },
+    () => {
+      for (const status of [401, 407]) {
+        const challenged: Failure = { _tag: "Refused", status, retryAfter: null, credentials: true }
+        for (const profile of ["3265", "6665"] as const)
+          world
+            .and({ limits: { profile } })
+            .when(delivery(2, 1, challenged), at("10:00:01"))
+            .gives(failure(2, 1, challenged), notified([2], open, { cause: "credentials" }))
+            .sends("2/3 active;expires=3599 open")
+      }
     },
   )
 

@@ -1,7 +1,8 @@
 /** Which local address to use towards a peer when a socket is bound to all addresses. */
 import { BlockList } from "node:net"
 import { networkInterfaces } from "node:os"
-import { canonicalAddress, numericHost } from "../uri.ts"
+import { canonicalAddress } from "../uri.ts"
+import type { Listener } from "./transport.ts"
 
 const refreshMs = 30_000
 const rememberedMax = 10_000
@@ -36,13 +37,11 @@ const readFaces = (): readonly Face[] => {
 export interface LocalHosts {
   /** The host to print for a socket bound to `bound`, towards `remote`. */
   readonly towards: (bound: string, remote: string) => string
-  /** Whether a packet to an address reaches a socket bound to `bound`; both canonical, without brackets. */
-  readonly isAt: (bound: string, address: string) => boolean
+  /** Whether a packet to an address reaches a listening socket; both canonical, without brackets. */
+  readonly isAt: (listener: Pick<Listener, "host" | "isDual">, address: string) => boolean
 }
 
-/** @param advertised host to print instead of the local address, and another one that we are reached at; null: none */
-export const makeLocalHosts = (advertised: string | null, clock: () => number): LocalHosts => {
-  const ours = advertised === null ? null : numericHost(advertised)
+export const makeLocalHosts = (clock: () => number): LocalHosts => {
   let faces: readonly Face[] = []
   let readAt = Number.NEGATIVE_INFINITY
   const remembered = new Map<string, string>()
@@ -66,7 +65,6 @@ export const makeLocalHosts = (advertised: string | null, clock: () => number): 
   return {
     towards: (bound, remote) => {
       if (!isWildcard(bound)) return bound
-      if (advertised !== null) return advertised
       look()
       let host = remembered.get(remote)
       if (host === undefined) {
@@ -75,12 +73,10 @@ export const makeLocalHosts = (advertised: string | null, clock: () => number): 
       }
       return host
     },
-    isAt: (bound, address) => {
+    isAt: ({ host: bound, isDual = false }, address) => {
       if (address === bound) return true
       if (!isWildcard(bound)) return false
-      // the advertised address may be that of a proxy, so it counts for wildcard sockets only
-      if (address === ours) return true
-      if (address.includes(":") !== bound.includes(":")) return false
+      if (!isDual && address.includes(":") !== bound.includes(":")) return false
       look()
       // all of 127.0.0.0/8 is this host (RFC 1122 §3.2.1.3)
       return address.startsWith("127.") || faces.some((face) => face.address === address)

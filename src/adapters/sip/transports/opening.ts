@@ -1,7 +1,7 @@
 /** Connections that we open: one attempt for each peer, whoever waits for it. */
 import type { Socket } from "node:net"
 import { covers } from "./certificate-names.ts"
-import { connectionAt, keyOf } from "./stream-state.ts"
+import { connectionAt, keyOf, listeningPort } from "./stream-state.ts"
 import type { LiveConnection, Streams } from "./stream-state.ts"
 import type { Connection } from "./transport.ts"
 import type { Wire } from "./wire.ts"
@@ -52,7 +52,7 @@ export const openConnection = (
   if (opener.connect === null || live.size + opening.size >= limits.connectionsMax) return done(null)
   const socket = opener.connect(address, port, name, (wire) => {
     // peers connect to our listening port, if there is one
-    const ownPort = streams.listeningPort === 0 ? wire.localPort : streams.listeningPort
+    const ownPort = listeningPort(streams, wire.localAddress) ?? wire.localPort
     const isKept = opening.get(key)?.socket === socket
     if (!isKept) return wire.destroy()
     const proved = transport.isSecure ? (name ?? address) : null

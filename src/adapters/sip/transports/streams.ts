@@ -4,20 +4,21 @@
  * @source RFC 3261 §18
  */
 import { createServer } from "node:net"
-import type { Server, Socket } from "node:net"
+import type { Server } from "node:net"
 import { Effect } from "effect"
 import { BindFailed } from "../../../ports/sip-transport.ts"
 import type { RawMessage } from "../message-reader.ts"
 import { bracketed } from "../uri.ts"
+import { accept, giveUp, releaseSource } from "./accepting.ts"
 import { aliasPort } from "./connection-alias.ts"
 import { makeFramer } from "./framer.ts"
 import type { FrameSink } from "./framer.ts"
-import { plainAddress } from "./local-address.ts"
 import { attemptOf, openConnection, settle } from "./opening.ts"
+import { countingProxyFaults, noProxies } from "./proxies.ts"
+import { beginsAsProxyHeader } from "./proxy-header.ts"
 import { connectionAt, keyOf } from "./stream-state.ts"
 import type { LiveConnection, StreamOpener, Streams } from "./stream-state.ts"
-import type { BindAddress, SocketParts, StreamSockets, Transport } from "./transport.ts"
-import { socketWire } from "./wire.ts"
+import type { BindAddress, Listener, SocketParts, StreamSockets, Transport } from "./transport.ts"
 import type { Wire } from "./wire.ts"
 
 /** How long pending data may take to be sent before a connection that lost framing is destroyed. */
@@ -30,6 +31,8 @@ export const openStreams = (
 ): StreamSockets => {
   const streams: Streams = {
     ...parts,
+    proxies: parts.proxies ?? noProxies,
+    onProxyFault: parts.onProxyFault ?? countingProxyFaults(parts.counters),
     transport,
     opener,
     live: new Map(),
@@ -37,7 +40,7 @@ export const openStreams = (
     greeting: new Map(),
     opening: new Map(),
     perSource: new Map(),
-    listeningPort: 0,
+    listeners: [],
   }
   return {
     kind: "streams",
@@ -51,8 +54,9 @@ export const openStreams = (
         ),
         (server) => {
           server.on("error", () => {})
-          streams.listeningPort = portOf(server, address.port)
-          return { transport, host: address.host, port: streams.listeningPort }
+          const listener: Listener = { transport, ...address, port: portOf(server, address.port) }
+          streams.listeners.push(listener)
+          return listener
         },
       ),
     find: (address, port) => {
@@ -84,7 +88,8 @@ const endAll = (streams: Streams): void => {
  */
 const adopt = (streams: Streams, wire: Wire, port: number, proved?: string | null): LiveConnection => {
   const { counters, limits, live, opener } = streams
-  const { remoteAddress, remotePort, certificate } = wire
+  const { remoteAddress, certificate } = wire
+  const remotePort = remotePortOf(streams, wire)
   const isInbound = proved === undefined
   const key = keyOf(remoteAddress, remotePort)
   let isOpen = true
@@ -100,13 +105,14 @@ const adopt = (streams: Streams, wire: Wire, port: number, proved?: string | nul
     host: wire.localAddress,
     port,
     // RFC 5923 §5: a peer may send its requests over a connection that we opened, if we can be told from others
-    offersAlias: !isInbound && streams.transport.isSecure && streams.listeningPort !== 0,
+    offersAlias: !isInbound && streams.transport.isSecure && streams.listeners.length > 0,
     branches: new Set(),
     activeAt: streams.clock(),
     insideSince: null,
     pingedAt: null,
     alias: null,
     dialogs: null,
+    isUnread: isInbound && opener.greet === undefined && !wire.isPassedOn,
     isOpen: () => isOpen,
     keepFor: (dialog, millis) => {
       if (millis > 0) (connection.dialogs ??= new Map()).set(dialog, streams.clock() + millis)
@@ -128,8 +134,11 @@ const adopt = (streams: Streams, wire: Wire, port: number, proved?: string | nul
       wire.destroy()
     },
   }
-  if (!live.has(key)) counters.connections++
+  const earlier = live.get(key)
+  if (earlier === undefined) counters.connections++
   live.set(key, connection)
+  // nobody has two from one address and port: the proxy has not told the end of it
+  if (wire.isPassedOn) earlier?.close()
   const sink = sinkOf(streams, connection)
   wire.begin({
     received: (chunk) => receive(streams, connection, sink, chunk),
@@ -147,6 +156,15 @@ const adopt = (streams: Streams, wire: Wire, port: number, proved?: string | nul
     },
   })
   return connection
+}
+
+/** Where a proxy did not tell the port of a phone, it is that of its own connection, or another one that is free. */
+const remotePortOf = ({ live }: Streams, { remoteAddress, remotePort, isPortKnown }: Wire): number => {
+  let port = remotePort
+  if (!isPortKnown)
+    for (let tries = 0; tries < 65_535 && live.has(keyOf(remoteAddress, port)); tries++)
+      port = port >= 65_535 ? 1 : port + 1
+  return port
 }
 
 const sinkOf = (streams: Streams, connection: LiveConnection): FrameSink => {
@@ -187,6 +205,13 @@ const heard = (streams: Streams, connection: LiveConnection): void => {
 
 const receive = (streams: Streams, connection: LiveConnection, sink: FrameSink, chunk: Buffer): void => {
   heard(streams, connection)
+  if (connection.isUnread) {
+    connection.isUnread = false
+    if (beginsAsProxyHeader(chunk)) {
+      streams.onProxyFault("unlisted", connection.remoteAddress)
+      return connection.close()
+    }
+  }
   if (!connection.framer.push(chunk, sink)) {
     connection.wire.finish(lingerMs)
     return
@@ -196,50 +221,6 @@ const receive = (streams: Streams, connection: LiveConnection, sink: FrameSink, 
 }
 
 const pong = Buffer.from("\r\n", "latin1")
-
-const releaseSource = ({ perSource }: Streams, address: string): void => {
-  const left = (perSource.get(address) ?? 1) - 1
-  if (left > 0) perSource.set(address, left)
-  else perSource.delete(address)
-}
-
-/** A connection opened by a peer. */
-const accept = (streams: Streams, socket: Socket, port: number): void => {
-  const { counters, limits, perSource, greeting, opener } = streams
-  const source = plainAddress(socket.remoteAddress ?? "")
-  const held = perSource.get(source) ?? 0
-  const isFull = streams.live.size + greeting.size >= limits.connectionsMax
-  const isSourceFull = limits.connectionsPerSourceMax > 0 && held >= limits.connectionsPerSourceMax
-  if (source === "" || isFull || isSourceFull) {
-    if (isFull || source === "") counters.connectionsRefused++
-    else counters.connectionsRefusedOfSource++
-    if (source !== "") streams.onLimit(isFull ? "connections_max" : "connections_per_source_max", source)
-    socket.on("error", () => {})
-    socket.destroy()
-    return
-  }
-  perSource.set(source, held + 1)
-  if (opener.greet === undefined) {
-    adopt(streams, socketWire(socket), port)
-    return
-  }
-  if (greeting.size >= limits.handshakesMax) giveUpOldest(streams, source)
-  greeting.set(socket, { source, giveUpAt: streams.clock() + limits.handshakeMs })
-  counters.handshakes++
-  socket.on("error", () => {})
-  opener.greet(socket, (wire) => {
-    // given up before
-    if (!greeting.delete(socket)) return wire?.destroy()
-    counters.handshakes--
-    if (wire !== null && wire.remoteAddress !== "") {
-      adopt(streams, wire, port)
-      return
-    }
-    counters.handshakesFailed++
-    socket.destroy()
-    releaseSource(streams, source)
-  })
-}
 
 /** Closes connections that are idle, slow to complete a message, or slow to open, and asks silent ones. */
 const closeIdle = (streams: Streams): void => {
@@ -284,23 +265,6 @@ const isThere = ({ limits, counters }: Streams, connection: LiveConnection, now:
   return true
 }
 
-const giveUp = (streams: Streams, socket: Socket): void => {
-  const begun = streams.greeting.get(socket)
-  if (begun === undefined) return
-  streams.greeting.delete(socket)
-  streams.counters.handshakes--
-  releaseSource(streams, begun.source)
-  socket.destroy()
-}
-
-/** A handshake that is meant takes milliseconds: those that have taken longest are the ones that hold places. */
-const giveUpOldest = (streams: Streams, source: string): void => {
-  const [oldest] = streams.greeting.keys()
-  streams.counters.handshakesRefused++
-  streams.onLimit("handshakes_max", source)
-  if (oldest !== undefined) giveUp(streams, oldest)
-}
-
 /** Whether a subscription depends on it: RFC 3261 §18 recommends keeping it as long as messages may be expected. */
 const isNeeded = ({ dialogs }: LiveConnection, now: number): boolean => {
   if (dialogs === null) return false
@@ -316,11 +280,16 @@ const portOf = (server: Server, presumed: number): number => {
   return typeof bound === "object" && bound !== null ? bound.port : presumed
 }
 
-const bind = (streams: Streams, { host, port }: BindAddress): Effect.Effect<Server, BindFailed> =>
+const bind = (
+  streams: Streams,
+  { host, port, isDual = false }: BindAddress,
+): Effect.Effect<Server, BindFailed> =>
   Effect.callback<Server, BindFailed>((resume) => {
     // whoever says nothing more before the end of a handshake is gone
     const allowHalfOpen = streams.opener.greet === undefined
-    const server = createServer({ allowHalfOpen }, (socket) => accept(streams, socket, portOf(server, port)))
+    const server = createServer({ allowHalfOpen }, (socket) =>
+      accept(streams, socket, (wire) => void adopt(streams, wire, portOf(server, port))),
+    )
     server.once("error", (cause) =>
       resume(
         Effect.fail(
@@ -328,7 +297,7 @@ const bind = (streams: Streams, { host, port }: BindAddress): Effect.Effect<Serv
         ),
       ),
     )
-    server.listen({ port, host, ipv6Only: host.includes(":") }, () => {
+    server.listen({ port, host, ipv6Only: host.includes(":") && !isDual }, () => {
       server.removeAllListeners("error")
       resume(Effect.succeed(server))
     })

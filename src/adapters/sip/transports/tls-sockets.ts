@@ -80,8 +80,10 @@ const makeServer = (
 /** Connections that peers open. */
 export const greetSecurely = (parts: SocketParts): NonNullable<StreamOpener["greet"]> => {
   const { greet } = makeTlsGreeting(parts)
-  return (socket, done) =>
-    greet(socket, (secured) => done(secured === null ? null : socketWire(secured, certificateOf(secured))))
+  return (socket, remote, done) =>
+    greet(socket, (secured) =>
+      done(secured === null ? null : socketWire(secured, certificateOf(secured), remote)),
+    )
 }
 
 /**

@@ -10,6 +10,7 @@ import type { BindFailed, SipCounters } from "../../../ports/sip-transport.ts"
 import type { Names, RawMessage } from "../message-reader.ts"
 import type { Limits, SipLimit } from "../options.ts"
 import type { PeerCertificate } from "./certificate-names.ts"
+import type { OnProxyFault, Proxies } from "./proxies.ts"
 import type { TlsIdentity } from "./tls-identity.ts"
 import type { WebSocketOptions } from "./web-socket.ts"
 
@@ -70,6 +71,8 @@ export interface Listener {
   readonly host: string
   /** The port that others can send to: for a connection, the port of the listening socket. */
   readonly port: number
+  /** It takes IPv4 and IPv6. */
+  readonly isDual?: boolean
 }
 
 /** What a message arrived on and its response goes back through. */
@@ -99,6 +102,8 @@ export interface BindAddress {
   readonly host: string
   /** 0 lets the system choose. */
   readonly port: number
+  /** For `::`: whether it takes IPv4 as well; absent: no. */
+  readonly isDual?: boolean
 }
 
 interface Listening {
@@ -150,6 +155,9 @@ export interface SocketParts {
   /** Certificates; absent: none, so that nothing listens over TLS, and connections of ours show none. */
   readonly tls?: TlsIdentity
   readonly webSocket?: WebSocketOptions
+  /** Which peers pass on connections of others; absent: none. */
+  readonly proxies?: Proxies
+  readonly onProxyFault?: OnProxyFault
   readonly onLimit: (limit: SipLimit, address?: string) => void
 }
 

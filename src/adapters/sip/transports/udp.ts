@@ -67,12 +67,11 @@ const openDatagrams = (parts: SocketParts): DatagramSockets => {
   }
 }
 
-const bind = ({ host, port }: BindAddress): Effect.Effect<Socket, BindFailed> =>
+const bind = ({ host, port, isDual = false }: BindAddress): Effect.Effect<Socket, BindFailed> =>
   Effect.callback<Socket, BindFailed>((resume) => {
     const socket = createSocket({
       type: host.includes(":") ? "udp6" : "udp4",
-      // one address family per socket: `::` and `0.0.0.0` are configured separately
-      ipv6Only: host.includes(":"),
+      ipv6Only: host.includes(":") && !isDual,
       lookup: numericLookup,
     })
     socket.once("error", (cause) => {
@@ -87,7 +86,7 @@ const bind = ({ host, port }: BindAddress): Effect.Effect<Socket, BindFailed> =>
 
 const serve = (
   socket: Socket,
-  { host }: BindAddress,
+  { host, isDual = false }: BindAddress,
   { counters, limits, carried, events }: SocketParts,
 ): Flow => {
   try {
@@ -110,6 +109,7 @@ const serve = (
     transport: udp,
     host,
     port: socket.address().port,
+    ...(isDual ? { isDual } : {}),
     send: (bytes, address, port, failed) => {
       // `send` throws for a bad port or a closed socket, and nothing a peer sends may end the process
       if (!isOpen) return
@@ -121,7 +121,9 @@ const serve = (
               if (error !== null) failed()
             }
       try {
-        socket.send(bytes, port, address, done)
+        // RFC 4291 §2.5.5.2: a socket of IPv6 knows IPv4 by mapped addresses
+        const mapped = isDual && !address.includes(":") ? `::ffff:${address}` : address
+        socket.send(bytes, port, mapped, done)
         counters.sent++
       } catch {
         counters.sendErrors++

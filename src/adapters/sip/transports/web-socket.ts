@@ -18,6 +18,9 @@ import type { Names } from "../message-reader.ts"
 import type { Limits } from "../options.ts"
 import type { PeerCertificate } from "./certificate-names.ts"
 import type { Framer } from "./framer.ts"
+import { plainAddress } from "./local-address.ts"
+import { countingProxyFaults, forwardedFor, noProxies } from "./proxies.ts"
+import type { Remote } from "./proxy-header.ts"
 import type { SocketParts } from "./transport.ts"
 import { socketWire } from "./wire.ts"
 import type { Wire } from "./wire.ts"
@@ -33,7 +36,11 @@ const allowAll: WebSocketOptions = { isOriginAllowed: () => true }
 const subprotocol = "sip"
 
 /** Why a request for a WebSocket is refused, and with which status. */
-type Refusal = readonly [reason: "request" | "protocol" | "origin", status: number, text: string]
+type Refusal = readonly [
+  reason: "request" | "protocol" | "origin" | "forwarded",
+  status: number,
+  text: string,
+]
 
 const notAWebSocket: Refusal = [
   "request",
@@ -48,6 +55,12 @@ const noProtocol: Refusal = [
   "Sec-WebSocket-Protocol has to offer sip (RFC 7118 section 4)\n",
 ]
 const otherOrigin: Refusal = ["origin", 403, "Pages of this origin may not connect (websocket_origins)\n"]
+
+const notForwarded: Refusal = [
+  "forwarded",
+  400,
+  "A proxy has to name the client in X-Forwarded-For (forwarded_for_from)\n",
+]
 
 const reasons: Readonly<Record<number, string>> = {
   400: "Bad Request",
@@ -79,14 +92,20 @@ const refusalOf = ({ method, headers }: IncomingMessage, options: WebSocketOptio
   return origin === undefined || options.isOriginAllowed(origin) ? null : otherOrigin
 }
 
-interface Greeting {
+/** Whose connection it is. */
+interface Known {
+  /** Null: that of the socket's peer. */
+  readonly remote: Remote | null
   readonly certificate: PeerCertificate | null
+}
+
+interface Greeting extends Known {
   readonly done: (wire: Wire | null) => void
 }
 
 export interface UpgradeGreeting {
   /** Takes over a connection on which HTTP begins. @param done called once; null if it became no WebSocket */
-  readonly greet: (socket: Socket, certificate: PeerCertificate | null, done: Greeting["done"]) => void
+  readonly greet: (socket: Socket, known: Known, done: Greeting["done"]) => void
 }
 
 interface Upgrader {
@@ -98,14 +117,14 @@ export const makeUpgradeGreeting = (parts: SocketParts): UpgradeGreeting => {
   const underWay = new WeakMap<Duplex, Greeting>()
   let upgrader: Promise<Upgrader> | null = null
   return {
-    greet: (socket, certificate, done) => {
+    greet: (socket, known, done) => {
       let isDone = false
       const settle = (wire: Wire | null): void => {
         if (isDone) return wire?.destroy()
         isDone = true
         done(wire)
       }
-      underWay.set(socket, { certificate, done: settle })
+      underWay.set(socket, { ...known, done: settle })
       socket.on("error", () => socket.destroy())
       socket.once("close", () => settle(null))
       upgrader ??= load(parts, underWay)
@@ -141,10 +160,12 @@ const load = async (parts: SocketParts, underWay: WeakMap<Duplex, Greeting>): Pr
   }
   http.on("upgrade", (request, socket, head) => {
     const greeting = underWay.get(socket)
-    const refusal = refusalOf(request, options)
-    if (refusal !== null || greeting === undefined) return refuse(socket, refusal ?? malformed)
+    if (greeting === undefined) return refuse(socket, malformed)
+    const known = knownOf(parts, request, socket as Socket, greeting)
+    const refusal = known === null ? notForwarded : refusalOf(request, options)
+    if (refusal !== null || known === null) return refuse(socket, refusal ?? malformed)
     webSockets.handleUpgrade(request, socket, head, (webSocket) => {
-      greeting.done(webSocketWire(webSocket, socket as Socket, greeting.certificate, counters))
+      greeting.done(webSocketWire(webSocket, socket as Socket, known, counters))
     })
   })
   http.on("request", ({ socket }) => refuse(socket, notAWebSocket))
@@ -159,25 +180,45 @@ const load = async (parts: SocketParts, underWay: WeakMap<Duplex, Greeting>): Pr
   return { http, webSockets }
 }
 
+/**
+ * Whose connection it is, when a proxy may have passed the request on. The certificate is then that of the proxy, and no
+ * identity of the client.
+ *
+ * @returns null if a listed proxy does not say so
+ */
+const knownOf = (
+  { proxies = noProxies, onProxyFault, counters }: SocketParts,
+  { headers }: IncomingMessage,
+  socket: Socket,
+  greeting: Known,
+): Known | null => {
+  const header = headers["x-forwarded-for"]
+  const text = Array.isArray(header) ? header.join(",") : header
+  const address = greeting.remote?.address ?? plainAddress(socket.remoteAddress ?? "")
+  const onFault = onProxyFault ?? countingProxyFaults(counters)
+  if (!proxies.forwards(address)) {
+    if (text !== undefined) onFault("ignored", address)
+    return greeting
+  }
+  const remote = forwardedFor(text, proxies.forwards)
+  if (remote === null) onFault("forwarded", address, text === undefined ? "" : "no address in it")
+  return remote === null ? null : { remote, certificate: null }
+}
+
 /** The wire of a WebSocket: what it delivers are whole messages. */
 const webSocketWire = (
   webSocket: WebSocket,
   socket: Socket,
-  certificate: PeerCertificate | null,
+  { certificate, remote }: Known,
   counters: SipCounters,
 ): Wire => {
-  const { remoteAddress, remotePort, localAddress, localPort } = socketWire(socket)
   // nothing may be lost between the handshake and `begin`
   webSocket.pause()
   webSocket.on("error", () => {
     counters.webSocketFaults++
   })
   return {
-    remoteAddress,
-    remotePort,
-    localAddress,
-    localPort,
-    certificate,
+    ...socketWire(socket, certificate, remote),
     begin: ({ received, alive, closed }) => {
       socket.setNoDelay(true)
       webSocket.on("message", (data) => received(wholeOf(data)))

@@ -5,6 +5,7 @@
 import type { Socket } from "node:net"
 import type { PeerCertificate } from "./certificate-names.ts"
 import { plainAddress } from "./local-address.ts"
+import type { Remote } from "./proxy-header.ts"
 
 export interface WireEvents {
   /** A segment of the stream, or one whole message. */
@@ -19,6 +20,10 @@ export interface Wire {
   /** Canonical, without brackets; empty if the peer has already gone. */
   readonly remoteAddress: string
   readonly remotePort: number
+  /** Whether a proxy has said whose connection it is: then address and port are not those of the socket. */
+  readonly isPassedOn: boolean
+  /** False: the proxy has told the address only. */
+  readonly isPortKnown: boolean
   readonly localAddress: string
   readonly localPort: number
   /** The peer's certificate, if it was verified; null: none, or the transport has none. */
@@ -35,10 +40,20 @@ export interface Wire {
   readonly destroy: () => void
 }
 
-/** The wire of a TCP or TLS socket. */
-export const socketWire = (socket: Socket, certificate: PeerCertificate | null = null): Wire => ({
-  remoteAddress: plainAddress(socket.remoteAddress ?? ""),
-  remotePort: socket.remotePort ?? 0,
+/**
+ * The wire of a TCP or TLS socket.
+ *
+ * @param remote whose connection a proxy passes on; null: that of the socket's peer
+ */
+export const socketWire = (
+  socket: Socket,
+  certificate: PeerCertificate | null = null,
+  remote: Remote | null = null,
+): Wire => ({
+  remoteAddress: remote?.address ?? plainAddress(socket.remoteAddress ?? ""),
+  remotePort: (remote?.port ?? 0) === 0 ? (socket.remotePort ?? 0) : remote!.port,
+  isPassedOn: remote !== null,
+  isPortKnown: remote?.port !== 0,
   localAddress: plainAddress(socket.localAddress ?? ""),
   localPort: socket.localPort ?? 0,
   certificate,

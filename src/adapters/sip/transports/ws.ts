@@ -26,7 +26,12 @@ export const ws: Transport<"ws"> = {
     const { greet } = makeUpgradeGreeting(parts)
     return openStreams(
       ws,
-      { greet: (socket, done) => greet(socket, null, done), connect: null, makeFramer: makeMessageFramer },
+      {
+        greet: (socket, remote, done) => greet(socket, { remote, certificate: null }, done),
+        isForwarded: true,
+        connect: null,
+        makeFramer: makeMessageFramer,
+      },
       parts,
     )
   },

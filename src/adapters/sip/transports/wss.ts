@@ -30,11 +30,12 @@ export const wss: Transport<"wss"> = {
     return openStreams(
       wss,
       {
-        greet: (socket, done) =>
+        greet: (socket, remote, done) =>
           secured.greet(socket, (secure) => {
             if (secure === null) done(null)
-            else upgrade.greet(secure, certificateOf(secure), done)
+            else upgrade.greet(secure, { remote, certificate: certificateOf(secure) }, done)
           }),
+        isForwarded: true,
         connect: null,
         makeFramer: makeMessageFramer,
       },

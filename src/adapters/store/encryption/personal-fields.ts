@@ -93,6 +93,14 @@ export const mapPersonalFields = (event: Event, map: PersonalFieldMapper): Event
       }
     case "TargetProven":
       return { ...event, address: map.theirs(event.address, null, "address") }
+    case "TargetsFailed":
+      return {
+        ...event,
+        tried: event.tried.map((target) => ({
+          ...target,
+          address: map.theirs(target.address, null, "address"),
+        })),
+      }
     case "WatcherRemembered":
     case "WatcherDecided":
       return { ...event, watcher: map.watcher(event.watcher) }

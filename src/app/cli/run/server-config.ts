@@ -5,7 +5,7 @@ import { Effect } from "effect"
 import { ConfigInvalid } from "../../config/config.ts"
 import type { Config } from "../../config/config.ts"
 import type { Given } from "../../config/gather.ts"
-import { isLoopback } from "../../config/host-port.ts"
+import { adminText, isLoopback } from "../../config/host-port.ts"
 import { isAuthenticated } from "../../config/limits.ts"
 import type { ServerFlags } from "../server-flags.ts"
 import { readSettings } from "./settings.ts"
@@ -38,6 +38,9 @@ export const configOf = (
 /** Settings that a refusal looks at. */
 const refusable = [
   "listen",
+  "admin",
+  "admin_tokens_file",
+  "admin_insecure_http",
   "users_file",
   "trusted_peers",
   "insecure_no_auth",
@@ -87,8 +90,30 @@ export const refusals = (config: Config, command: "dev" | "serve"): readonly str
           "publish everything",
       ]
     : []
-  return command === "dev" || hasStore(config) ? faults : [...faults, noStore]
+  if (command === "dev") return faults
+  return [...faults, ...tokensInTheOpen(config), ...(hasStore(config) ? [] : [noStore])]
 }
+
+/** Tokens on an address that others reach are for HTTPS. */
+const tokensInTheOpen = ({
+  admin,
+  admin_tokens_file,
+  admin_insecure_http,
+  sources,
+}: Config): readonly string[] =>
+  admin === null ||
+  admin.isSecure ||
+  admin_tokens_file === null ||
+  admin_insecure_http ||
+  isOfThisMachine(admin)
+    ? []
+    : [
+        `admin = ${adminText(admin)} (${sources.admin}): serve takes tokens over plain HTTP on loopback addresses only: ` +
+          `give admin = https://${adminText(admin)} with tls_certificate, or admin_insecure_http = 1 if nobody on the way may be listening`,
+      ]
+
+const isOfThisMachine = ({ host }: { readonly host: string }): boolean =>
+  isLoopback(host) || host === "localhost"
 
 /** Whether a store may come from a module that is not loaded yet. */
 export const hasStore = ({ database_url, data, memory, extensions }: Config): boolean =>

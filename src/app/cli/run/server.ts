@@ -2,11 +2,13 @@
  * Runs a server until it is told to stop.
  */
 import { Console, Effect, Logger, Option, References, Schedule } from "effect"
+import { canonicalHost } from "../../../domain/uris.ts"
 import type { LogLevel } from "../../../ports/operations.ts"
 import { UsageInvalid } from "../../client/failures.ts"
 import { ConfigInvalid } from "../../config/config.ts"
 import type { Config } from "../../config/config.ts"
 import type { Given } from "../../config/gather.ts"
+import { inBrackets } from "../../config/host-port.ts"
 import { authText } from "../../config/trusted-peers.ts"
 import { devBanner } from "../../dev-banner.ts"
 import { devFolder, leaveNote } from "../../server-note.ts"
@@ -41,7 +43,8 @@ export const runDev = Effect.fn(function* (input: DevInput) {
   const hangups = listenForHangups(true)
   const phones = yield* phonesOf(input)
   const plain = { ...devDefaults, ...phones?.defaults }
-  const defaults = { ...plain, ...(yield* secureDefaults(input, plain)) }
+  const secure = { ...plain, ...(yield* secureDefaults(input, plain)) }
+  const defaults = { ...secure, ...(yield* aliasDefaults(input, secure)) }
   const read = Effect.tap(configOf(input, defaults, "dev"), (config) => unlessRefused(config, "dev"))
   const introduce: Introduce = async (config, server) => {
     const { browserLines } = await import("../../lan/browser.ts")
@@ -59,6 +62,18 @@ export const runDev = Effect.fn(function* (input: DevInput) {
   }
   yield* runServer(yield* read, introduce, hangups, read)
 }, Effect.scoped)
+
+/** A phone that was given only the machine's address means the one domain that is served. */
+const aliasDefaults = Effect.fnUntraced(function* (input: DevInput, defaults: Given["defaults"]) {
+  // errors are reported with the whole configuration
+  const config = yield* Effect.result(configOf(input, defaults))
+  if (config._tag === "Failure" || config.success.domain.length !== 1) return {}
+  const { ownAddresses } = yield* Effect.promise(() => import("../../lan/network.ts"))
+  const [domain = ""] = config.success.domain
+  const isOther = (address: string): boolean =>
+    canonicalHost(address) !== canonicalHost(inBrackets(domain.replace(/^\[|\]$/g, "")))
+  return { domain_aliases: ownAddresses(config.success.listen).filter(isOther) }
+})
 
 /** Listeners for browsers where they are asked for, and a certificate where one is needed and none is given. */
 const secureDefaults = Effect.fnUntraced(function* (input: DevInput, defaults: Given["defaults"]) {
@@ -182,7 +197,10 @@ const runServer = Effect.fnUntraced(function* (
 /** Tells commands on this machine, through its data folder, where the server listens, as long as the scope lives. */
 const announce = ({ data, database_url, memory }: Config, { admin, addresses }: Server) => {
   if (data === null || database_url !== null || memory) return Effect.void
-  const note = { admin: admin === null ? null : new URL(admin).host, listen: addresses() }
+  const note = {
+    admin: admin === null || admin.startsWith("https:") ? admin : new URL(admin).host,
+    listen: addresses(),
+  }
   const left = Effect.acquireRelease(
     Effect.sync(() => leaveNote(data, note)),
     (remove) => Effect.sync(remove),

@@ -6,15 +6,34 @@ import { choice, flag, int, list, peers, secret, text } from "../setting-kinds.t
 export const running = {
   listen: list(
     ["udp:127.0.0.1:5060", "tcp:127.0.0.1:5060"],
-    "sockets, each TRANSPORT:HOST:PORT with udp, tcp, tls, ws or wss as the transport",
+    "sockets, each TRANSPORT:HOST:PORT with udp, tcp, tls, ws or wss as the transport; [::] is all addresses of IPv6 and IPv4, or of IPv6 alone where 0.0.0.0 or another address of IPv4 is listed with the same port",
+  ),
+  advertise: list(
+    [],
+    "hosts and ports in Contact and Via instead of our own, behind port forwarding or in a container, each HOST[:PORT], or LISTENER=HOST[:PORT] with LISTENER as in listen; an address is for peers of its family only",
   ),
   admin: text(
     "127.0.0.1:5080",
-    "HOST:PORT of the management port, `off` for none; if that port is taken, any free one",
+    "HOST:PORT of the management port, https://HOST:PORT for one that speaks HTTPS with the certificates of tls_certificate, `off` for none; if the default port is taken, any free one",
+  ),
+  admin_client_certificates: choice(
+    "off",
+    ["off", "required"],
+    "required: clients of the management port need a certificate of an authority in tls_ca, besides their token",
+  ),
+  admin_insecure_http: flag(
+    false,
+    "serve takes tokens over plain HTTP on an address that is not loopback: whoever is on the way reads them",
   ),
   admin_tokens_file: text(
     null,
     "file of lines NAME:SCOPE:SHA256 (see `presently token`); clients of the management port need one of these tokens",
+  ),
+  reload_check_interval: int<number>(
+    1,
+    0,
+    86_400,
+    "seconds between two looks at the files of users, tokens and certificates, which are read again when they have changed; 0: only when told to",
   ),
   webhook_hosts: list(
     [],
@@ -27,6 +46,10 @@ export const running = {
     "seconds after which a message that a webhook does not accept becomes a dead letter; 0: after one attempt",
   ),
   domain: list([], "domains served; none: every domain"),
+  domain_aliases: list(
+    [],
+    "other names of a domain, each ALIAS=DOMAIN, or ALIAS for the first domain: a user at the alias is the user at the domain, for example 10.0.0.5=example.com",
+  ),
   data: text(null, "folder of the embedded database"),
   postgres_bin: text(
     null,
