@@ -7,7 +7,6 @@
 import { randomBytes } from "node:crypto"
 import { Effect, Layer } from "effect"
 import type { Scope } from "effect"
-import { canonicalUri, sameUri } from "../../domain/uris.ts"
 import { SipTransport } from "../../ports/sip-transport.ts"
 import type { BindFailed, SipHandler } from "../../ports/sip-transport.ts"
 import { makeAdvertisedFor } from "./advertised.ts"
@@ -38,8 +37,9 @@ import { makeOwnAddresses } from "./own-addresses.ts"
 import { makePeerLog } from "./peer-log.ts"
 import { makePeers } from "./peers.ts"
 import { profilesBy } from "./phone-profiles.ts"
+import { boundForBy, makeRegistrationTick, registeredBy } from "./registering.ts"
 import { makeRegistrar } from "./registrar.ts"
-import { makeRegistrations, publishSteps } from "./registrations.ts"
+import { makeRegistrations } from "./registrations.ts"
 import type { RequestRules } from "./request-rules.ts"
 import { makeResolver, systemNames } from "./resolver.ts"
 import { makeServerTransactions } from "./server-transactions.ts"
@@ -202,26 +202,6 @@ const registeredNames = (names: readonly string[]): ((name: string) => string) =
   return (name) => byLowerCase.get(name.toLowerCase()) ?? name
 }
 
-const registeredBy = (
-  { publishRegistrations = [] }: SipOptions,
-  { registrar, registrations }: Basis,
-): RequestRules["registered"] =>
-  registrar === null || publishRegistrations.length === 0
-    ? null
-    : (address) => registrations.after(address, registrar.bindingsOf(address))
-
-const boundForBy = (
-  { unsolicitedMwi = false }: SipOptions,
-  { registrar, clock }: Basis,
-): RequestRules["boundFor"] =>
-  registrar === null || !unsolicitedMwi
-    ? null
-    : (address, contact) => {
-        const canonical = canonicalUri(contact)
-        const binding = registrar.bindingsOf(address).find((bound) => sameUri(bound.canonical, canonical))
-        return binding === undefined ? 0 : Math.max(1, Math.round((binding.expiresAtMs - clock()) / 1_000))
-      }
-
 /** Which digest URIs name the resource of a request: see `makeDigest`. */
 const resourcesOf = (
   { isOwnHost, serves }: Pick<Basis["own"], "isOwnHost" | "serves">,
@@ -294,23 +274,6 @@ export const make = (options: SipOptions): Sip => {
       )
       for (const address of inOrder(options.listen, transports)) yield* open(basis, address, options.listen)
     }),
-  }
-}
-
-const registrationTickMs = 5_000
-
-/** Looks every few seconds whether registrations have changed by time alone. */
-const makeRegistrationTick = (
-  { registrar, registrations, clock }: Basis,
-  submit: SipHandler["submit"],
-): (() => void) => {
-  let dueAt = clock()
-  return () => {
-    const now = clock()
-    if (registrar === null || now < dueAt) return
-    dueAt = now + registrationTickMs
-    for (const [address, step] of registrations.due(registrar.bindingsOf))
-      publishSteps(submit, [step], { presentity: address, origin: "" })
   }
 }
 
