@@ -25,6 +25,9 @@ export interface SealReport {
   readonly dropped: number
 }
 
+/** Before the first position that the database can write: somebody may have put a seal where none belongs. */
+const beforeAll = -(2n ** 63n)
+
 /** @param retained what the log records as dropped; it must be signed as well to count */
 export const checkSeals = Effect.fnUntraced(function* (
   seals: SealStore,
@@ -40,7 +43,7 @@ export const checkSeals = Effect.fnUntraced(function* (
   let newest: Seal | null = null
   const rows = oneByOne(seals.hashes, ({ position }) => position, begun)
   for (
-    let page = yield* seals.after(-1n);
+    let page = yield* seals.after(beforeAll);
     page.length > 0;
     page = yield* seals.after(page.at(-1)!.position)
   ) {

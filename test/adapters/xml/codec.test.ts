@@ -305,7 +305,9 @@ describe("hostile and broken input", () => {
             const result = xmlCodec.parse(text)
             if (result._tag === "Malformed") return
             expect(canonical(read(xmlCodec.print(result.root)))).toBe(canonical(result.root))
-            expect(XMLValidator.validate(text, { allowBooleanAttributes: false })).toBe(true)
+            // blank lines before the document are left out, as phones send them
+            const document = text.replace(/^[ \t\r\n]+/, "")
+            expect(XMLValidator.validate(document, { allowBooleanAttributes: false })).toBe(true)
           },
         ),
         { numRuns: 2_000 },
